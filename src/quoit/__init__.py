@@ -1,0 +1,1 @@
+"""quoit: a digital twin of the Quantum Internet and its control stack."""

@@ -1,0 +1,1 @@
+"""The Connectivity stratum: fibres, paths and their upkeep."""

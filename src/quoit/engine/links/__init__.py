@@ -1,0 +1,1 @@
+"""What the world does to light: samplers of detection counts, one per link protocol."""

@@ -1,0 +1,1 @@
+"""Closed forms of quantum links, detectors and post-processing."""

@@ -1,0 +1,1 @@
+"""From raw detections to secret bits: sifting, reconciliation, verification, amplification, tags."""

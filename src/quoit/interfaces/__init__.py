@@ -1,0 +1,1 @@
+"""Northbound interfaces, one folder a standard."""

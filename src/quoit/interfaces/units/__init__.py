@@ -1,0 +1,1 @@
+"""The unit API: service units by URN over HTTP/JSON."""

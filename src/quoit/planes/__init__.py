@@ -1,0 +1,1 @@
+"""What a plane is, once for all strata."""

@@ -1,0 +1,1 @@
+"""The same elements on two clocks."""

@@ -1,0 +1,95 @@
+"""The closed registry of messages, and their encoding for the bus and the journal.
+
+A message is an immutable msgspec struct, registered once under a stable name by `@message`. What is
+not registered cannot be sent, received or decoded. Secrets cross only where a field says `Secret`,
+and never into a journal (`redacted=True`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar, dataclass_transform
+
+import msgspec
+
+from quoit.model.secret import Secret
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
+class Message(msgspec.Struct, frozen=True):
+    """Base of everything that elements say to each other."""
+
+
+M = TypeVar("M", bound=type[Message])
+
+_BY_NAME: dict[str, type[Message]] = {}
+_NAME_OF: dict[type[Message], str] = {}
+
+
+def message(name: str) -> Any:
+    """Register a message type under `name` (`service.OpenKeys`), which is its name on the wire."""
+
+    def register(cls: M) -> M:
+        if name in _BY_NAME:
+            raise ValueError(f"message name {name!r} is taken by {_BY_NAME[name].__qualname__}")
+        _BY_NAME[name] = cls
+        _NAME_OF[cls] = name
+        return cls
+
+    return register
+
+
+def name_of(kind: type[Message]) -> str:
+    """The registered name of a message type; KeyError if it was never registered."""
+    return _NAME_OF[kind]
+
+
+def type_of(name: str) -> type[Message]:
+    """The message type registered under `name`; KeyError if there is none."""
+    return _BY_NAME[name]
+
+
+def registered() -> dict[str, type[Message]]:
+    """A copy of the registry, name to type."""
+    return dict(_BY_NAME)
+
+
+def _enc_secret(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return value.reveal()
+    raise TypeError(f"{type(value).__name__} has no encoding")
+
+
+def _enc_redacted(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return b"\0" * len(value)
+    raise TypeError(f"{type(value).__name__} has no encoding")
+
+
+def _dec_secret(kind: type, value: Any) -> Any:
+    if kind is Secret:
+        return Secret(value)
+    raise TypeError(f"{kind.__name__} has no decoding")
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_enc_secret)
+_redacting_encoder = msgspec.json.Encoder(enc_hook=_enc_redacted)
+
+
+def encode(msg: Message) -> bytes:
+    """MessagePack of the fields, secrets included: for a protected bus only."""
+    return _encoder.encode(msg)
+
+
+def decode(name: str, data: bytes) -> Message:
+    """Inverse of `encode`. Raises KeyError for an unknown name, msgspec.ValidationError for bad fields."""
+    return msgspec.msgpack.decode(data, type=_BY_NAME[name], dec_hook=_dec_secret)
+
+
+def encode_redacted(msg: Message) -> bytes:
+    """JSON of the fields with every secret replaced by zeros: for journals."""
+    return _redacting_encoder.encode(msg)
+
+
+def decode_redacted(name: str, data: bytes) -> Message:
+    """Inverse of `encode_redacted`, with zeros where secrets were."""
+    return msgspec.json.decode(data, type=_BY_NAME[name], dec_hook=_dec_secret)

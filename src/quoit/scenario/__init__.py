@@ -1,0 +1,1 @@
+"""The network file and its assembly; the only place that knows every class."""

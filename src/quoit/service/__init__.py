@@ -1,0 +1,1 @@
+"""The Service stratum: key management entities, sessions, admission, routing."""

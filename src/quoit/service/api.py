@@ -1,0 +1,163 @@
+"""What the Service stratum answers to, and the news it gives. The only door into it.
+
+Times are nanoseconds since the scenario's start unless the name ends in `_unix_s`. Sizes are bits.
+SAE = secure application entity (ETSI GS QKD 014); its identifier here is the one its certificate gave.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from quoit.model.secret import Secret
+from quoit.runtime.wire import Message, message
+
+
+@message("service.GetStatus")
+class GetStatus(Message):
+    """What could `caller` get for a key shared with `slave`?"""
+
+    caller: str
+    slave: str
+
+
+@message("service.Status")
+class Status(Message):
+    source_kme: str
+    target_kme: str
+    master_sae: str
+    slave_sae: str
+    key_size_bits: int
+    stored_key_count: int
+    max_key_count: int
+    max_key_per_request: int
+    max_key_size_bits: int
+    min_key_size_bits: int
+    max_sae_id_count: int
+    # bit/s the network can refill this pair with, by the controller's last admission estimate
+    refill_bps: float
+
+
+@message("service.OpenKeys")
+class OpenKeys(Message):
+    """Make `number` keys shared by `caller`, `slave` and `additional`; the caller gets them now.
+
+    `key_ids` are `number` random version-4 UUIDs in lower case, drawn at the edge so that a replay of
+    the recorded request names the same keys. `size_bits` None: the pair's default size.
+    """
+
+    caller: str
+    slave: str
+    number: int
+    key_ids: tuple[str, ...]
+    size_bits: int | None = None
+    additional: tuple[str, ...] = ()
+    valid_for_ns: int | None = None
+
+
+@message("service.TakeKeys")
+class TakeKeys(Message):
+    """The slave's side: `caller` takes keys that `master` opened. All or nothing."""
+
+    caller: str
+    master: str
+    key_ids: tuple[str, ...]
+    # compat flag dec_path_self: `master` in the request is the caller itself; go by key_ID alone
+    any_master: bool = False
+
+
+class Key(Message):
+    key_id: str
+    value: Secret
+
+
+@message("service.Keys")
+class Keys(Message):
+    keys: tuple[Key, ...]
+
+
+@message("service.OpenUnit")
+class OpenUnit(Message):
+    """Establish a service unit: `endpoints` are N >= 2 endpoint URNs without instance, `lifecycle` a URN.
+
+    `originator` is the SAE that asks and must be attached to one of the endpoints. `unit_id` is a random
+    version-4 UUID drawn at the edge; it is also the unit's 014 key_ID.
+    """
+
+    originator: str
+    endpoints: tuple[str, ...]
+    lifecycle: str
+    unit_id: str
+
+
+@message("service.GetUnit")
+class GetUnit(Message):
+    caller: str
+    unit_id: str
+
+
+@message("service.ListUnits")
+class ListUnits(Message):
+    """Units that `caller` is an endpoint of, newest first; `prefix` restricts to endpoints it covers."""
+
+    caller: str
+    prefix: str | None = None
+    state: str | None = None
+    limit: int = 100
+
+
+@message("service.CloseUnit")
+class CloseUnit(Message):
+    caller: str
+    unit_id: str
+
+
+class Segment(Message):
+    """A QUI of the unit: which stretch of which link's key stream stands behind it."""
+
+    qui: str
+    link: str
+    block: int
+    offset: int
+    bits: int
+
+
+@message("service.Unit")
+class Unit(Message):
+    """A service unit as its parties may see it. `state`: requested, routed, established, delivered,
+    consumed, expired or failed."""
+
+    unit_id: str
+    endpoints: tuple[str, ...]
+    lifecycle: str
+    originator: str
+    state: str
+    size_bits: int
+    created_ns: int
+    expires_ns: int | None
+    key_id: str
+    route: tuple[str, ...] = ()
+    segments: tuple[Segment, ...] = ()
+    why: str | None = None
+
+
+@message("service.Units")
+class Units(Message):
+    units: tuple[Unit, ...]
+
+
+@message("service.UnitChanged")
+class UnitChanged(Message):
+    """News: a unit went from one state to another."""
+
+    unit_id: str
+    parties: tuple[str, ...]
+    was: str
+    state: str
+    at_ns: int
+    why: str | None = None
+
+
+class Fields(Message):
+    """Free name/value pairs, for observers."""
+
+    values: dict[str, Any]

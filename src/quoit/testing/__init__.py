@@ -1,0 +1,1 @@
+"""Public test kit: conformance suites, formula registry, checkers."""

@@ -1,0 +1,51 @@
+"""Are the two corrected keys equal? A short universal hash tells, and its bits count as leaked.
+
+The sender draws the 32-byte seed *after* error correction ended and publishes it with the hash; seed and
+hash go over the authenticated channel. The hash is the polynomial hash over GF(2^128) at the seed's first
+half, multiplied by the seed's second half and cut to t = ceil(log2(2 / eps_cor)) bits. Keys that differ
+pass with probability at most L 2^-128 + 2^-t for L = ceil((n + 1)/128) + 1 blocks; as 2^-t <= eps_cor/2
+this stays below eps_cor while L 2^-128 <= eps_cor/2, which `hash_bits` checks.
+"""
+
+from __future__ import annotations
+
+import hmac
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quoit.fabric.distill.gf128 import PolynomialHash, block_count, multiply
+
+SEED_BYTES = 32
+
+
+def hash_bits(eps_cor: float, n_bits: int) -> int:
+    """Length of the hash, ceil(log2(2 / eps_cor)): the bits that verification of `n_bits` leaks.
+
+    ValueError when the field is too small for this failure probability at this length.
+    """
+    if not 0.0 < eps_cor < 1.0:
+        raise ValueError(f"eps_cor: expected a probability between 0 and 1, found {eps_cor}")
+    floor = math.ldexp(2.0 * (block_count(n_bits) + 1), -128)
+    if eps_cor < floor:
+        raise ValueError(
+            f"eps_cor = {eps_cor:g} is out of reach of a 128-bit field for {n_bits} bits: "
+            f"ask for {floor:.1g} or more"
+        )
+    return math.ceil(math.log2(2.0 / eps_cor))
+
+
+def verification_hash(key_bits: NDArray[np.uint8], seed: bytes, eps_cor: float) -> bytes:
+    """Hash of a corrected key (uint8 bits): `hash_bits` bits in whole bytes, the last filled with zeros."""
+    if len(seed) != SEED_BYTES:
+        raise ValueError(f"the seed of verification takes {SEED_BYTES} bytes, found {len(seed)}")
+    length = hash_bits(eps_cor, len(key_bits))
+    message = len(key_bits).to_bytes(8, "little") + np.packbits(key_bits).tobytes()
+    value = multiply(PolynomialHash(seed[:16]).value(message), int.from_bytes(seed[16:], "little"))
+    return (value & ((1 << length) - 1)).to_bytes((length + 7) // 8, "little")
+
+
+def keys_agree(key_bits: NDArray[np.uint8], seed: bytes, eps_cor: float, announced: bytes) -> bool:
+    """Does this end's key give the announced hash? False means: discard the block, at both ends."""
+    return hmac.compare_digest(verification_hash(key_bits, seed, eps_cor), announced)

@@ -1,0 +1,134 @@
+"""All that an element sees of the world."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import numpy as np
+import structlog
+
+from quoit.runtime import seeds
+from quoit.runtime.trace import Event
+from quoit.runtime.wire import Message
+
+if TYPE_CHECKING:
+    from quoit.runtime.kernel import Kernel
+
+R = TypeVar("R")
+
+
+class Device(Protocol):
+    """Something outside that takes its time, such as a store: it runs batches of operations.
+
+    `execute` may be called from another thread in a live world, never from two at once. It returns one
+    result per operation, in order; a result that is an exception is raised where the operation was asked.
+    """
+
+    def execute(self, batch: list[Any]) -> list[Any]: ...
+
+
+class Ask:
+    """A question on its way: what a handler's coroutine yields to the kernel while it waits."""
+
+    __slots__ = ("correlation",)
+
+    def __init__(self, correlation: int) -> None:
+        self.correlation = correlation
+
+
+class Effect:
+    """An operation handed to a device: yielded to the kernel, which resumes the coroutine with the result."""
+
+    __slots__ = ("device", "due", "operation", "seq")
+
+    def __init__(self, device: Device, operation: Any, due: int, seq: int) -> None:
+        self.device = device
+        self.operation = operation
+        self.due = due
+        self.seq = seq
+
+
+@types.coroutine
+def _suspend(request: Any) -> Generator[Any, Any, Any]:
+    return (yield request)
+
+
+class Context:
+    """The world as one element sees it. Times are integer nanoseconds since the scenario's start."""
+
+    __slots__ = ("_generators", "_kernel", "_name", "emitted", "index", "log", "place", "seq")
+
+    def __init__(self, kernel: Kernel, index: int, name: str, place: str, log_fields: dict[str, str]) -> None:
+        self._kernel = kernel
+        self._name = name
+        self.index = index
+        self.place = place
+        self.seq = 0
+        self.emitted = 0
+        self._generators: dict[str, np.random.Generator] = {}
+        self.log = structlog.get_logger("quoit").bind(element=name, **log_fields)
+
+    @property
+    def now(self) -> int:
+        """The due time of the event being handled, never the wall clock."""
+        return self._kernel.now
+
+    def tell(self, to: str, msg: Message, after: int = 0) -> None:
+        """Send `msg`; it arrives after the classical path's latency plus `after` nanoseconds."""
+        self._kernel.post(self, to, msg, after)
+
+    async def ask(self, to: str, msg: Message, *, within: int) -> Any:
+        """Send `msg` and wait for the reply. Raises the `Problem` that the other end raised, or
+        `Problem("deadline")` if none came `within` nanoseconds."""
+        return await _suspend(Ask(self._kernel.post_question(self, to, msg, within)))
+
+    async def sleep(self, duration: int) -> None:
+        """Wait `duration` nanoseconds of simulated time."""
+        await _suspend(self._kernel.now + duration)
+
+    async def sleep_until(self, due: int) -> None:
+        """Wait until simulated time `due`; at once if it has passed."""
+        await _suspend(max(due, self._kernel.now))
+
+    async def effect(self, device: Device, operation: Any, takes: int) -> Any:
+        """Let `device` do `operation`, which takes `takes` nanoseconds of simulated time.
+
+        The live world holds the kernel at that instant until the device has really answered: a slow
+        disk makes the twin late, never wrong.
+        """
+        self.seq += 1
+        return await _suspend(Effect(device, operation, self._kernel.now + takes, self.seq))
+
+    def publish(self, subject: str, msg: Message) -> None:
+        """Give news to every subscriber of `subject` (dot-separated labels), each after its path's latency."""
+        self._kernel.publish(self, subject, msg)
+
+    def emit(self, event: str, /, **fields: Any) -> None:
+        """Write one entry of the run's event log. Fields are plain values, never secrets."""
+        self.emitted += 1
+        kernel = self._kernel
+        if kernel.sinks:
+            entry = Event(kernel.now, self._name, self.emitted, event, fields)
+            for sink in kernel.sinks:
+                sink(entry)
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """This element's own stream of random numbers for `purpose`."""
+        found = self._generators.get(purpose)
+        if found is None:
+            found = self._generators[purpose] = seeds.generator(self._kernel.seed, self._name, purpose)
+        return found
+
+    def count(self, metric: str, labels: tuple[str, ...] = (), by: float = 1.0) -> None:
+        """Add to a counter of the metric table."""
+        self._kernel.instruments.count(metric, labels, by)
+
+    def gauge(self, metric: str, labels: tuple[str, ...], value: float) -> None:
+        """Set a gauge of the metric table."""
+        self._kernel.instruments.gauge(metric, labels, value)
+
+    def spawn(self, msg: Message) -> None:
+        """Start work of one's own beside the current handler: `msg` to oneself, at once."""
+        self._kernel.post(self, self._name, msg, 0)

@@ -1,0 +1,365 @@
+"""The live world: simulated time follows the host's monotonic clock; nothing is ever early.
+
+One timer is armed for the kernel's earliest event. When it fires, everything due by now is handled *at
+its due time*. Requests from outside are stamped with their arrival time. The only module of the core
+that touches clocks, threads and asyncio.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import struct
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from queue import SimpleQueue
+from typing import Any, Protocol
+
+import structlog
+
+from quoit.model.problem import Problem
+from quoit.runtime.context import Device
+from quoit.runtime.kernel import Kernel
+from quoit.runtime.wire import Message
+
+_log = structlog.get_logger("quoit").bind(element="runtime.live")
+
+WATCH_QUEUE = 1024
+EVENTS_PER_TURN = 5_000
+LATENESS = "quoit_kernel_lateness_seconds"
+
+
+class Timer(Protocol):
+    """Calls back at or after an instant of CLOCK_MONOTONIC."""
+
+    def arm(self, at_ns: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _Timespec(ctypes.Structure):
+    _fields_ = [("tv_sec", ctypes.c_long), ("tv_nsec", ctypes.c_long)]
+
+
+class _Itimerspec(ctypes.Structure):
+    _fields_ = [("it_interval", _Timespec), ("it_value", _Timespec)]
+
+
+class TimerFd:
+    """Linux timerfd: microsecond precision where the event loop's own timers round to milliseconds.
+
+    By ctypes, because `os.timerfd_create` came with Python 3.13 only.
+    """
+
+    _CLOCK_MONOTONIC = 1
+    _TFD_NONBLOCK, _TFD_CLOEXEC, _TFD_TIMER_ABSTIME = 0o4000, 0o2000000, 1
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, fire: Callable[[], None]) -> None:
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._fd = self._libc.timerfd_create(self._CLOCK_MONOTONIC, self._TFD_NONBLOCK | self._TFD_CLOEXEC)
+        if self._fd < 0:
+            raise OSError(ctypes.get_errno(), "timerfd_create failed")
+        self._loop = loop
+        self._fire = fire
+        loop.add_reader(self._fd, self._readable)
+
+    def arm(self, at_ns: int) -> None:
+        at_ns = max(1, at_ns)
+        spec = _Itimerspec(_Timespec(0, 0), _Timespec(at_ns // 1_000_000_000, at_ns % 1_000_000_000))
+        if self._libc.timerfd_settime(self._fd, self._TFD_TIMER_ABSTIME, ctypes.byref(spec), None) < 0:
+            raise OSError(ctypes.get_errno(), "timerfd_settime failed")
+
+    def _readable(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            struct.unpack("Q", os.read(self._fd, 8))
+        self._fire()
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._fd)
+        os.close(self._fd)
+
+
+class LoopTimer:
+    """The event loop's own timer, for systems without timerfd. Coarse; the due check keeps it honest."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, fire: Callable[[], None]) -> None:
+        self._loop = loop
+        self._fire = fire
+        self._handle: asyncio.TimerHandle | None = None
+
+    def arm(self, at_ns: int) -> None:
+        self.close()
+        delay = max(0, at_ns - time.monotonic_ns()) / 1e9
+        self._handle = self._loop.call_later(delay, self._fire)
+
+    def close(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+
+
+def best_timer(loop: asyncio.AbstractEventLoop, fire: Callable[[], None]) -> Timer:
+    """The finest timer this system has."""
+    if sys.platform == "linux":
+        return TimerFd(loop, fire)
+    return LoopTimer(loop, fire)
+
+
+class WriterThread:
+    """One thread a device: takes all operations that wait, runs them as one batch, hands results back."""
+
+    def __init__(self, device: Device, loop: asyncio.AbstractEventLoop, done: Callable[[list[Any]], None]) -> None:
+        self._device = device
+        self._loop = loop
+        self._done = done
+        self._queue: SimpleQueue[Any] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="quoit-device", daemon=True)
+        self._thread.start()
+
+    def put(self, item: tuple[Any, int, Callable[[Any], None]]) -> None:
+        self._queue.put(item)
+
+    def _work(self) -> None:
+        while True:
+            batch = [self._queue.get()]
+            while not self._queue.empty():
+                batch.append(self._queue.get())
+            if batch[-1] is None:
+                if len(batch) > 1:
+                    self._execute(batch[:-1])
+                return
+            self._execute(batch)
+
+    def _execute(self, batch: list[Any]) -> None:
+        try:
+            results = self._device.execute([operation for operation, _, _ in batch])
+        except Exception as fault:  # noqa: BLE001 - border of the writer thread: the askers must hear of it
+            results = [Problem("store-failed", type(fault).__name__)] * len(batch)
+        finished = [(due, done, result) for (_, due, done), result in zip(batch, results, strict=True)]
+        with contextlib.suppress(RuntimeError):  # the loop has gone: nobody waits any more
+            self._loop.call_soon_threadsafe(self._done, finished)
+
+    def close(self) -> None:
+        self._queue.put(None)
+        self._thread.join(timeout=10)
+
+
+class ThreadedDevices:
+    """Runs device operations beside the kernel, and holds the kernel where a result is owed."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, kernel: Kernel, advance: Callable[[], None]) -> None:
+        self._loop = loop
+        self._kernel = kernel
+        self._advance = advance
+        self._threads: dict[int, WriterThread] = {}
+        self._owed: dict[int, int] = {}
+
+    def submit(self, device: Device, operation: Any, due: int, done: Callable[[Any], None]) -> None:
+        thread = self._threads.get(id(device))
+        if thread is None:
+            thread = self._threads[id(device)] = WriterThread(device, self._loop, self._finished)
+        self._owed[due] = self._owed.get(due, 0) + 1
+        self._kernel.hold(due)
+        thread.put((operation, due, done))
+
+    def _finished(self, results: list[Any]) -> None:
+        for due, done, result in results:
+            left = self._owed[due] - 1
+            if left:
+                self._owed[due] = left
+            else:
+                del self._owed[due]
+            done(result)
+        self._advance()
+
+    @property
+    def earliest_owed(self) -> int | None:
+        """The first instant at which a result is owed and not there yet."""
+        return min(self._owed) if self._owed else None
+
+    def close(self) -> None:
+        for thread in self._threads.values():
+            thread.close()
+
+
+class LiveWorld:
+    """Paces a kernel by the host's monotonic clock and lets the outside in. A `Gate`.
+
+    `speed` is simulated seconds per real second. `epoch_unix_s` is the Unix time that the scenario gives
+    to its instant 0. A lateness above `bound_s` marks the run *not faithful*; it is never an input.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        *,
+        speed: float = 1.0,
+        epoch_unix_s: float = 0.0,
+        bound_s: float = 0.5,
+        record: Callable[[int, int, str, Message], None] | None = None,
+        timer: Callable[[asyncio.AbstractEventLoop, Callable[[], None]], Timer] = best_timer,
+    ) -> None:
+        if not speed > 0:
+            raise ValueError(f"speed must be above 0, found {speed}")
+        self.kernel = kernel
+        self.speed = speed
+        self.faithful = True
+        self.worst_lateness_s = 0.0
+        self._epoch_unix_s = epoch_unix_s
+        self._bound_s = bound_s
+        self._record = record
+        self._make_timer = timer
+        self._timer: Timer | None = None
+        self._devices: ThreadedDevices | None = None
+        self._queues: list[tuple[type[Message], asyncio.Queue[Message]]] = []
+        self._running = False
+        self._stop_at: int | None = None
+        self._stopped: asyncio.Event | None = None
+
+    def begin(self, *, wall_ns: int | None = None, stop_at: int | None = None) -> None:
+        """Go live from the kernel's present instant, which is set equal to monotonic time `wall_ns`
+        (now, if not given). Call inside a running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._base_sim = self.kernel.now
+        self._base_wall = time.monotonic_ns() if wall_ns is None else wall_ns
+        self._timer = self._make_timer(self._loop, self._advance)
+        self._devices = ThreadedDevices(self._loop, self.kernel, self._advance)
+        self.kernel.devices = self._devices
+        self.kernel.watchers.append(self._on_news)
+        self._stop_at = stop_at
+        self._stopped = asyncio.Event()
+        self._running = True
+        self._advance()
+
+    async def ended(self) -> None:
+        """Wait until `stop_at` has been reached."""
+        assert self._stopped is not None
+        await self._stopped.wait()
+
+    def end(self) -> None:
+        """Stop pacing; waiting requests get `Problem("not-ready")` at their deadline."""
+        self._running = False
+        if self._timer is not None:
+            self._timer.close()
+        if self._devices is not None:
+            self._devices.close()
+
+    # -- Gate ----------------------------------------------------------------------------------------
+
+    def now_ns(self) -> int:
+        """Simulated time by the pacing clock."""
+        elapsed = time.monotonic_ns() - self._base_wall
+        if self.speed == 1.0:
+            return self._base_sim + elapsed
+        return self._base_sim + int(elapsed * self.speed)
+
+    def unix_s(self, at_ns: int) -> float:
+        """The scenario's Unix time of a simulated instant."""
+        return self._epoch_unix_s + at_ns / 1e9
+
+    async def ask(self, to: str, msg: Message, within_s: float = 10.0) -> Any:
+        """See `Gate.ask`."""
+        if not self._running:
+            raise Problem("not-ready", "the twin is not running")
+        answer: asyncio.Future[Any] = self._loop.create_future()
+
+        def reply(value: Any) -> None:
+            if not answer.done():
+                answer.set_result(value)
+
+        at = max(self.kernel.now, self.now_ns())
+        seq = self.kernel.ask_from_outside(at, to, msg, reply)
+        if self._record is not None:
+            self._record(at, seq, to, msg)
+        self._advance()
+        if not answer.done():
+            try:
+                async with asyncio.timeout(within_s):
+                    await answer
+            except TimeoutError:
+                self.kernel.abandon(reply)
+                raise Problem("deadline", f"no answer within {within_s:g} s") from None
+        value = answer.result()
+        if isinstance(value, Problem):
+            raise value
+        return value
+
+    async def watch(self, kind: type[Message]) -> AsyncIterator[Message]:
+        """See `Gate.watch`."""
+        queue: asyncio.Queue[Message] = asyncio.Queue(WATCH_QUEUE)
+        entry = (kind, queue)
+        self._queues.append(entry)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._queues.remove(entry)
+
+    def _on_news(self, subject: str, msg: Message) -> None:
+        for kind, queue in self._queues:
+            if isinstance(msg, kind):
+                if queue.full():
+                    queue.get_nowait()
+                    _log.warning("watcher.lagging", kind=kind.__name__, lost=1)
+                queue.put_nowait(msg)
+
+    # -- pacing --------------------------------------------------------------------------------------
+
+    def receive(self, frame: tuple[Any, ...]) -> None:
+        """An event from another process; the run is not faithful if it came after later ones were handled."""
+        disorder = self.kernel.disorder
+        self.kernel.receive(frame)
+        if self.kernel.disorder > disorder and self.faithful:
+            self.faithful = False
+            _log.warning("run.not_faithful", why="a message of another process came too late")
+        self._advance()
+
+    def _advance(self) -> None:
+        if not self._running:
+            return
+        kernel, devices = self.kernel, self._devices
+        assert devices is not None
+        now = self.now_ns()
+        if self._stop_at is not None and now >= self._stop_at:
+            now = self._stop_at
+        owed = devices.earliest_owed
+        until = now if owed is None else min(now, owed - 1)
+        due = kernel.next_due
+        if due is not None and due <= until:
+            self._observe(due)
+            if kernel.run(until, limit=EVENTS_PER_TURN) >= EVENTS_PER_TURN:
+                self._loop.call_soon(self._advance)  # let sockets have their turn
+                return
+        self._rest(now, until)
+
+    def _rest(self, now: int, until: int) -> None:
+        kernel, devices = self.kernel, self._devices
+        assert devices is not None
+        assert self._timer is not None
+        if devices.earliest_owed is not None:
+            return  # the writer thread's answer advances us
+        due = kernel.next_due
+        if now == self._stop_at and (due is None or due > now):
+            kernel.now = now
+            assert self._stopped is not None
+            self._stopped.set()
+            return
+        if self._stop_at is not None:
+            due = self._stop_at if due is None else min(due, self._stop_at)
+        if due is not None:
+            self._timer.arm(self._wall_of(due))
+
+    def _wall_of(self, due: int) -> int:
+        # Rounded up: a timer that fires a nanosecond early would find nothing due and spin.
+        return self._base_wall + -int(-(due - self._base_sim) // self.speed)
+
+    def _observe(self, due: int) -> None:
+        late_s = (time.monotonic_ns() - self._wall_of(due)) / 1e9
+        self.kernel.instruments.observe(LATENESS, (), max(0.0, late_s))
+        self.worst_lateness_s = max(self.worst_lateness_s, late_s)
+        if late_s > self._bound_s and self.faithful:
+            self.faithful = False
+            _log.warning("run.not_faithful", late_s=round(late_s, 3), bound_s=self._bound_s)

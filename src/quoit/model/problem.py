@@ -1,0 +1,129 @@
+"""THE table of problems: what can go wrong between elements and at the edges, in one place.
+
+Elements raise `Problem(code)`; edges render it by the row of the table. Nobody writes a status code or
+a title anywhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+
+class Blame(StrEnum):
+    """Who has to change something so that the problem goes away."""
+
+    CALLER = "caller"
+    PEER = "peer"
+    NETWORK = "network"
+    US = "us"
+
+
+class Row(NamedTuple):
+    """One kind of problem. `status` is the HTTP status that edges answer with."""
+
+    code: str
+    title: str
+    status: int
+    blame: Blame
+    mend: str
+
+
+_C, _P, _N, _U = Blame.CALLER, Blame.PEER, Blame.NETWORK, Blame.US
+
+_ROWS = (
+    Row("malformed", "the request cannot be read", 400, _C, "send what the interface's OpenAPI file describes"),
+    Row("bad-size", "size is outside what this KME serves", 400, _C, "ask the status for min and max key size"),
+    # Titles of rows marked 014 are normative strings of ETSI GS QKD 014 V1.1.1 cl. 6.2 and 6.4.
+    Row("size-not-multiple-of-8", "size shall be a multiple of 8", 400, _C, "use a size in whole bytes"),
+    Row("bad-number", "number is outside what this KME serves", 400, _C, "ask the status for max_key_per_request"),
+    Row("bad-key-id", "key_ID is not a UUID", 400, _C, "send the key_ID as enc_keys gave it"),
+    Row("bad-sae-id", "the SAE ID in the path cannot be read", 400, _C, "percent-encode the SAE ID once"),
+    Row("self-pair", "an SAE cannot share a key with itself", 400, _C, "name the other SAE in the path"),
+    Row("bad-additional", "additional_slave_SAE_IDs cannot be served", 400, _C, "name distinct other SAEs"),
+    Row(
+        "mandatory-extension-unsupported",
+        "not all extension_mandatory parameters are supported",
+        400,
+        _C,
+        "drop the extension or mark it optional",
+    ),
+    Row(
+        "mandatory-extension-unmet",
+        "not all extension_mandatory request options could be met",
+        400,
+        _C,
+        "relax the extension's value",
+    ),
+    Row(
+        "optional-extension-refused",
+        "not all extension_optional request options handled",
+        400,
+        _C,
+        "drop the extension",
+    ),
+    Row(
+        "key-not-found",
+        "one or more keys specified are not found on KME",
+        400,
+        _C,
+        "keys are handed out once to each party, before they expire; open a new one",
+    ),
+    Row("not-authorised", "not authorised for this key", 401, _C, "ask with the certificate of a party"),
+    Row("no-identity", "no verified client certificate", 401, _C, "connect with a certificate of this network's PKI"),
+    Row("unknown-sae", "no such SAE can be reached", 400, _C, "check the SAE ID in the path"),
+    Row("unknown-unit", "no such service unit", 404, _C, "list your units"),
+    Row("foreign-unit", "no such service unit", 404, _C, "list your units"),
+    Row("malformed-urn", "not a URN", 400, _C, "write it as RFC 8141 says: urn:NID:NSS"),
+    Row("bad-lifecycle", "the lifecycle cannot be kept", 400, _C, "give size in bits and a valid-until to come"),
+    Row("bad-transition", "a unit cannot go from one of these states to the other", 409, _U, "report it"),
+    Row("unit-exists", "the identifier is in use", 409, _C, "draw a new identifier"),
+    Row("not-admitted", "the network cannot give this rate now", 503, _N, "ask for offered_bps or wait"),
+    Row("no-key-material", "not enough key material now", 503, _N, "wait for the refill, or ask for less"),
+    Row("rate-exceeded", "the application's agreed rate is used up", 503, _C, "ask more slowly"),
+    Row("no-route", "no route to the other KME now", 503, _N, "wait until a link comes back"),
+    Row("link-quarantined", "a link on the way is in quarantine", 503, _N, "wait for its release"),
+    Row("peer-unreachable", "the other KME does not answer", 503, _P, "try again"),
+    Row("store-failed", "the key store failed", 503, _U, "see the operator's log; restart the KME"),
+    Row("audit-failed", "the audit log failed", 503, _U, "see the operator's log; restart the KME"),
+    Row("deadline", "no answer in time", 503, _N, "try again"),
+    Row("overloaded", "too many requests wait", 503, _U, "ask more slowly"),
+    Row("not-ready", "the twin is not ready", 503, _U, "wait for /readyz"),
+    Row("not-faithful", "the twin runs behind its own time", 503, _U, "lower the speed or the load"),
+    Row("tag-mismatch", "a classical message failed its authentication", 503, _N, "the block is discarded"),
+    Row("auth-key-exhausted", "no key left to authenticate with", 503, _N, "give the link a new bootstrap key"),
+    Row("no-such-element", "no such element in this scenario", 404, _C, "check the name"),
+    Row("method-not-allowed", "method not allowed here", 405, _C, "see the Allow header"),
+    Row("no-such-path", "no such path", 404, _C, "see the OpenAPI file"),
+    Row("body-too-large", "the body is too large", 413, _C, "send at most 64 KiB"),
+    Row("unsupported-media", "the body is not JSON", 415, _C, "send application/json"),
+    Row("slow-request", "the request took too long to arrive", 408, _C, "send it in one go"),
+    Row("internal", "internal error", 500, _U, "report it with the log"),
+)
+
+PROBLEMS: Mapping[str, Row] = MappingProxyType({row.code: row for row in _ROWS})
+
+
+class Problem(Exception):
+    """What crosses elements and edges when something cannot be done. `fields` never hold secrets.
+
+    Raises KeyError for a code that the table does not have.
+    """
+
+    def __init__(self, code: str, detail: str = "", **fields: Any) -> None:
+        self.row = PROBLEMS[code]
+        self.code = code
+        self.detail = detail
+        self.fields: Mapping[str, Any] = MappingProxyType(fields)
+        super().__init__(f"{code}: {detail or self.row.title}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for the wire."""
+        return {"code": self.code, "detail": self.detail, "fields": dict(self.fields)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Problem:
+        """Inverse of `to_dict`."""
+        return cls(values["code"], values["detail"], **values["fields"])

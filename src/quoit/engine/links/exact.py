@@ -81,7 +81,7 @@ def _gain_and_error(mu: float, eta: float, p_d: float, e_d: float) -> tuple[floa
     if p_d == 0.0 and mu * eta == 0.0:
         return 0.0, 0.5  # nothing ever clicks: the model's error is 0/0
     row = wcp_two_detector(mu, eta, p_d, e_d)
-    return row["Q"], row["E"]
+    return row.gain, row.error
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -127,7 +127,7 @@ def _onedecoy_2024(
     row = onedecoy_2024(
         mu, p, key.counts, key.errors, test.counts, test.errors, security.eps_sec, security.eps_cor, f_ec=0.0
     )
-    return row["ell"], row["lambda_U"]
+    return row.ell, row.phase_error
 
 
 def _rusca2018(
@@ -136,7 +136,7 @@ def _rusca2018(
     row = rusca2018(
         mu, p, key.counts, key.errors, test.counts, test.errors, security.eps_sec, security.eps_cor, f_ec=0.0
     )
-    return row["ell"], row["phi_Z_U"]
+    return row.ell, row.phase_error
 
 
 def _lim2014(
@@ -145,7 +145,7 @@ def _lim2014(
     row = lim2014(
         mu, p, key.counts, key.errors, test.counts, test.errors, security.eps_sec, security.eps_cor, f_ec=0.0
     )
-    return row["ell"], row["phi_X"]
+    return row.ell, row.phase_error
 
 
 _BOUNDS: dict[Proof, Bound] = {

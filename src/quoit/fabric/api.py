@@ -1,0 +1,208 @@
+"""What the Quantum Fabric answers to, and the news it gives. The only door into it.
+
+Elements of the fabric at node N are called `module:<link>:<end>`, `kma:N` and `relay:N`; the fabric's
+controller, meters and upkeep have one element each.
+"""
+
+from __future__ import annotations
+
+from quoit.model.secret import Secret
+from quoit.runtime.wire import Message, message
+
+CONTROLLER = "fabric.controller"
+METERS = "fabric.meters"
+UPKEEP = "fabric.upkeep"
+
+LINK_NEWS = "fabric.link"
+"""Subjects are `fabric.link.<link>.<what>`; a link's name holds no dot."""
+
+
+def kma(node: str) -> str:
+    """Name of a node's key management agent."""
+    return f"kma:{node}"
+
+
+def relay(node: str) -> str:
+    """Name of a node's key relay."""
+    return f"relay:{node}"
+
+
+def module(link: str, node: str) -> str:
+    """Name of the module that terminates a link at a node."""
+    return f"module:{link}:{node}"
+
+
+class Piece(Message):
+    """A stretch of link key: the coordinate that every secret bit has. `use`: delivered, pad, tag..."""
+
+    link: str
+    block: int
+    offset: int
+    bits: int
+    use: str
+
+
+@message("fabric.OpenFlow")
+class OpenFlow(Message):
+    """Service asks: keep a relay route from node `src` to node `dst`. Problem `no-route` if there is none."""
+
+    src: str
+    dst: str
+
+
+@message("fabric.Flow")
+class Flow(Message):
+    """A route that is installed. `offered_bps` is what the narrowest link makes now, less other flows."""
+
+    src: str
+    dst: str
+    epoch: int
+    nodes: tuple[str, ...]
+    links: tuple[str, ...]
+    offered_bps: float
+
+
+@message("fabric.MoveKey")
+class MoveKey(Message):
+    """To the relay at `src`: bring `bits` fresh bits to `to`, an element at node `dst`, as `stream` from
+    `start` on. Answered by `KeyMoved` once that element has confirmed them."""
+
+    stream: str
+    start: int
+    bits: int
+    src: str
+    dst: str
+    to: str
+
+
+@message("fabric.KeyMoved")
+class KeyMoved(Message):
+    """The bits, and where they come from: pieces of every link on the way."""
+
+    value: Secret
+    pieces: tuple[Piece, ...]
+    nodes: tuple[str, ...]
+
+
+@message("fabric.KeyArrived")
+class KeyArrived(Message):
+    """At the far end: the same bits. The receiver confirms with `Stored` when it holds them durably."""
+
+    stream: str
+    start: int
+    value: Secret
+    pieces: tuple[Piece, ...]
+    origin: str
+
+
+@message("fabric.Stored")
+class Stored(Message):
+    bits: int
+
+
+@message("fabric.LinkReading")
+class LinkReading(Message):
+    """News, once a telemetry interval: test detections and errors among them, and rates of one link."""
+
+    link: str
+    tested: int
+    errors: int
+    sifted_bps: float
+    raw_bps: float
+    at_ns: int
+    block: int
+
+
+@message("fabric.BlockMade")
+class BlockMade(Message):
+    """News: a block went through distillation. `secret_bits` 0: it failed, and `why` says so."""
+
+    link: str
+    block: int
+    secret_bits: int
+    qber: float
+    sifted_bits: int
+    leak_bits: int
+    made_ns: int
+    took_ns: int
+    why: str | None = None
+
+
+@message("fabric.LinkSuspect")
+class LinkSuspect(Message):
+    """News: a link's error rate is not what it was. Blocks from `first_block` on may be compromised."""
+
+    link: str
+    first_block: int
+    qber: float
+    expected: float
+    at_ns: int
+    why: str
+
+
+@message("fabric.LinkCalm")
+class LinkCalm(Message):
+    """News: a suspect link's error rate has been as before for the hold time."""
+
+    link: str
+    at_ns: int
+
+
+@message("fabric.LinkQuarantined")
+class LinkQuarantined(Message):
+    """News: no key of these blocks may be used any more, wherever it went."""
+
+    link: str
+    first_block: int
+    last_block: int
+    at_ns: int
+    why: str
+
+
+@message("fabric.LinkReleased")
+class LinkReleased(Message):
+    link: str
+    at_ns: int
+
+
+@message("fabric.PoolLevel")
+class PoolLevel(Message):
+    """News: a pool crossed its floor. `open` tells whether the link can carry keys."""
+
+    link: str
+    bits: int
+    open: bool
+
+
+@message("fabric.FlowChanged")
+class FlowChanged(Message):
+    """News: a route was moved, or (`nodes` empty) lost."""
+
+    src: str
+    dst: str
+    epoch: int
+    nodes: tuple[str, ...]
+    why: str
+
+
+@message("fabric.GetLinks")
+class GetLinks(Message):
+    """Ask the meters for the table of all links."""
+
+
+class LinkRow(Message):
+    link: str
+    a: str
+    b: str
+    state: str
+    qber: float | None
+    sifted_bps: float
+    secret_bps: float
+    pool_bits: int
+    blocks: int
+    failed_blocks: int
+
+
+@message("fabric.Links")
+class Links(Message):
+    rows: tuple[LinkRow, ...]

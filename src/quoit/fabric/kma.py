@@ -1,0 +1,200 @@
+"""The key management agent of a node: pools of link key, between the modules and all who use it (C2).
+
+Link keys never leave the fabric: only the relay of the same node reads them here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from quoit.fabric import api
+from quoit.fabric.api import Piece, PoolLevel
+from quoit.fabric.pool import LinkPool
+from quoit.model.problem import Problem
+from quoit.model.secret import Secret
+from quoit.runtime.context import Context
+from quoit.runtime.element import Element, Plane, Stratum, handles
+from quoit.runtime.wire import Message, message
+
+WITHIN = 2_000_000_000
+"""How long an end waits for the allocating end, ns."""
+
+
+@message("fabric.Deposit")
+class Deposit(Message):
+    """A module's fresh block."""
+
+    link: str
+    block: int
+    value: Secret
+
+
+@message("fabric.Allocate")
+class Allocate(Message):
+    """Name the next `bits` of a link's key for `use`, plus `tag_bits` for the message that carries them."""
+
+    link: str
+    bits: int
+    use: str
+    tag_bits: int
+    reason: str
+
+
+@message("fabric.Allocated")
+class Allocated(Message):
+    pieces: tuple[Piece, ...]
+    tag: tuple[Piece, ...]
+
+
+@message("fabric.ReadKey")
+class ReadKey(Message):
+    """Read pieces of one link; the agent forgets them."""
+
+    pieces: tuple[Piece, ...]
+
+
+@message("fabric.ReadValue")
+class ReadValue(Message):
+    value: Secret
+
+
+@message("fabric.DiscardFrom")
+class DiscardFrom(Message):
+    """Drop what is left of the blocks from `first_block` on."""
+
+    link: str
+    first_block: int
+    why: str
+
+
+@dataclass(frozen=True)
+class PoolPlan:
+    """A pool that an agent keeps: the link, the node that allocates, the node at the other end.
+
+    A pool closes when it cannot serve; it opens again with `reopen_bits` above its floor, so that a
+    trickle of key does not make routes flap.
+    """
+
+    link: str
+    allocator: str
+    other: str
+    capacity_bits: int
+    floor_bits: int
+    reopen_bits: int = 0
+
+
+class Kma(Element):
+    """Pools of all links of one node."""
+
+    stratum, plane = Stratum.FABRIC, Plane.RESOURCE
+    realises = ("C2", "C8")
+
+    def __init__(self, node: str, plans: tuple[PoolPlan, ...], initial: dict[str, Secret]) -> None:
+        super().__init__(api.kma(node), node)
+        self._node = node
+        self._plans = {plan.link: plan for plan in plans}
+        self._pools = {
+            plan.link: LinkPool(plan.link, capacity_bits=plan.capacity_bits, floor_bits=plan.floor_bits)
+            for plan in plans
+        }
+        self._initial = initial
+        self._open = {plan.link: False for plan in plans}
+        self._drained: set[str] = set()
+
+    async def start(self, ctx: Context) -> None:
+        for link, value in self._initial.items():
+            self._take_in(ctx, link, 0, value)
+        self._initial = {}
+
+    def _allocates(self, link: str) -> bool:
+        return self._plans[link].allocator == self._node
+
+    def _take_in(self, ctx: Context, link: str, block: int, value: Secret) -> None:
+        pool = self._pools[link]
+        bits = 8 * len(value)
+        lost = pool.add(block, value)
+        if self._allocates(link):
+            ctx.emit("pool.filled", link=link, block=block, bits=bits)
+            if lost:
+                piece = {"link": link, "block": block, "offset": bits - lost, "bits": lost}
+                ctx.emit("pool.spent", use="overflow", why="pool full", **piece)
+        self._show(ctx, link)
+
+    def _show(self, ctx: Context, link: str) -> None:
+        if not self._allocates(link):
+            return
+        pool = self._pools[link]
+        ctx.gauge("quoit_pool_bits", (link,), pool.unallocated_bits)
+        needed = self._plans[link].reopen_bits if link in self._drained else 0
+        is_open = pool.usable_bits > (0 if self._open[link] else needed)
+        if is_open != self._open[link]:
+            self._open[link] = is_open
+            self._drained.add(link)
+            ctx.emit("pool.open" if is_open else "pool.closed", link=link, bits=pool.unallocated_bits)
+            news = PoolLevel(link, pool.unallocated_bits, is_open)
+            ctx.publish(f"{api.LINK_NEWS}.{link}.pool", news)
+
+    @handles(Deposit)
+    async def on_deposit(self, ctx: Context, msg: Deposit) -> None:
+        self._take_in(ctx, msg.link, msg.block, msg.value)
+
+    @handles(Allocate)
+    async def on_allocate(self, ctx: Context, msg: Allocate) -> Allocated:
+        plan = self._plans.get(msg.link)
+        if plan is None:
+            raise Problem("no-route", f"{self._node} has no link {msg.link}", link=msg.link)
+        if plan.allocator != self._node:
+            answer: Allocated = await ctx.ask(api.kma(plan.allocator), msg, within=WITHIN)
+            return answer
+        pool = self._pools[msg.link]
+        if msg.bits + msg.tag_bits > pool.usable_bits:
+            self._close(ctx, msg.link)
+            raise Problem(
+                "no-key-material",
+                f"link {msg.link} has {pool.usable_bits} bits above its floor",
+                link=msg.link,
+                available_bits=pool.usable_bits,
+            )
+        answer = Allocated(pool.allocate(msg.bits, msg.use), pool.allocate(msg.tag_bits, "tag"))
+        for piece in answer.pieces + answer.tag:
+            ctx.emit(
+                "pool.spent",
+                link=piece.link,
+                block=piece.block,
+                offset=piece.offset,
+                bits=piece.bits,
+                use=piece.use,
+                why=msg.reason,
+            )
+            ctx.count("quoit_pool_spent_bits_total", (piece.link, piece.use), piece.bits)
+        self._show(ctx, msg.link)
+        return answer
+
+    def _close(self, ctx: Context, link: str) -> None:
+        """A pool that cannot serve a request counts as closed until the next block."""
+        if self._open[link]:
+            self._open[link] = False
+            bits = self._pools[link].unallocated_bits
+            ctx.emit("pool.closed", link=link, bits=bits)
+            ctx.publish(f"{api.LINK_NEWS}.{link}.pool", PoolLevel(link, bits, False))
+
+    @handles(ReadKey)
+    async def on_read(self, ctx: Context, msg: ReadKey) -> ReadValue:
+        link = msg.pieces[0].link
+        return ReadValue(self._pools[link].read(msg.pieces, allocator=self._allocates(link)))
+
+    @handles(DiscardFrom)
+    async def on_discard(self, ctx: Context, msg: DiscardFrom) -> None:
+        dropped = self._pools[msg.link].discard(msg.first_block)
+        if self._allocates(msg.link):
+            for piece in dropped:
+                ctx.emit(
+                    "pool.spent",
+                    link=piece.link,
+                    block=piece.block,
+                    offset=piece.offset,
+                    bits=piece.bits,
+                    use="discarded",
+                    why=msg.why,
+                )
+        self._show(ctx, msg.link)

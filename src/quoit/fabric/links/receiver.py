@@ -1,0 +1,65 @@
+"""The fabric's half of a link protocol: what a device makes of the counts of its chunks. A port.
+
+An implementation is built from a device profile. It knows how to sum chunks into a block, when a block
+is full, what the telemetry of a chunk is and how many secret bits a block gives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from quoit.engine.links.sampler import Counts, Sampler
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Telemetry of one chunk: test detections and errors among them, sifted and raw detections."""
+
+    tested: int
+    errors: int
+    sifted: int
+    raw: int
+
+
+@dataclass(frozen=True)
+class BlockVerdict:
+    """What a block gives. `secret_bits` is net of authentication and a multiple of 8; 0 with `why`."""
+
+    secret_bits: int
+    qber: float
+    sifted_bits: int
+    leak_bits: int
+    why: str | None = None
+
+
+class LinkProtocol(Protocol):
+    """Both halves of a link protocol for one device profile.
+
+    `security_label` says what the key's secrecy rests on. `post_time_ns` is how long distillation of a
+    block takes after its last detection.
+    """
+
+    security_label: str
+    post_time_ns: int
+    expected_qber: float
+
+    def sampler(self) -> Sampler:
+        """The engine's half."""
+        ...
+
+    def chunk_ns(self, loss_db: float, telemetry_ns: int) -> int:
+        """Chunk length: telemetry's interval, or a fraction of it when blocks fill faster than that."""
+        ...
+
+    def reading(self, counts: Counts) -> Reading:
+        """Telemetry of a chunk."""
+        ...
+
+    def full(self, total: Counts, duration_ns: int) -> bool:
+        """Whether chunks that sum up to `total` make a block."""
+        ...
+
+    def judge(self, total: Counts, duration_ns: int) -> BlockVerdict:
+        """Parameter estimation and key length of a block."""
+        ...

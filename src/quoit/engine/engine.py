@@ -44,9 +44,7 @@ class ExactSource:
     def clicks(self, loss_db: float | None) -> ClickModel:
         """Gains and error rates per intensity over a path, without the eavesdropper."""
         eta = 0.0 if loss_db is None else self.receiver_eta * 10 ** (-loss_db / 10)
-        return ClickModel.two_detectors(
-            self.mu, self.p_intensity, eta=eta, p_d=self.p_dark, e_d=self.misalignment
-        )
+        return ClickModel.two_detectors(self.mu, self.p_intensity, eta=eta, p_d=self.p_dark, e_d=self.misalignment)
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ class _Running:
     `turn` grows with each opening, so that a timer of an earlier opening dies out.
     """
 
-    __slots__ = ("open", "pulses", "plan", "serial", "stream", "turn")
+    __slots__ = ("open", "plan", "pulses", "serial", "stream", "turn")
 
     def __init__(self, plan: LinkPlan, stream: ChunkStream) -> None:
         self.plan = plan

@@ -102,9 +102,7 @@ class Relay(Element):
 
     @handles(MoveKey)
     async def on_move(self, ctx: Context, msg: MoveKey) -> KeyMoved:
-        order = Order(
-            msg.stream, msg.start, msg.bits, msg.src, msg.dst, msg.to, self._node, (), (self._node,)
-        )
+        order = Order(msg.stream, msg.start, msg.bits, msg.src, msg.dst, msg.to, self._node, (), (self._node,))
         link = self._next_link(order)
         taken: Allocated = await ctx.ask(
             api.kma(self._node), Allocate(link, msg.bits, "delivered", TAG_BITS, msg.stream), within=WITHIN
@@ -132,9 +130,7 @@ class Relay(Element):
             if stored.bits != order.bits:
                 raise Problem("internal", f"{order.to} stored {stored.bits} of {order.bits} bits")
             return HopDone(pieces, nodes)
-        onward = Order(
-            order.stream, order.start, order.bits, order.src, order.dst, order.to, self._node, pieces, nodes
-        )
+        onward = Order(order.stream, order.start, order.bits, order.src, order.dst, order.to, self._node, pieces, nodes)
         next_link = self._next_link(onward)
         taken: Allocated = await ctx.ask(
             api.kma(self._node), Allocate(next_link, order.bits, "pad", TAG_BITS, order.stream), within=WITHIN
@@ -152,9 +148,7 @@ class Relay(Element):
         answer: ReadValue = await ctx.ask(api.kma(self._node), ReadKey(pieces), within=WITHIN)
         return answer.value
 
-    async def _send(
-        self, ctx: Context, order: Order, link: str, taken: Allocated, sealed: bytes
-    ) -> HopDone:
+    async def _send(self, ctx: Context, order: Order, link: str, taken: Allocated, sealed: bytes) -> HopDone:
         pad = await self._read(ctx, taken.tag)
         tag = self._tag(link, order, taken.pieces, sealed, pad)
         hop = RelayHop(order, taken.pieces, sealed, taken.tag, tag)
@@ -168,9 +162,7 @@ class Relay(Element):
             ctx.emit("relay.forged", link=link, stream=msg.order.stream)
             raise Problem("tag-mismatch", f"the tag of a key relayed over {link} does not fit", link=link)
 
-    def _tag(
-        self, link: str, order: Order, key: tuple[Piece, ...], sealed: bytes, pad: Secret
-    ) -> bytes:
+    def _tag(self, link: str, order: Order, key: tuple[Piece, ...], sealed: bytes, pad: Secret) -> bytes:
         protected = encode(RelayHop(order, key, sealed, (), b""))
         return _xor(self._hashes[link].value(protected).to_bytes(16, "little"), pad.reveal())
 

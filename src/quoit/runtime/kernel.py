@@ -107,9 +107,7 @@ class Kernel:
             Context(self, i, e.name, e.place, {"stratum": str(e.stratum), "plane": str(e.plane)})
             for i, e in enumerate(self.elements)
         ]
-        self._tables = [
-            {kind: handler.__get__(e) for kind, handler in e.handlers.items()} for e in self.elements
-        ]
+        self._tables = [{kind: handler.__get__(e) for kind, handler in e.handlers.items()} for e in self.elements]
         self._guarded = [e.only_resource_plane for e in self.elements]
         self._subscribers: dict[str, tuple[int, ...]] = {}
         self._waiting: dict[int, _Task] = {}
@@ -295,7 +293,9 @@ class Kernel:
         if self._guarded[target] and entry[1] < len(self.elements):
             speaker = self.elements[entry[1]]
             if speaker.plane is not Plane.RESOURCE and entry[3] == SAY:
-                raise PlaneViolation(f"{speaker!r} is not of the resource plane and may not reach {self.elements[target]!r}")
+                raise PlaneViolation(
+                    f"{speaker!r} is not of the resource plane and may not reach {self.elements[target]!r}"
+                )
         if self._process_of[target] == self.process:
             heappush(self._heap, entry)
         else:

@@ -148,9 +148,7 @@ def test_a_question_outside_the_frame_is_refused_and_not_counted() -> None:
     plan = CascadePlan(100, 7, (10, 40))
     reference = CascadeReference(np.zeros(100, dtype=np.uint8), plan)
     for number, start, stop in [(2, 0, 10), (0, 10, 10), (0, 95, 101)]:
-        asked = ParityQueries(
-            np.array([number], np.uint8), np.array([start], np.uint32), np.array([stop], np.uint32)
-        )
+        asked = ParityQueries(np.array([number], np.uint8), np.array([start], np.uint32), np.array([stop], np.uint32))
         with pytest.raises(ValueError, match="both ends must follow one plan"):
             reference.answer(asked)
     assert reference.leaked_bits == 0

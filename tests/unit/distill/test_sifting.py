@@ -84,19 +84,12 @@ def test_bits_do_not_show_in_the_repr() -> None:
     assert repr(Sifted(u8(0), u8(0), u8(1))) == "Sifted(1 detections)"
 
 
-@given(
-    st.lists(
-        st.lists(st.tuples(st.integers(0, 1), st.integers(0, 2), st.integers(0, 1)), max_size=9), max_size=5
-    )
-)
+@given(st.lists(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 2), st.integers(0, 1)), max_size=9), max_size=5))
 def test_chunks_join_in_order(chunks: list[list[tuple[int, int, int]]]) -> None:
     parts = [Sifted(*(u8(*(row[i] for row in rows)) for i in range(3))) for rows in chunks]
     flat = [row for rows in chunks for row in rows]
     joined = Sifted.join(parts)
-    assert (
-        list(zip(joined.bases.tolist(), joined.intensities.tolist(), joined.bits.tolist(), strict=True))
-        == flat
-    )
+    assert list(zip(joined.bases.tolist(), joined.intensities.tolist(), joined.bits.tolist(), strict=True)) == flat
 
 
 def test_no_detections_are_no_error() -> None:

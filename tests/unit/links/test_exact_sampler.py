@@ -153,9 +153,7 @@ def test_an_impossible_model_is_refused(rows: tuple[tuple[float, ...], ...], com
         ClickModel(*rows)
 
 
-@pytest.mark.parametrize(
-    "option", [{"intercept_fraction": 1.1}, {"p_z_sender": -0.1}, {"dead_time_pulses": -1}]
-)
+@pytest.mark.parametrize("option", [{"intercept_fraction": 1.1}, {"p_z_sender": -0.1}, {"dead_time_pulses": -1}])
 def test_impossible_options_are_refused(option: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="found"):
         draw(10, **option)

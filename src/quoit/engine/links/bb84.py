@@ -80,9 +80,7 @@ class Bb84Sampler:
 
     optics: Optics
 
-    def draw(
-        self, channel: Channel, duration_s: float, chunks: int, rng: np.random.Generator
-    ) -> NDArray[np.int64]:
+    def draw(self, channel: Channel, duration_s: float, chunks: int, rng: np.random.Generator) -> NDArray[np.int64]:
         optics = self.optics
         pulses = round(optics.source_rate_hz * duration_s)
         means = rates(optics, channel)

@@ -35,9 +35,7 @@ class Bbm92Sampler:
 
     source: PairSource
 
-    def draw(
-        self, channel: Channel, duration_s: float, chunks: int, rng: np.random.Generator
-    ) -> NDArray[np.int64]:
+    def draw(self, channel: Channel, duration_s: float, chunks: int, rng: np.random.Generator) -> NDArray[np.int64]:
         source = self.source
         eta = 0.0 if channel.loss_db is None else source.eta_receiver * 10 ** (-channel.loss_db / 10)
         clicks = bbm92_cw(
@@ -80,9 +78,7 @@ class CvSampler:
 
     optics: GaussianOptics
 
-    def draw(
-        self, channel: Channel, duration_s: float, chunks: int, rng: np.random.Generator
-    ) -> NDArray[np.int64]:
+    def draw(self, channel: Channel, duration_s: float, chunks: int, rng: np.random.Generator) -> NDArray[np.int64]:
         optics = self.optics
         symbols = round(optics.symbol_rate_hz * duration_s)
         disclosed = max(2, round(symbols * optics.disclosed))
@@ -109,9 +105,7 @@ class RatedSampler:
     qber: float
     sifted_per_secret: float = 4.0
 
-    def draw(
-        self, channel: Channel, duration_s: float, chunks: int, rng: np.random.Generator
-    ) -> NDArray[np.int64]:
+    def draw(self, channel: Channel, duration_s: float, chunks: int, rng: np.random.Generator) -> NDArray[np.int64]:
         rate = self.rate_bps if channel.rate_bps is None else channel.rate_bps
         secret = 0 if channel.loss_db is None else round(rate * duration_s)
         sifted = np.full(chunks, round(secret * self.sifted_per_secret), dtype=np.int64)

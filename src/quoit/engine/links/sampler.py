@@ -31,9 +31,7 @@ class Channel:
 class Sampler(Protocol):
     """Draws the counts of `chunks` chunks of `duration_s` each: integers, shape (chunks, n_counts)."""
 
-    def draw(
-        self, channel: Channel, duration_s: float, chunks: int, rng: np.random.Generator
-    ) -> NDArray[np.int64]: ...
+    def draw(self, channel: Channel, duration_s: float, chunks: int, rng: np.random.Generator) -> NDArray[np.int64]: ...
 
 
 class ChunkStream:
@@ -42,9 +40,7 @@ class ChunkStream:
     `stream(epoch)` gives the generator to use after the `epoch`-th change of the channel.
     """
 
-    def __init__(
-        self, sampler: Sampler, duration_s: float, stream: Callable[[int], np.random.Generator]
-    ) -> None:
+    def __init__(self, sampler: Sampler, duration_s: float, stream: Callable[[int], np.random.Generator]) -> None:
         self._sampler = sampler
         self._duration_s = duration_s
         self._stream = stream

@@ -73,9 +73,7 @@ def gllp_infinite_decoy(
     yield_1 = eta + y0 - eta * y0
     error_1 = (E0 * y0 + e_d * eta) / yield_1
     gain_1 = yield_1 * mu * exp(-mu)
-    rate = q_sift * (
-        -signal.gain * f_ec * binary_entropy(signal.error) + gain_1 * (1 - binary_entropy(error_1))
-    )
+    rate = q_sift * (-signal.gain * f_ec * binary_entropy(signal.error) + gain_1 * (1 - binary_entropy(error_1)))
     return InfiniteDecoy(signal.gain, signal.error, yield_1, error_1, gain_1, rate)
 
 
@@ -99,17 +97,11 @@ def decoy_vacuum_weak(
     yield_1 = (
         mu
         / (mu * nu - nu**2)
-        * (
-            decoy.gain * exp(nu)
-            - signal.gain * exp(mu) * nu**2 / mu**2
-            - (mu**2 - nu**2) / mu**2 * y0
-        )
+        * (decoy.gain * exp(nu) - signal.gain * exp(mu) * nu**2 / mu**2 - (mu**2 - nu**2) / mu**2 * y0)
     )
     error_1 = (decoy.error * decoy.gain * exp(nu) - E0 * y0) / (yield_1 * nu)
     gain_1 = yield_1 * mu * exp(-mu)
-    rate = q_sift * (
-        -signal.gain * f_ec * binary_entropy(signal.error) + gain_1 * (1 - binary_entropy(error_1))
-    )
+    rate = q_sift * (-signal.gain * f_ec * binary_entropy(signal.error) + gain_1 * (1 - binary_entropy(error_1)))
     return VacuumWeak(signal, decoy, yield_1, error_1, gain_1, rate)
 
 

@@ -24,9 +24,7 @@ def _g(x: float) -> float:
     return (x + 1) * log2(x + 1) - x * log2(x) if x > 0 else 0.0
 
 
-def gg02(
-    V_A: float, T: float, xi: float, eta: float, v_el: float, beta: float, detection: str = "hom"
-) -> Gg02:
+def gg02(V_A: float, T: float, xi: float, eta: float, v_el: float, beta: float, detection: str = "hom") -> Gg02:
     """Asymptotic key of homodyne (`hom`) or heterodyne (`het`) detection; 0 < T <= 1."""
     V = V_A + 1
     chi_line = 1 / T - 1 + xi
@@ -41,13 +39,11 @@ def gg02(
         C = (V * root_b + T * (V + chi_line) + A * chi_det) / (T * (V + chi_tot))
         D = root_b * (V + root_b * chi_det) / (T * (V + chi_tot))
     else:
-        C = (
-            A * chi_det**2 + B + 1 + 2 * chi_det * (V * root_b + T * (V + chi_line)) + 2 * T * (V**2 - 1)
-        ) / (T * (V + chi_tot)) ** 2
+        C = (A * chi_det**2 + B + 1 + 2 * chi_det * (V * root_b + T * (V + chi_line)) + 2 * T * (V**2 - 1)) / (
+            T * (V + chi_tot)
+        ) ** 2
         D = ((V + root_b * chi_det) / (T * (V + chi_tot))) ** 2
-    chi_be = sum(_g((e - 1) / 2) for e in _eigenvalues(A, B)) - sum(
-        _g((e - 1) / 2) for e in _eigenvalues(C, D)
-    )
+    chi_be = sum(_g((e - 1) / 2) for e in _eigenvalues(A, B)) - sum(_g((e - 1) / 2) for e in _eigenvalues(C, D))
     return Gg02(i_ab, chi_be, beta * i_ab - chi_be)
 
 

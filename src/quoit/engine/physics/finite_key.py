@@ -172,14 +172,9 @@ def rusca2018(
         delta, delta_m = sqrt(sum(counts) / 2 * log_term), sqrt(sum(errors) / 2 * log_term)
         low, high = _scaled(mu, p, counts, delta, -1), _scaled(mu, p, counts, delta, +1)
         s0_low = max(0.0, tau0 / (m1 - m2) * (m1 * low[1] - m2 * high[0]))
-        s0_high = min(
-            2 * (tau0 * exp(k) / pk * (m + delta_m) + delta) for k, pk, m in zip(mu, p, errors, strict=True)
-        )
+        s0_high = min(2 * (tau0 * exp(k) / pk * (m + delta_m) + delta) for k, pk, m in zip(mu, p, errors, strict=True))
         s1 = (
-            tau1
-            * m1
-            / (m2 * (m1 - m2))
-            * (low[1] - m2**2 / m1**2 * high[0] - (m1**2 - m2**2) / m1**2 * s0_high / tau0)
+            tau1 * m1 / (m2 * (m1 - m2)) * (low[1] - m2**2 / m1**2 * high[0] - (m1**2 - m2**2) / m1**2 * s0_high / tau0)
         )
         return s0_low, s1
 
@@ -233,10 +228,7 @@ def onedecoy_2024(
         s0_high = min(2 * (tau0 * m + delta) for m in errors_high)
         s0_high = min(max(s0_high, 0.0), n)
         s1 = (
-            tau1
-            * m1
-            / (m2 * (m1 - m2))
-            * (low[1] - m2**2 / m1**2 * high[0] - (m1**2 - m2**2) / m1**2 * s0_high / tau0)
+            tau1 * m1 / (m2 * (m1 - m2)) * (low[1] - m2**2 / m1**2 * high[0] - (m1**2 - m2**2) / m1**2 * s0_high / tau0)
         )
         return min(max(s1, 0.0), n)
 
@@ -251,9 +243,6 @@ def onedecoy_2024(
     gap = sqrt((s_test + s_key) / (s_test * s_key) * (s_test + 1) / s_test * log(1 / eps0))
     phase = rate + gap
     length = (
-        s_key * (1 - binary_entropy(min(0.5, phase)))
-        - leak
-        - log2(2 / eps_cor)
-        - 4 * log2(15 / (eps_sec * 2**0.25))
+        s_key * (1 - binary_entropy(min(0.5, phase))) - leak - log2(2 / eps_cor) - 4 * log2(15 / (eps_sec * 2**0.25))
     )
     return OneDecoy(0.0, s_key, s_test, v, phase, leak, max(0.0, length))

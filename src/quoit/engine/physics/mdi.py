@@ -22,25 +22,17 @@ class Mdi:
     rate: float
 
 
-def mdi(
-    mu_a: float, mu_b: float, eta_a: float, eta_b: float, p_d: float, e_d: float, f_ec: float = 1.16
-) -> Mdi:
+def mdi(mu_a: float, mu_b: float, eta_a: float, eta_b: float, p_d: float, e_d: float, f_ec: float = 1.16) -> Mdi:
     """eta_a, eta_b: arm times detector; p_d per detector; four threshold detectors."""
     live = (1 - p_d) ** 2
     y11 = live * (
-        eta_a * eta_b / 2
-        + (2 * eta_a + 2 * eta_b - 3 * eta_a * eta_b) * p_d
-        + 4 * (1 - eta_a) * (1 - eta_b) * p_d**2
+        eta_a * eta_b / 2 + (2 * eta_a + 2 * eta_b - 3 * eta_a * eta_b) * p_d + 4 * (1 - eta_a) * (1 - eta_b) * p_d**2
     )
     e11 = (E0 * y11 - (E0 - e_d) * live * eta_a * eta_b / 2) / y11
     mean = eta_a * mu_a + eta_b * mu_b
     x = sqrt(eta_a * mu_a * eta_b * mu_b) / 2
     correct = (
-        2
-        * live
-        * exp(-mean / 2)
-        * (1 - (1 - p_d) * exp(-eta_a * mu_a / 2))
-        * (1 - (1 - p_d) * exp(-eta_b * mu_b / 2))
+        2 * live * exp(-mean / 2) * (1 - (1 - p_d) * exp(-eta_a * mu_a / 2)) * (1 - (1 - p_d) * exp(-eta_b * mu_b / 2))
     )
     wrong = 2 * p_d * live * exp(-mean / 2) * (float(np.i0(2 * x)) - (1 - p_d) * exp(-mean / 2))
     gain = correct + wrong

@@ -14,8 +14,7 @@ MAX_PHOTONS = 39
 def tf_yield(n: int, m: int, t: float, p_d: float) -> float:
     """Probability that one given detector alone clicks when the ends send n and m photons."""
     total = sum(
-        comb(n, k) * comb(m, k) * (1 - t / 2) ** (n + m - 2 * k) * (t / 2) ** (2 * k)
-        for k in range(min(n, m) + 1)
+        comb(n, k) * comb(m, k) * (1 - t / 2) ** (n + m - 2 * k) * (t / 2) ** (2 * k) for k in range(min(n, m) + 1)
     )
     return (1 - p_d) * total - (1 - p_d) ** 2 * (1 - t) ** (n + m)
 
@@ -30,15 +29,13 @@ class TwinField:
     rate: float
 
 
-def tf_cal(
-    mu: float, eta_total: float, p_d: float, f_ec: float = 1.15, phase_mis: float = 0.0
-) -> TwinField:
+def tf_cal(mu: float, eta_total: float, p_d: float, f_ec: float = 1.15, phase_mis: float = 0.0) -> TwinField:
     """eta_total end to end including detectors; phase_mis in radians. Yields above 12 photons count as 1."""
     t = sqrt(eta_total)
     gamma, overlap = t * mu, cos(phase_mis)
-    p_xx = (1 - p_d) / 2 * (exp(-gamma * overlap) + exp(gamma * overlap)) * exp(-gamma) - (
-        1 - p_d
-    ) ** 2 * exp(-2 * gamma)
+    p_xx = (1 - p_d) / 2 * (exp(-gamma * overlap) + exp(gamma * overlap)) * exp(-gamma) - (1 - p_d) ** 2 * exp(
+        -2 * gamma
+    )
     error_x = (exp(-gamma * overlap) - (1 - p_d) * exp(-gamma)) / (
         exp(-gamma * overlap) + exp(gamma * overlap) - 2 * (1 - p_d) * exp(-gamma)
     )

@@ -44,8 +44,7 @@ def toeplitz_product(key: Bits, seed: Bits, ell_bits: int, *, block_bits: int = 
         raise ValueError(f"a key of {n} bits can be shortened to 0..{n} bits, not to {ell_bits}")
     if len(seed) != seed_bits_needed(n, ell_bits):
         raise ValueError(
-            f"a Toeplitz matrix of {ell_bits} x {n} takes {seed_bits_needed(n, ell_bits)} seed bits, "
-            f"found {len(seed)}"
+            f"a Toeplitz matrix of {ell_bits} x {n} takes {seed_bits_needed(n, ell_bits)} seed bits, found {len(seed)}"
         )
     if ell_bits == 0:
         return np.zeros(0, dtype=np.uint8)

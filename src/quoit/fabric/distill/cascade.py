@@ -256,9 +256,7 @@ class CascadeCorrector:
     `done` means that every parity asked agrees, not that the frames are equal: verify by a hash.
     """
 
-    def __init__(
-        self, bits: Bits, qber: float, rng: np.random.Generator, *, plan: CascadePlan | None = None
-    ) -> None:
+    def __init__(self, bits: Bits, qber: float, rng: np.random.Generator, *, plan: CascadePlan | None = None) -> None:
         self.plan = plan or CascadePlan.for_error_rate(len(bits), qber, int(rng.integers(1 << 63)))
         self._bits = _checked_bits(bits, self.plan.n_bits)
         self._flipped = np.zeros(self.plan.n_bits, dtype=np.bool_)
@@ -303,9 +301,7 @@ class CascadeCorrector:
         expected = len(self.next_queries())
         answers = np.asarray(parities, dtype=np.uint8)
         if answers.shape != (expected,) or (answers.size and answers.max() > 1):
-            raise ValueError(
-                f"expected {expected} parities of 0 or 1, found an array of shape {answers.shape}"
-            )
+            raise ValueError(f"expected {expected} parities of 0 or 1, found an array of shape {answers.shape}")
         self.leaked_bits += expected
         self.rounds += 1
         if self._opening is not None:

@@ -94,9 +94,7 @@ def judge_block(
         return Verdict(0, key.error_rate, leak, phase_error, False, why, auth_bits)
 
     if not key.total or not test.total:
-        return refused(
-            f"{key.total} detections in the key basis and {test.total} in the test basis: no estimate"
-        )
+        return refused(f"{key.total} detections in the key basis and {test.total} in the test basis: no estimate")
     for name, tally in (("key", key), ("test", test)):
         if tally.error_rate > security.max_qber:
             return refused(
@@ -142,9 +140,7 @@ def _rusca2018(
 def _lim2014(
     key: Tally, test: Tally, mu: tuple[float, ...], p: tuple[float, ...], security: Security
 ) -> tuple[float, float]:
-    row = lim2014(
-        mu, p, key.counts, key.errors, test.counts, test.errors, security.eps_sec, security.eps_cor, f_ec=0.0
-    )
+    row = lim2014(mu, p, key.counts, key.errors, test.counts, test.errors, security.eps_sec, security.eps_cor, f_ec=0.0)
     return row.ell, row.phase_error
 
 

@@ -61,9 +61,7 @@ class PolynomialHash:
         for at in range(0, len(padded), BLOCK_BYTES):
             value ^= int.from_bytes(padded[at : at + BLOCK_BYTES], "little")
             # Unrolled on purpose: a loop over the sixteen tables takes twice the time.
-            b0, b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14, b15 = value.to_bytes(
-                16, "little"
-            )
+            b0, b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14, b15 = value.to_bytes(16, "little")
             value = (
                 t0[b0] ^ t1[b1] ^ t2[b2] ^ t3[b3] ^ t4[b4] ^ t5[b5] ^ t6[b6] ^ t7[b7]
                 ^ t8[b8] ^ t9[b9] ^ t10[b10] ^ t11[b11] ^ t12[b12] ^ t13[b13] ^ t14[b14] ^ t15[b15]

@@ -148,9 +148,7 @@ def tally(own: Bits, other: Bits, intensities: Bits, n_intensities: int) -> Tall
     are the exact errors that the key basis had. ValueError when lengths or intensities do not fit.
     """
     if not own.shape == other.shape == intensities.shape:
-        raise ValueError(
-            f"expected three arrays of one length, found {own.shape}, {other.shape}, {intensities.shape}"
-        )
+        raise ValueError(f"expected three arrays of one length, found {own.shape}, {other.shape}, {intensities.shape}")
     if intensities.size and intensities.max() >= n_intensities:
         raise ValueError(f"intensity {intensities.max()} of a source with {n_intensities} intensities")
     counts = np.bincount(intensities, minlength=n_intensities)

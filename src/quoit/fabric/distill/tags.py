@@ -109,9 +109,7 @@ class TagSupply:
         """
         skipped = serial - self._next_serial
         if skipped < 0:
-            raise Problem(
-                "tag-mismatch", f"pad {serial} was used before, the next is {self._next_serial}: a replay"
-            )
+            raise Problem("tag-mismatch", f"pad {serial} was used before, the next is {self._next_serial}: a replay")
         if skipped > MAX_SKIPPED:
             raise Problem(
                 "tag-mismatch",

@@ -30,8 +30,7 @@ def hash_bits(eps_cor: float, n_bits: int) -> int:
     floor = math.ldexp(2.0 * (block_count(n_bits) + 1), -128)
     if eps_cor < floor:
         raise ValueError(
-            f"eps_cor = {eps_cor:g} is out of reach of a 128-bit field for {n_bits} bits: "
-            f"ask for {floor:.1g} or more"
+            f"eps_cor = {eps_cor:g} is out of reach of a 128-bit field for {n_bits} bits: ask for {floor:.1g} or more"
         )
     return math.ceil(math.log2(2.0 / eps_cor))
 

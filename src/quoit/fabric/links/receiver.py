@@ -33,6 +33,23 @@ class BlockVerdict:
     why: str | None = None
 
 
+@dataclass(frozen=True)
+class RawBlock:
+    """Chunks on their way to a block: the sums of their counts, how many, how long they took."""
+
+    total: Counts
+    chunks: int
+    duration_ns: int
+
+    def plus(self, counts: Counts, duration_ns: int) -> RawBlock:
+        """With one chunk more."""
+        total = tuple(a + b for a, b in zip(self.total, counts, strict=True)) if self.total else counts
+        return RawBlock(total, self.chunks + 1, self.duration_ns + duration_ns)
+
+
+EMPTY = RawBlock((), 0, 0)
+
+
 class LinkProtocol(Protocol):
     """Both halves of a link protocol for one device profile.
 
@@ -56,10 +73,10 @@ class LinkProtocol(Protocol):
         """Telemetry of a chunk."""
         ...
 
-    def full(self, total: Counts, duration_ns: int) -> bool:
-        """Whether chunks that sum up to `total` make a block."""
+    def full(self, block: RawBlock) -> bool:
+        """Whether these chunks make a block."""
         ...
 
-    def judge(self, total: Counts, duration_ns: int) -> BlockVerdict:
+    def judge(self, block: RawBlock) -> BlockVerdict:
         """Parameter estimation and key length of a block."""
         ...

@@ -1,0 +1,108 @@
+"""Decoy-state BB84 as a device sees it: counts into telemetry, blocks and key lengths."""
+
+from __future__ import annotations
+
+from quoit.engine.engine import ExactSource
+from quoit.engine.links.bb84 import Bb84Sampler, Optics, rates
+from quoit.engine.links.sampler import Channel, Counts, Sampler
+from quoit.engine.physics.bb84 import binary_entropy
+from quoit.engine.physics.detectors import dark_probability, jitter_window
+from quoit.engine.physics.finite_key import lim2014, onedecoy_2024, rusca2018
+from quoit.fabric.links.profile import BB84Profile
+from quoit.fabric.links.receiver import BlockVerdict, RawBlock, Reading
+
+PROOFS = {"onedecoy_2024": onedecoy_2024, "rusca2018": rusca2018, "lim2014": lim2014}
+INTENSITIES_OF = {"onedecoy_2024": 2, "rusca2018": 2, "lim2014": 3}
+CHUNKS_PER_BLOCK = 8
+"""A block ends with a chunk, so chunks are short enough that a block is overfull by an eighth at most."""
+
+
+class DecoyBB84:
+    """Both halves of decoy BB84 for one profile. See `LinkProtocol`."""
+
+    def __init__(self, profile: BB84Profile) -> None:
+        needed = INTENSITIES_OF.get(profile.finite_key_proof)
+        if needed is None:
+            raise ValueError(f"finite_key_proof is one of {', '.join(PROOFS)}, found {profile.finite_key_proof!r}")
+        if len(profile.mu) != needed:
+            raise ValueError(f"{profile.finite_key_proof} takes {needed} intensities, found {len(profile.mu)}")
+        self.profile = profile
+        self.security_label = f"{profile.security_label}; proof {profile.finite_key_proof}"
+        self.post_time_ns = round(profile.post_time_s * 1e9)
+        self.optics = self._optics(profile)
+        self.expected_qber = rates(self.optics, Channel(0.0)).error[0]
+        self._proof = PROOFS[profile.finite_key_proof]
+
+    @staticmethod
+    def _optics(p: BB84Profile) -> Optics:
+        inside = jitter_window(p.jitter_fwhm_s, p.gate_s).capture
+        caps = [c for c in (p.sifting_cap_hz, p.ec_cap_bps, p.pa_cap_bps) if c > 0]
+        # The slowest stage of post-processing bounds the sifted rate, hence the clicks that are worth taking.
+        sifted = p.p_z_sender * p.p_z_receiver + (1 - p.p_z_sender) * (1 - p.p_z_receiver)
+        return Optics(
+            source_rate_hz=p.source_rate_hz,
+            mu=p.mu,
+            p_intensity=p.p_intensity,
+            p_z_sender=p.p_z_sender,
+            p_z_receiver=p.p_z_receiver,
+            receiver_eta=p.detector_efficiency * inside * 10 ** (-p.receiver_loss_db / 10),
+            p_dark=dark_probability(p.dark_count_hz, p.gate_s),
+            misalignment=p.misalignment,
+            dead_time_s=p.dead_time_ns * 1e-9,
+            afterpulse=p.afterpulse,
+            max_click_hz=min(caps) / sifted if caps else 0.0,
+        )
+
+    def sampler(self) -> Sampler:
+        return Bb84Sampler(self.optics)
+
+    def exact_source(self) -> ExactSource:
+        """What the engine draws single detections from. Afterpulses are left out there."""
+        o = self.optics
+        return ExactSource(
+            o.source_rate_hz,
+            o.p_z_sender,
+            o.p_z_receiver,
+            o.dead_time_s,
+            o.mu,
+            o.p_intensity,
+            o.receiver_eta,
+            o.p_dark,
+            o.misalignment,
+        )
+
+    def chunk_ns(self, loss_db: float, telemetry_ns: int) -> int:
+        means = rates(self.optics, Channel(loss_db))
+        gain = sum(p * g for p, g in zip(self.optics.p_intensity, means.gain, strict=True))
+        key_hz = gain * means.live * self.optics.source_rate_hz * self.optics.p_z_sender * self.optics.p_z_receiver
+        parts = 1
+        while parts < 16 and key_hz * telemetry_ns / 1e9 / parts > self.profile.block_bits / CHUNKS_PER_BLOCK:
+            parts *= 2
+        return telemetry_ns // parts
+
+    def reading(self, counts: Counts) -> Reading:
+        k = len(self.profile.mu)
+        n_x, m_x = sum(counts[2 : 4 * k : 4]), sum(counts[3 : 4 * k : 4])
+        return Reading(n_x, m_x, sum(counts[0 : 4 * k : 2]), counts[4 * k])
+
+    def full(self, block: RawBlock) -> bool:
+        return sum(block.total[0 : 4 * len(self.profile.mu) : 4]) >= self.profile.block_bits
+
+    def judge(self, block: RawBlock) -> BlockVerdict:
+        p = self.profile
+        end = 4 * len(p.mu)
+        n_z, m_z, n_x, m_x = (block.total[i:end:4] for i in range(4))
+        sifted, errors = sum(n_z), sum(m_z)
+        if not sifted or not sum(n_x):
+            return BlockVerdict(0, 0.5, sifted, 0, "no detections")
+        qber = errors / sifted
+        test_qber = sum(m_x) / sum(n_x)
+        leak = round(sifted * p.f_ec * binary_entropy(min(0.5, qber)))
+        if max(qber, test_qber) > p.qber_abort:
+            why = f"QBER {max(qber, test_qber):.4f} above {p.qber_abort}"
+            return BlockVerdict(0, max(qber, test_qber), sifted, leak, why)
+        found = self._proof(p.mu, p.p_intensity, n_z, m_z, n_x, m_x, p.eps_sec, p.eps_cor, leak_bits=leak)
+        net = (int(found.ell) - p.auth_bits_per_block) // 8 * 8
+        if net <= 0:
+            return BlockVerdict(0, qber, sifted, leak, "no key left after estimation and authentication")
+        return BlockVerdict(net, qber, sifted, leak)

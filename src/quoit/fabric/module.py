@@ -1,0 +1,199 @@
+"""QKD modules: the two ends of a link (C1). The receiver detects, both distil, each fills its own agent.
+
+In mode `counts` the receiver judges a block from drawn counts and both ends fetch the block's key bits
+from the engine. Named approximation: the receiver's verdict reaches the sender as one message after
+distillation's time; the two ends' classical rounds are counted in that time, not played.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from quoit.engine.api import ENGINE, Chunk, CloseLink, DrawKey, DrawnKey, OpenLink
+from quoit.fabric import api
+from quoit.fabric.api import BlockMade, LinkReading
+from quoit.fabric.kma import Deposit
+from quoit.fabric.links.receiver import EMPTY, LinkProtocol, RawBlock
+from quoit.runtime.context import Context
+from quoit.runtime.element import Element, Plane, Stratum, handles
+from quoit.runtime.wire import Message, message
+
+WITHIN = 5_000_000_000
+
+
+@message("fabric.ActivateLink")
+class ActivateLink(Message):
+    """Control: start making key on this link."""
+
+    link: str
+
+
+@message("fabric.DeactivateLink")
+class DeactivateLink(Message):
+    link: str
+
+
+@message("fabric.Distrust")
+class Distrust(Message):
+    """Control: drop the block under way; go on measuring, and make no key until `Trust`."""
+
+    link: str
+
+
+@message("fabric.Trust")
+class Trust(Message):
+    """Control: begin a fresh block and make key again."""
+
+    link: str
+
+
+@message("fabric.Distil")
+class Distil(Message):
+    """A module to itself: the block's distillation has had its time. `round` dies with a `Distrust`."""
+
+    link: str
+    block: int
+    round: int
+
+
+@message("fabric.BlockAgreed")
+class BlockAgreed(Message):
+    """Receiver to sender: block and number of secret bits, after distillation."""
+
+    link: str
+    block: int
+    bits: int
+
+
+@dataclass(frozen=True)
+class LinkEnds:
+    """A link as its modules know it."""
+
+    link: str
+    sender: str
+    receiver: str
+    telemetry_ns: int
+
+
+class SenderModule(Element):
+    """The transmitting end: holds the same block as the receiver says was agreed."""
+
+    stratum, plane = Stratum.FABRIC, Plane.RESOURCE
+    realises = ("C1",)
+
+    def __init__(self, ends: LinkEnds) -> None:
+        super().__init__(api.module(ends.link, ends.sender), ends.sender)
+        self._ends = ends
+
+    @handles(ActivateLink)
+    async def on_activate(self, ctx: Context, msg: ActivateLink) -> None:
+        ctx.tell(ENGINE, OpenLink(msg.link))
+
+    @handles(DeactivateLink)
+    async def on_deactivate(self, ctx: Context, msg: DeactivateLink) -> None:
+        ctx.tell(ENGINE, CloseLink(msg.link))
+
+    @handles(BlockAgreed)
+    async def on_agreed(self, ctx: Context, msg: BlockAgreed) -> None:
+        key: DrawnKey = await ctx.ask(ENGINE, DrawKey(msg.link, msg.block, msg.bits), within=WITHIN)
+        ctx.tell(api.kma(self._ends.sender), Deposit(msg.link, msg.block, key.value))
+
+
+class ReceiverModule(Element):
+    """The detecting end: telemetry, blocks, verdicts."""
+
+    stratum, plane = Stratum.FABRIC, Plane.RESOURCE
+    realises = ("C1", "F4")
+
+    def __init__(self, ends: LinkEnds, protocol: LinkProtocol) -> None:
+        super().__init__(api.module(ends.link, ends.receiver), ends.receiver)
+        self._ends = ends
+        self._protocol = protocol
+        self._block = EMPTY
+        self._waiting: dict[int, RawBlock] = {}
+        self._number = 1
+        self._round = 0
+        self._trusted = True
+        self._seen = [0, 0, 0, 0, 0]
+
+    @property
+    def block(self) -> int:
+        """Number of the block under way."""
+        return self._number
+
+    @handles(Chunk)
+    async def on_chunk(self, ctx: Context, msg: Chunk) -> None:
+        self._tell_meters(ctx, msg)
+        if not self._trusted:
+            return
+        self._block = self._block.plus(msg.counts, msg.duration_ns)
+        if self._protocol.full(self._block):
+            number = self._number
+            self._waiting[number] = self._block
+            self._number += 1
+            self._block = EMPTY
+            ctx.tell(self.name, Distil(msg.link, number, self._round), after=self._protocol.post_time_ns)
+
+    def _tell_meters(self, ctx: Context, msg: Chunk) -> None:
+        """Sum chunks up to one reading an interval."""
+        reading = self._protocol.reading(msg.counts)
+        seen = self._seen
+        seen[0] += reading.tested
+        seen[1] += reading.errors
+        seen[2] += reading.sifted
+        seen[3] += reading.raw
+        seen[4] += msg.duration_ns
+        if seen[4] >= self._ends.telemetry_ns:
+            per_s = 1e9 / seen[4]
+            news = LinkReading(msg.link, seen[0], seen[1], seen[2] * per_s, seen[3] * per_s, msg.end_ns, self._number)
+            self._seen = [0, 0, 0, 0, 0]
+            ctx.tell(api.METERS, news)
+
+    @handles(Distil)
+    async def on_distil(self, ctx: Context, msg: Distil) -> None:
+        block = self._waiting.pop(msg.block, None)
+        if block is None or msg.round != self._round:
+            return
+        verdict = self._protocol.judge(block)
+        made = BlockMade(
+            msg.link,
+            msg.block,
+            verdict.secret_bits,
+            round(verdict.qber, 6),
+            verdict.sifted_bits,
+            verdict.leak_bits,
+            ctx.now,
+            block.duration_ns,
+            verdict.why,
+        )
+        ctx.emit(
+            "block.made" if verdict.secret_bits else "block.failed",
+            link=msg.link,
+            block=msg.block,
+            bits=verdict.secret_bits,
+            qber=made.qber,
+            sifted=verdict.sifted_bits,
+            leak=verdict.leak_bits,
+            why=verdict.why,
+        )
+        ctx.tell(api.METERS, made)
+        if verdict.secret_bits:
+            ctx.tell(api.module(msg.link, self._ends.sender), BlockAgreed(msg.link, msg.block, verdict.secret_bits))
+            key: DrawnKey = await ctx.ask(ENGINE, DrawKey(msg.link, msg.block, verdict.secret_bits), within=WITHIN)
+            ctx.tell(api.kma(self._ends.receiver), Deposit(msg.link, msg.block, key.value))
+
+    @handles(Distrust)
+    async def on_distrust(self, ctx: Context, msg: Distrust) -> None:
+        self._trusted = False
+        self._drop(ctx)
+
+    @handles(Trust)
+    async def on_trust(self, ctx: Context, msg: Trust) -> None:
+        self._trusted = True
+        self._drop(ctx)
+
+    def _drop(self, ctx: Context) -> None:
+        self._block = EMPTY
+        self._waiting.clear()
+        self._round += 1
+        self._number += 1

@@ -60,10 +60,12 @@ class ReadValue(Message):
 
 @message("fabric.DiscardFrom")
 class DiscardFrom(Message):
-    """Drop what is left of the blocks from `first_block` on."""
+    """Drop what is left of the blocks from `first_block` on; those up to `last_block` are not taken in
+    any more should they still be on their way."""
 
     link: str
     first_block: int
+    last_block: int
     why: str
 
 
@@ -100,6 +102,7 @@ class Kma(Element):
         self._initial = initial
         self._open = {plan.link: False for plan in plans}
         self._drained: set[str] = set()
+        self._banned: dict[str, tuple[int, int]] = {}
 
     async def start(self, ctx: Context) -> None:
         for link, value in self._initial.items():
@@ -136,7 +139,13 @@ class Kma(Element):
 
     @handles(Deposit)
     async def on_deposit(self, ctx: Context, msg: Deposit) -> None:
+        first, last = self._banned.get(msg.link, (0, -1))
+        if first <= msg.block <= last:
+            msg.value.wipe()
+            return
         self._take_in(ctx, msg.link, msg.block, msg.value)
+        if self._allocates(msg.link):
+            ctx.tell(api.METERS, PoolLevel(msg.link, self._pools[msg.link].unallocated_bits, self._open[msg.link]))
 
     @handles(Allocate)
     async def on_allocate(self, ctx: Context, msg: Allocate) -> Allocated:
@@ -185,6 +194,7 @@ class Kma(Element):
 
     @handles(DiscardFrom)
     async def on_discard(self, ctx: Context, msg: DiscardFrom) -> None:
+        self._banned[msg.link] = (msg.first_block, msg.last_block)
         dropped = self._pools[msg.link].discard(msg.first_block)
         if self._allocates(msg.link):
             for piece in dropped:

@@ -11,8 +11,8 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import platform
 import struct
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -103,9 +103,8 @@ class LoopTimer:
 
 def best_timer(loop: asyncio.AbstractEventLoop, fire: Callable[[], None]) -> Timer:
     """The finest timer this system has."""
-    if sys.platform == "linux":
-        return TimerFd(loop, fire)
-    return LoopTimer(loop, fire)
+    timer: type[TimerFd] | type[LoopTimer] = TimerFd if platform.system() == "Linux" else LoopTimer
+    return timer(loop, fire)
 
 
 class WriterThread:

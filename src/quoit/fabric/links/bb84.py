@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from quoit.engine.engine import ExactSource
 from quoit.engine.links.bb84 import Bb84Sampler, Optics, rates
 from quoit.engine.links.sampler import Channel, Counts, Sampler
 from quoit.engine.physics.bb84 import binary_entropy
 from quoit.engine.physics.detectors import dark_probability, jitter_window
-from quoit.engine.physics.finite_key import lim2014, onedecoy_2024, rusca2018
+from quoit.engine.physics.finite_key import Lim2014, OneDecoy, lim2014, onedecoy_2024, rusca2018
 from quoit.fabric.links.profile import BB84Profile
 from quoit.fabric.links.receiver import BlockVerdict, RawBlock, Reading
 
-PROOFS = {"onedecoy_2024": onedecoy_2024, "rusca2018": rusca2018, "lim2014": lim2014}
+PROOFS: dict[str, Callable[..., Lim2014 | OneDecoy]] = {
+    "onedecoy_2024": onedecoy_2024,
+    "rusca2018": rusca2018,
+    "lim2014": lim2014,
+}
 INTENSITIES_OF = {"onedecoy_2024": 2, "rusca2018": 2, "lim2014": 3}
 CHUNKS_PER_BLOCK = 8
 """A block ends with a chunk, so chunks are short enough that a block is overfull by an eighth at most."""

@@ -254,4 +254,5 @@ def with_overrides(profile: Profile, changes: Mapping[str, Any]) -> Profile:
         if name not in known:
             raise ValueError(f"no field {name!r} in {type(profile).__name__}; it has {', '.join(known)}")
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in changes.items()}
-    return dataclasses.replace(profile, **values)
+    replaced: Profile = type(profile)(**{**{f: getattr(profile, f) for f in known}, **values})
+    return replaced

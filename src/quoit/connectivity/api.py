@@ -1,0 +1,57 @@
+"""What the Connectivity stratum answers to, and the news it gives. The only door into it."""
+
+from __future__ import annotations
+
+from quoit.runtime.wire import Message, message
+
+PLANT = "connectivity.plant"
+CONTROLLER = "connectivity.controller"
+PATH_NEWS = "connectivity.path"
+"""Subjects are `connectivity.path.<link>`."""
+
+
+@message("connectivity.RequestPath")
+class RequestPath(Message):
+    """Give the quantum channel of `link` from node to node a path; `spans` empty: any, of least loss."""
+
+    link: str
+    a: str
+    b: str
+    spans: tuple[str, ...] = ()
+
+
+@message("connectivity.Path")
+class Path(Message):
+    """A path that is provisioned, with the loss it was planned with."""
+
+    link: str
+    spans: tuple[str, ...]
+    loss_db: float
+    lit: bool
+
+
+@message("connectivity.PathDown")
+class PathDown(Message):
+    """News: no light arrives on a path, because a span of it is dark."""
+
+    link: str
+    span: str
+    at_ns: int
+
+
+@message("connectivity.PathUp")
+class PathUp(Message):
+    """News: all spans of a path carry light again."""
+
+    link: str
+    at_ns: int
+
+
+@message("connectivity.PathLoss")
+class PathLoss(Message):
+    """News: a path's loss differs from what it was."""
+
+    link: str
+    loss_db: float
+    planned_db: float
+    at_ns: int

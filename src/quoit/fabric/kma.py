@@ -60,8 +60,8 @@ class ReadValue(Message):
 
 @message("fabric.DiscardFrom")
 class DiscardFrom(Message):
-    """Drop what is left of the blocks from `first_block` on; those up to `last_block` are not taken in
-    any more should they still be on their way."""
+    """Drop what is left of the blocks from `first_block` to `last_block`, and take none of them in any more
+    should they still be on their way. An empty range ends the ban and drops nothing."""
 
     link: str
     first_block: int
@@ -195,7 +195,7 @@ class Kma(Element):
     @handles(DiscardFrom)
     async def on_discard(self, ctx: Context, msg: DiscardFrom) -> None:
         self._banned[msg.link] = (msg.first_block, msg.last_block)
-        dropped = self._pools[msg.link].discard(msg.first_block)
+        dropped = self._pools[msg.link].discard(msg.first_block, msg.last_block)
         if self._allocates(msg.link):
             for piece in dropped:
                 ctx.emit(

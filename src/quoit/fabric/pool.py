@@ -92,10 +92,10 @@ class LinkPool:
                 del self._blocks[piece.block]
         return Secret(out)
 
-    def discard(self, first_block: int) -> tuple[Piece, ...]:
-        """Drop all that is left of the blocks from `first_block` on; says what was not yet handed out."""
+    def discard(self, first_block: int, last_block: int) -> tuple[Piece, ...]:
+        """Drop all that is left of these blocks; says what was not yet handed out."""
         dropped = []
-        for number in [n for n in self._blocks if n >= first_block]:
+        for number in [n for n in self._blocks if first_block <= n <= last_block]:
             block = self._blocks.pop(number)
             size = 8 * len(block.data)
             if size > block.head:

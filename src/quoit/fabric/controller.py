@@ -1,0 +1,189 @@
+"""The fabric's control: activates links and programs key routes into the relays (C4-C6).
+
+Routes are written from the far end to the near one, so that no relay ever forwards into a gap, and a new
+route is complete before the entries of the old one go (make before break).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from quoit.connectivity.api import CONTROLLER as PATHS
+from quoit.connectivity.api import PATH_NEWS, Path, PathDown, PathUp, RequestPath
+from quoit.fabric import api
+from quoit.fabric.api import (
+    BlockMade,
+    Flow,
+    FlowChanged,
+    LinkQuarantined,
+    LinkReleased,
+    OpenFlow,
+    PoolLevel,
+)
+from quoit.fabric.module import ActivateLink
+from quoit.fabric.relay import SetForwarding
+from quoit.model.problem import Problem
+from quoit.planes.graph import Graph
+from quoit.runtime.context import Context
+from quoit.runtime.element import Element, Plane, Stratum, handles
+
+WITHIN = 2_000_000_000
+
+
+@dataclass(frozen=True)
+class LinkEntry:
+    """A link as control knows it: ends, and the spans it is pinned to (empty: any)."""
+
+    link: str
+    sender: str
+    receiver: str
+    spans: tuple[str, ...] = ()
+
+
+class _State:
+    __slots__ = ("bps", "dark", "open", "quarantined")
+
+    def __init__(self) -> None:
+        self.open = False
+        self.dark = False
+        self.quarantined = False
+        self.bps = 0.0
+
+
+class FabricController(Element):
+    """Keeps a route for every pair of nodes that Service asked for."""
+
+    stratum, plane = Stratum.FABRIC, Plane.CONTROL
+    realises = ("A3", "C4", "C5", "C6")
+    subscribes = (
+        f"{PATH_NEWS}.*",
+        f"{api.LINK_NEWS}.*.pool",
+        f"{api.LINK_NEWS}.*.block",
+        f"{api.LINK_NEWS}.*.quarantined",
+        f"{api.LINK_NEWS}.*.released",
+    )
+
+    def __init__(self, place: str, links: tuple[LinkEntry, ...]) -> None:
+        super().__init__(api.CONTROLLER, place)
+        self._links = {entry.link: entry for entry in links}
+        self._graph = Graph((entry.link, entry.sender, entry.receiver) for entry in links)
+        self._states = {entry.link: _State() for entry in links}
+        self._flows: dict[tuple[str, str], Flow | None] = {}
+        self._epoch = 0
+
+    async def start(self, ctx: Context) -> None:
+        for entry in self._links.values():
+            request = RequestPath(entry.link, entry.sender, entry.receiver, entry.spans)
+            path: Path = await ctx.ask(PATHS, request, within=WITHIN)
+            ctx.gauge("quoit_link_loss_db", (entry.link,), path.loss_db)
+            ctx.tell(api.module(entry.link, entry.sender), ActivateLink(entry.link))
+
+    # -- what Service asks ---------------------------------------------------------------------------
+
+    @handles(OpenFlow)
+    async def on_open(self, ctx: Context, msg: OpenFlow) -> Flow:
+        pair = (msg.src, msg.dst)
+        if self._flows.get(pair) is None:
+            self._flows[pair] = None
+            await self._route(ctx, pair, "opened")
+        flow = self._flows[pair]
+        if flow is None:
+            raise Problem("no-route", f"no route from {msg.src} to {msg.dst} has key now", **self._why_not())
+        return Flow(flow.src, flow.dst, flow.epoch, flow.nodes, flow.links, self._offer(flow))
+
+    def _why_not(self) -> dict[str, list[str]]:
+        return {
+            "quarantined": [name for name, s in self._states.items() if s.quarantined],
+            "dark": [name for name, s in self._states.items() if s.dark],
+        }
+
+    def _offer(self, flow: Flow) -> float:
+        """What the narrowest link makes, shared evenly among the flows that use it."""
+        shares = []
+        for link in flow.links:
+            users = sum(1 for f in self._flows.values() if f is not None and link in f.links)
+            shares.append(self._states[link].bps / max(1, users))
+        return min(shares, default=0.0)
+
+    # -- news ----------------------------------------------------------------------------------------
+
+    @handles(PoolLevel)
+    async def on_pool(self, ctx: Context, msg: PoolLevel) -> None:
+        state = self._states[msg.link]
+        if state.open != msg.open:
+            state.open = msg.open
+            await self._reroute(ctx, msg.link, "pool open" if msg.open else "pool closed")
+
+    @handles(BlockMade)
+    async def on_block(self, ctx: Context, msg: BlockMade) -> None:
+        self._states[msg.link].bps = msg.secret_bits / (msg.took_ns / 1e9)
+
+    @handles(LinkQuarantined)
+    async def on_quarantined(self, ctx: Context, msg: LinkQuarantined) -> None:
+        self._states[msg.link].quarantined = True
+        await self._reroute(ctx, msg.link, "link quarantined")
+
+    @handles(LinkReleased)
+    async def on_released(self, ctx: Context, msg: LinkReleased) -> None:
+        self._states[msg.link].quarantined = False
+        await self._reroute(ctx, msg.link, "link released")
+
+    @handles(PathDown)
+    async def on_down(self, ctx: Context, msg: PathDown) -> None:
+        if msg.link in self._states:
+            self._states[msg.link].dark = True
+            self._states[msg.link].bps = 0.0
+
+    @handles(PathUp)
+    async def on_up(self, ctx: Context, msg: PathUp) -> None:
+        if msg.link in self._states:
+            self._states[msg.link].dark = False
+
+    # -- routing -------------------------------------------------------------------------------------
+
+    def _cost(self, link: str) -> float | None:
+        """A dark link may still have key in its pools (ETSI GS QKD 015 calls it PASSIVE): usable."""
+        state = self._states[link]
+        return 1.0 if state.open and not state.quarantined else None
+
+    async def _reroute(self, ctx: Context, link: str, why: str) -> None:
+        for pair in list(self._flows):
+            await self._route(ctx, pair, f"{why}: {link}")
+
+    async def _route(self, ctx: Context, pair: tuple[str, str], why: str) -> None:
+        old = self._flows[pair]
+        found = self._graph.route(*pair, self._cost)
+        if found is None:
+            if old is not None:
+                await self._lose(ctx, pair, old, why)
+            return
+        nodes, links = found
+        if old is not None and old.links == links:
+            return
+        self._epoch += 1
+        flow = Flow(*pair, self._epoch, nodes, links, 0.0)
+        self._flows[pair] = flow
+        for node, link in zip(reversed(nodes[:-1]), reversed(links), strict=True):
+            await self._write(ctx, node, SetForwarding(*pair, link, flow.epoch))
+        for node in old.nodes[:-1] if old is not None else ():
+            if node not in nodes[:-1]:
+                await self._write(ctx, node, SetForwarding(*pair, None, flow.epoch))
+        self._tell(ctx, pair, flow.epoch, nodes, why)
+
+    async def _lose(self, ctx: Context, pair: tuple[str, str], old: Flow, why: str) -> None:
+        self._epoch += 1
+        epoch = self._epoch
+        self._flows[pair] = None
+        for node in old.nodes[:-1]:
+            await self._write(ctx, node, SetForwarding(*pair, None, epoch))
+        self._tell(ctx, pair, epoch, (), why)
+
+    def _tell(self, ctx: Context, pair: tuple[str, str], epoch: int, nodes: tuple[str, ...], why: str) -> None:
+        ctx.emit("flow.changed", src=pair[0], dst=pair[1], nodes=list(nodes), why=why)
+        ctx.publish(f"fabric.flow.{pair[0]}.{pair[1]}", FlowChanged(*pair, epoch, nodes, why))
+
+    async def _write(self, ctx: Context, node: str, entry: SetForwarding) -> None:
+        try:
+            await ctx.ask(api.relay(node), entry, within=WITHIN)
+        except Problem as problem:
+            ctx.log.warning("forwarding.refused", node=node, code=problem.code)

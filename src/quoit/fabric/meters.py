@@ -1,0 +1,162 @@
+"""The fabric's telemetry: readings of all links, their trends, and the table an operator looks at (C6, G1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from quoit.connectivity.api import PATH_NEWS, PathDown, PathUp
+from quoit.fabric import api
+from quoit.fabric.api import (
+    BlockMade,
+    GetLinks,
+    LinkCalm,
+    LinkQuarantined,
+    LinkReading,
+    LinkReleased,
+    LinkRow,
+    Links,
+    LinkSuspect,
+    PoolLevel,
+)
+from quoit.planes.trend import ErrorTrend
+from quoit.runtime.context import Context
+from quoit.runtime.element import Element, Plane, Stratum, handles
+
+
+@dataclass(frozen=True)
+class MeterPlan:
+    """What the meters must know of a link: its ends, the error rate that is an alarm at once, hold time."""
+
+    link: str
+    a: str
+    b: str
+    ceiling: float
+    hold_ns: int
+
+
+class _Meter:
+    __slots__ = ("blocks", "calm_ns", "dark", "failed", "plan", "pool", "qber", "quarantined", "secret", "sifted",
+                 "suspect", "trend")  # fmt: skip
+
+    def __init__(self, plan: MeterPlan) -> None:
+        self.plan = plan
+        self.trend = ErrorTrend(plan.ceiling)
+        self.qber: float | None = None
+        self.sifted = 0.0
+        self.secret = 0.0
+        self.pool = 0
+        self.blocks = 0
+        self.failed = 0
+        self.calm_ns = 0
+        self.suspect = False
+        self.quarantined = False
+        self.dark = False
+
+    @property
+    def state(self) -> str:
+        if self.dark:
+            return "dark"
+        if self.quarantined or self.suspect:
+            return "quarantined"
+        return "up" if self.blocks else "starting"
+
+
+class FabricMeters(Element):
+    """Collects what receivers measure and says when a link's error rate has changed."""
+
+    stratum, plane = Stratum.FABRIC, Plane.TELEMETRY
+    realises = ("C6", "G1", "I2")
+    subscribes = (f"{PATH_NEWS}.*", f"{api.LINK_NEWS}.*.*")
+
+    def __init__(self, place: str, plans: tuple[MeterPlan, ...]) -> None:
+        super().__init__(api.METERS, place)
+        self._meters = {plan.link: _Meter(plan) for plan in plans}
+
+    @handles(LinkReading)
+    async def on_reading(self, ctx: Context, msg: LinkReading) -> None:
+        meter = self._meters[msg.link]
+        label = (msg.link,)
+        meter.sifted = msg.sifted_bps
+        ctx.gauge("quoit_link_sifted_bps", label, msg.sifted_bps)
+        if msg.tested:
+            meter.qber = msg.errors / msg.tested
+            ctx.gauge("quoit_link_qber", label, meter.qber)
+        if meter.dark:
+            return
+        if meter.suspect:
+            self._wait_for_calm(ctx, meter, msg)
+        elif meter.trend.add(msg.tested, msg.errors, msg.block):
+            expected = meter.trend.baseline if meter.trend.baseline is not None else meter.plan.ceiling
+            self._suspect(ctx, meter, meter.trend.since, msg.errors / msg.tested, expected, "QBER trend")
+
+    def _suspect(self, ctx: Context, meter: _Meter, first_block: int, qber: float, expected: float, why: str) -> None:
+        meter.suspect = True
+        meter.calm_ns = 0
+        link = meter.plan.link
+        ctx.emit("link.suspect", link=link, qber=round(qber, 5), expected=round(expected, 5), why=why)
+        news = LinkSuspect(link, first_block, qber, expected, ctx.now, why)
+        ctx.publish(f"{api.LINK_NEWS}.{link}.suspect", news)
+
+    def _wait_for_calm(self, ctx: Context, meter: _Meter, msg: LinkReading) -> None:
+        if not meter.trend.normal(msg.tested, msg.errors):
+            meter.calm_ns = 0
+            return
+        if not meter.calm_ns:
+            meter.calm_ns = ctx.now
+        if ctx.now - meter.calm_ns >= meter.plan.hold_ns:
+            meter.suspect = False
+            meter.trend.rearm()
+            ctx.publish(f"{api.LINK_NEWS}.{msg.link}.calm", LinkCalm(msg.link, ctx.now))
+
+    @handles(BlockMade)
+    async def on_block(self, ctx: Context, msg: BlockMade) -> None:
+        meter = self._meters[msg.link]
+        meter.blocks += 1
+        verdict = "made" if msg.secret_bits else "failed"
+        ctx.count("quoit_link_blocks_total", (msg.link, verdict))
+        meter.secret = msg.secret_bits / (msg.took_ns / 1e9)
+        ctx.gauge("quoit_link_secret_bps", (msg.link,), meter.secret)
+        ctx.publish(f"{api.LINK_NEWS}.{msg.link}.block", msg)
+        if not msg.secret_bits:
+            meter.failed += 1
+            if not (meter.dark or meter.suspect) and msg.qber > meter.plan.ceiling:
+                self._suspect(ctx, meter, msg.block, msg.qber, meter.plan.ceiling, "block failed")
+
+    @handles(PoolLevel)
+    async def on_pool(self, ctx: Context, msg: PoolLevel) -> None:
+        self._meters[msg.link].pool = msg.bits
+
+    @handles(LinkQuarantined)
+    async def on_quarantined(self, ctx: Context, msg: LinkQuarantined) -> None:
+        self._meters[msg.link].quarantined = True
+        ctx.gauge("quoit_link_quarantined", (msg.link,), 1.0)
+
+    @handles(LinkReleased)
+    async def on_released(self, ctx: Context, msg: LinkReleased) -> None:
+        self._meters[msg.link].quarantined = False
+        ctx.gauge("quoit_link_quarantined", (msg.link,), 0.0)
+
+    @handles(PathDown)
+    async def on_down(self, ctx: Context, msg: PathDown) -> None:
+        meter = self._meters.get(msg.link)
+        if meter is not None:
+            meter.dark = True
+            meter.secret = 0.0
+
+    @handles(PathUp)
+    async def on_up(self, ctx: Context, msg: PathUp) -> None:
+        meter = self._meters.get(msg.link)
+        if meter is not None:
+            meter.dark = False
+            meter.trend.rearm()
+
+    @handles(GetLinks)
+    async def on_get(self, ctx: Context, msg: GetLinks) -> Links:
+        return Links(
+            tuple(
+                LinkRow(
+                    m.plan.link, m.plan.a, m.plan.b, m.state, m.qber, m.sifted, m.secret, m.pool, m.blocks, m.failed
+                )
+                for m in self._meters.values()
+            )
+        )

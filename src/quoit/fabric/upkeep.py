@@ -1,0 +1,83 @@
+"""The fabric's management loop for links: detect, decide, act, verify (C6, G2).
+
+A suspect link is quarantined: its modules make no key, its pools drop the blocks that may be compromised,
+and everybody who holds keys made from them is told. A dark link is a fault, not an attack: its block
+under way is dropped, keys made before stay good.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from quoit.connectivity.api import PATH_NEWS, PathDown, PathUp
+from quoit.fabric import api
+from quoit.fabric.api import LinkCalm, LinkQuarantined, LinkReleased, LinkSuspect
+from quoit.fabric.kma import DiscardFrom
+from quoit.fabric.module import Distrust, Trust
+from quoit.runtime.context import Context
+from quoit.runtime.element import Element, Plane, Stratum, handles
+
+REACH = 1_000_000
+"""Blocks ahead that a quarantine bans, so that one under way is not taken in; a release ends it."""
+
+
+@dataclass(frozen=True)
+class UpkeepPlan:
+    """A link's ends, for orders."""
+
+    link: str
+    sender: str
+    receiver: str
+
+
+class FabricUpkeep(Element):
+    """Quarantines and releases links."""
+
+    stratum, plane = Stratum.FABRIC, Plane.MANAGEMENT
+    realises = ("C6", "G2", "I2")
+    subscribes = (f"{PATH_NEWS}.*", f"{api.LINK_NEWS}.*.suspect", f"{api.LINK_NEWS}.*.calm")
+
+    def __init__(self, place: str, plans: tuple[UpkeepPlan, ...]) -> None:
+        super().__init__(api.UPKEEP, place)
+        self._plans = {plan.link: plan for plan in plans}
+        self._first: dict[str, int] = {}
+
+    @handles(LinkSuspect)
+    async def on_suspect(self, ctx: Context, msg: LinkSuspect) -> None:
+        if msg.link in self._first:
+            return
+        self._first[msg.link] = msg.first_block
+        plan = self._plans[msg.link]
+        ctx.tell(api.module(msg.link, plan.receiver), Distrust(msg.link))
+        last = msg.first_block + REACH
+        for node in (plan.sender, plan.receiver):
+            ctx.tell(api.kma(node), DiscardFrom(msg.link, msg.first_block, last, msg.why))
+        ctx.emit("link.quarantined", link=msg.link, first_block=msg.first_block, why=msg.why)
+        news = LinkQuarantined(msg.link, msg.first_block, last, ctx.now, msg.why)
+        ctx.publish(f"{api.LINK_NEWS}.{msg.link}.quarantined", news)
+
+    @handles(LinkCalm)
+    async def on_calm(self, ctx: Context, msg: LinkCalm) -> None:
+        if self._first.pop(msg.link, None) is None:
+            return
+        plan = self._plans[msg.link]
+        for node in (plan.sender, plan.receiver):
+            ctx.tell(api.kma(node), DiscardFrom(msg.link, 0, -1, "released"))
+        ctx.tell(api.module(msg.link, plan.receiver), Trust(msg.link))
+        ctx.emit("link.released", link=msg.link)
+        ctx.publish(f"{api.LINK_NEWS}.{msg.link}.released", LinkReleased(msg.link, ctx.now))
+
+    @handles(PathDown)
+    async def on_down(self, ctx: Context, msg: PathDown) -> None:
+        plan = self._plans.get(msg.link)
+        if plan is not None:
+            ctx.emit("link.dark", link=msg.link, span=msg.span)
+            ctx.tell(api.module(msg.link, plan.receiver), Distrust(msg.link))
+
+    @handles(PathUp)
+    async def on_up(self, ctx: Context, msg: PathUp) -> None:
+        plan = self._plans.get(msg.link)
+        if plan is not None:
+            ctx.emit("link.lit", link=msg.link)
+            if msg.link not in self._first:
+                ctx.tell(api.module(msg.link, plan.receiver), Trust(msg.link))

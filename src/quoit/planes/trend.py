@@ -1,0 +1,66 @@
+"""Watching an error rate for a rise: a one-sided CUSUM test on counted errors.
+
+Page, Biometrika 41, 100 (1954). The baseline is learned from the first detections. The alarm limit is a
+log-likelihood ratio: ln(1/p) with p the false-alarm scale of one excursion.
+"""
+
+from __future__ import annotations
+
+from math import log
+
+LEARN = 20_000
+"""Detections that make the baseline."""
+
+ALARM = 30.0
+"""ln of the likelihood ratio that raises the alarm: an excursion of this height is 1e-13 likely by chance."""
+
+LEAST_SHIFT = 0.01
+"""The rise in error rate that the test is built for, at least."""
+
+
+class ErrorTrend:
+    """CUSUM over (tested, errors) pairs; `since` is the mark of the reading where the excursion began."""
+
+    def __init__(self, ceiling: float) -> None:
+        """`ceiling`: an error rate that is an alarm whatever the baseline."""
+        self.ceiling = ceiling
+        self.baseline: float | None = None
+        self.score = 0.0
+        self.since = 0
+        self._tested = 0
+        self._errors = 0
+
+    def add(self, tested: int, errors: int, mark: int) -> bool:
+        """Take in one reading; True when the alarm limit is passed."""
+        if tested == 0:
+            return False
+        if self.score == 0.0:
+            self.since = mark
+        if self.baseline is None:
+            return self._learn(tested, errors)
+        q0 = self.baseline
+        q1 = min(0.5, q0 + max(LEAST_SHIFT, q0 / 3))
+        step = errors * log(q1 / q0) + (tested - errors) * log((1 - q1) / (1 - q0))
+        self.score = max(0.0, self.score + step)
+        return self.score > ALARM
+
+    def _learn(self, tested: int, errors: int) -> bool:
+        self._tested += tested
+        self._errors += errors
+        rate = self._errors / self._tested
+        if self._tested >= LEARN // 20 and rate > self.ceiling:
+            return True
+        if self._tested >= LEARN:
+            self.baseline = max(rate, 1e-4)
+        return False
+
+    def normal(self, tested: int, errors: int) -> bool:
+        """Whether a reading agrees with the baseline again (within half the shift the test is built for)."""
+        if tested == 0:
+            return False
+        q0 = self.baseline if self.baseline is not None else self.ceiling / 2
+        return errors / tested <= q0 + max(LEAST_SHIFT, q0 / 3) / 2 + 3 * (q0 / tested) ** 0.5
+
+    def rearm(self) -> None:
+        """Forget the excursion, keep the baseline."""
+        self.score = 0.0

@@ -41,8 +41,8 @@ class ErrorTrend:
         q0 = self.baseline
         q1 = min(0.5, q0 + max(LEAST_SHIFT, q0 / 3))
         step = errors * log(q1 / q0) + (tested - errors) * log((1 - q1) / (1 - q0))
-        self.score = max(0.0, self.score + step)
-        return self.score > ALARM
+        self.score = max(0.0, self.score + float(step))
+        return bool(self.score > ALARM)
 
     def _learn(self, tested: int, errors: int) -> bool:
         self._tested += tested

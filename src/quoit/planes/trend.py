@@ -6,7 +6,7 @@ log-likelihood ratio: ln(1/p) with p the false-alarm scale of one excursion.
 
 from __future__ import annotations
 
-from math import log
+from math import log, sqrt
 
 LEARN = 20_000
 """Detections that make the baseline."""
@@ -25,7 +25,7 @@ class ErrorTrend:
         """`ceiling`: an error rate that is an alarm whatever the baseline."""
         self.ceiling = ceiling
         self.baseline: float | None = None
-        self.score = 0.0
+        self.score: float = 0.0
         self.since = 0
         self._tested = 0
         self._errors = 0
@@ -59,7 +59,7 @@ class ErrorTrend:
         if tested == 0:
             return False
         q0 = self.baseline if self.baseline is not None else self.ceiling / 2
-        return errors / tested <= q0 + max(LEAST_SHIFT, q0 / 3) / 2 + 3 * (q0 / tested) ** 0.5
+        return errors / tested <= q0 + max(LEAST_SHIFT, q0 / 3) / 2 + 3 * sqrt(q0 / tested)
 
     def rearm(self) -> None:
         """Forget the excursion, keep the baseline."""

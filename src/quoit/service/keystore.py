@@ -257,6 +257,16 @@ class StoreBook:
         """Decide and change. Raises `Problem`, and then nothing has changed."""
         return self._do[type(op)](op)
 
+    def restore(self, handouts: Iterable[Handout]) -> None:
+        """Take in the handouts of a store that comes back, oldest first whatever their order here."""
+        for handout in sorted(handouts, key=lambda h: h.created_ns):
+            self.handouts[handout.key_id] = handout
+            for party in (handout.master, *handout.slaves):
+                self._by_party.setdefault(party, []).append(handout.key_id)
+            if handout.state != "open" and handout.stream:
+                self._erase(self.streams[handout.stream], handout.offset, handout.size_bits)
+        self.changed.clear()
+
     # -- streams -------------------------------------------------------------------------------------
 
     def _append(self, op: AppendOp) -> Level:

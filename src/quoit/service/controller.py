@@ -1,0 +1,59 @@
+"""Control of a KMS, the trust domain of its KMEs: registry of applications, routing on prefixes (B3, C2, C6)."""
+
+from __future__ import annotations
+
+from quoit.model.problem import Problem
+from quoit.model.urn import Urn
+from quoit.runtime.context import Context
+from quoit.runtime.element import Element, Plane, Stratum, handles
+from quoit.service.directory import Announce, Attachment, Resolve, Resolved, controller
+from quoit.service.routing import PrefixTable
+
+WITHIN = 2_000_000_000
+
+
+class ServiceController(Element):
+    """Knows the applications of its own domain, and which domain to ask for the others."""
+
+    stratum, plane = Stratum.SERVICE, Plane.CONTROL
+    realises = ("A5", "B3", "B4", "C2", "C6")
+
+    def __init__(
+        self, place: str, domain: str, prefix: str, attachments: tuple[Attachment, ...], peers: tuple[str, ...]
+    ) -> None:
+        super().__init__(controller(domain), place)
+        self._domain = domain
+        self._prefix = prefix
+        self._by_sae = {a.sae: a for a in attachments}
+        self._by_urn = {Urn.parse(a.urn).assigned_name: a for a in attachments}
+        self._peers = peers
+        self._prefixes = PrefixTable()
+        self._saes: dict[str, str] = {}
+
+    async def start(self, ctx: Context) -> None:
+        routable = tuple(a.sae for a in self._by_sae.values() if a.routable)
+        for peer in self._peers:
+            ctx.tell(controller(peer), Announce(self._domain, self._prefix, routable))
+
+    @handles(Announce)
+    async def on_announce(self, ctx: Context, msg: Announce) -> None:
+        self._prefixes.announce(Urn.parse(msg.prefix), msg.domain)
+        self._saes = {sae: d for sae, d in self._saes.items() if d != msg.domain}
+        self._saes.update(dict.fromkeys(msg.saes, msg.domain))
+
+    @handles(Resolve)
+    async def on_resolve(self, ctx: Context, msg: Resolve) -> Resolved:
+        found = self._by_sae.get(msg.name)
+        domain = self._saes.get(msg.name)
+        if found is None and domain is None and msg.name[:4].lower() == "urn:":
+            urn = Urn.parse(msg.name)
+            found = self._by_urn.get(urn.assigned_name)
+            domain = self._prefixes.lookup(urn)
+        if found is not None:
+            return Resolved(found)
+        if domain is None or domain == self._domain:
+            raise Problem("unknown-sae", "no application of this name can be reached")
+        answer: Resolved = await ctx.ask(controller(domain), msg, within=WITHIN)
+        if not answer.attachment.routable:
+            raise Problem("unknown-sae", "no application of this name can be reached")
+        return answer

@@ -1,0 +1,43 @@
+"""Messages between the KMEs and the control of the Service stratum: who is attached where."""
+
+from __future__ import annotations
+
+from quoit.runtime.wire import Message, message
+
+
+def controller(domain: str) -> str:
+    """Name of a domain's service controller."""
+    return f"service.controller:{domain}"
+
+
+class Attachment(Message):
+    """An application and where it is attached. `allow` None: it talks to everybody."""
+
+    sae: str
+    urn: str
+    kme: str
+    node: str
+    domain: str
+    allow: tuple[str, ...] | None = None
+    routable: bool = True
+
+
+@message("service.Resolve")
+class Resolve(Message):
+    """Where is the application with this SAE ID or URN? Answered with `Resolved`."""
+
+    name: str
+
+
+@message("service.Resolved")
+class Resolved(Message):
+    attachment: Attachment
+
+
+@message("service.Announce")
+class Announce(Message):
+    """A domain's control to its peers: its prefix, and the SAE IDs it may be asked about."""
+
+    domain: str
+    prefix: str
+    saes: tuple[str, ...]

@@ -99,7 +99,7 @@ def _explain(text: str) -> str:
         return f"expected urn:NID:NSS with a NID of 2 to 32 letters, digits or '-', found {text[:80]!r}"
     for end in range(len(text) - 1, 0, -1):
         if _NAMESTRING.match(text[:end]):
-            return f"at position {end} of {text[:80]!r}: {text[end:end + 1]!r} cannot stand there"
+            return f"at position {end} of {text[:80]!r}: {text[end : end + 1]!r} cannot stand there"
     return f"the part after the NID is missing or begins wrongly in {text[:80]!r}"
 
 

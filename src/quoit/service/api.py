@@ -138,11 +138,18 @@ class Unit(Message):
     route: tuple[str, ...] = ()
     segments: tuple[Segment, ...] = ()
     why: str | None = None
+    # the content, in the one answer that hands it to the originator
+    content: Secret | None = None
 
 
 @message("service.Units")
 class Units(Message):
     units: tuple[Unit, ...]
+
+
+@message("service.GetAttached")
+class GetAttached(Message):
+    """Which applications are attached to this KME? Answered with `Fields`."""
 
 
 @message("service.UnitChanged")
@@ -157,6 +164,7 @@ class UnitChanged(Message):
     why: str | None = None
 
 
+@message("service.Fields")
 class Fields(Message):
     """Free name/value pairs, for observers."""
 

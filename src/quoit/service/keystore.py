@@ -28,8 +28,8 @@ class Provenance(msgspec.Struct, frozen=True):
 
 
 class AppendOp(msgspec.Struct, frozen=True):
-    """Add bits at `start` of a stream. Idempotent for the same stretch; a gap or an overlap is refused.
-    `mine`: this KME is the stream's master, who alone opens keys from it."""
+    """Add bits at `start` of a stream. Idempotent for the same stretch; an overlap is refused. A gap is
+    a chunk that never arrived. `mine`: this KME is the stream's master, who alone opens keys from it."""
 
     stream: str
     start: int
@@ -279,11 +279,11 @@ class StoreBook:
                 known is None or (known.start == op.start and bytes(known.data) == op.data.reveal())
             ):
                 return Level(stream.tail, stream.free_bits)
-        if op.start != stream.tail:
-            raise Problem("malformed", f"{op.stream} ends at bit {stream.tail}, not at {op.start}")
+        if op.start < stream.tail:
+            raise Problem("malformed", f"{op.stream} ends at bit {stream.tail}, beyond {op.start}")
         block = Block(op.start, bytearray(op.data.reveal()), op.provenance)
         stream.blocks.append(block)
-        stream.tail += block.bits
+        stream.tail = op.start + block.bits
         self.changed += [("stream", stream), ("block", stream, block)]
         return Level(stream.tail, stream.free_bits)
 

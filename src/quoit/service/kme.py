@@ -1,0 +1,467 @@
+"""The key management entity: the endpoint where applications get keys (C2, C5, B4).
+
+A KME keeps a stream of end-to-end key for every KME that its applications talk to. Opening a key names a
+stretch of that stream: committed here, then held durably by the peer, then answered. Taking it at the
+peer is one more commit there. Nothing is ever answered before it is committed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from quoit.fabric import api as fabric
+from quoit.fabric.api import Flow, KeyArrived, KeyMoved, LinkQuarantined, MoveKey, OpenFlow, Stored
+from quoit.model.problem import Problem
+from quoit.model.secret import Secret
+from quoit.runtime import seeds
+from quoit.runtime.context import Context, Device
+from quoit.runtime.element import Element, Plane, Stratum, handles
+from quoit.runtime.wire import Message, message
+from quoit.service.admission import admit
+from quoit.service.api import GetStatus, Key, Keys, OpenKeys, Status, TakeKeys, UnitChanged
+from quoit.service.directory import Attachment, Resolve, Resolved, controller
+from quoit.service.keystore import (
+    AppendOp,
+    CancelOp,
+    ExpireOp,
+    ImportOp,
+    Level,
+    LevelOp,
+    MirrorOp,
+    Opened,
+    OpenOp,
+    Provenance,
+    Taken,
+    TakeOp,
+    Voided,
+    VoidOp,
+)
+from quoit.service.peer import Copy, Mirror, Mirrored
+from quoit.service.policy import KeyPolicy
+from quoit.service.sessions import TokenBucket
+from quoit.service.streams import OutStream, stream_name
+
+WITHIN = 8_000_000_000
+POLL_NS = 50_000_000
+EXPIRY_NS = 60_000_000_000
+
+
+@message("service.Refill")
+class Refill(Message):
+    """A KME to itself: fill the stream to this peer up to its high mark."""
+
+    peer: str
+
+
+@message("service.Sweep")
+class Sweep(Message):
+    """A KME to itself: erase what has expired."""
+
+
+class App:
+    """An attached application and its session."""
+
+    __slots__ = ("attachment", "bucket", "key_size", "rate_bps")
+
+    def __init__(
+        self,
+        attachment: Attachment,
+        rate_bps: float | None = None,
+        burst_bits: float | None = None,
+        key_size: int | None = None,
+    ) -> None:
+        self.attachment = attachment
+        self.rate_bps = rate_bps
+        self.key_size = key_size
+        self.bucket = None if rate_bps is None else TokenBucket(rate_bps, burst_bits or rate_bps * 10)
+
+
+class Kme(Element):
+    """One key management entity.
+
+    `root` grows keys shared by two applications of this same KME, and marks keys in the event log (a keyed
+    digest, so that checkers can tell equal keys from different ones without seeing them).
+    """
+
+    stratum, plane = Stratum.SERVICE, Plane.RESOURCE
+    realises = ("B4", "B6", "C2", "C3", "C5", "C8")
+    subscribes = (f"{fabric.LINK_NEWS}.*.quarantined",)
+
+    def __init__(
+        self,
+        name: str,
+        node: str,
+        domain: str,
+        apps: tuple[App, ...],
+        store: Device,
+        policy: KeyPolicy,
+        root: bytes,
+        prefill: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        super().__init__(name, node)
+        self._domain = domain
+        self._apps = {app.attachment.sae: app for app in apps}
+        self._store = store
+        self.policy = policy
+        self._root = root
+        self._mark_key = hashlib.sha256(b"quoit mark" + root).digest()
+        self._known: dict[str, Attachment] = {}
+        self._streams: dict[str, OutStream] = {}
+        self._prefill = prefill
+
+    async def start(self, ctx: Context) -> None:
+        for peer, node in self._prefill:
+            self._stream(ctx, peer, node)
+        ctx.tell(self.name, Sweep(), after=EXPIRY_NS)
+
+    # -- who is who ----------------------------------------------------------------------------------
+
+    def _app(self, caller: str) -> App:
+        app = self._apps.get(caller)
+        if app is None:
+            raise Problem("not-authorised", "this application is not attached to this KME")
+        return app
+
+    async def _resolve(self, ctx: Context, app: App, name: str) -> Attachment:
+        found = self._known.get(name)
+        if found is None:
+            answer: Resolved = await ctx.ask(controller(self._domain), Resolve(name), within=WITHIN)
+            found = self._known[name] = answer.attachment
+        mine = app.attachment
+        for one, other in ((mine, found), (found, mine)):
+            if one.allow is not None and other.sae not in one.allow:
+                raise Problem("unknown-sae", "no application of this name can be reached")
+        return found
+
+    def _mark(self, value: Secret) -> str:
+        return hashlib.blake2b(value.reveal(), key=self._mark_key, digest_size=8).hexdigest()
+
+    async def _do(self, ctx: Context, op: Any) -> Any:
+        return await ctx.effect(self._store, op, self.policy.commit_ns)
+
+    # -- streams -------------------------------------------------------------------------------------
+
+    def _stream(self, ctx: Context, peer: str, node: str) -> OutStream:
+        stream = self._streams.get(peer)
+        if stream is None:
+            stream = self._streams[peer] = OutStream(stream_name(self.name, peer), peer, node)
+            self._want(ctx, stream)
+        return stream
+
+    def _want(self, ctx: Context, stream: OutStream) -> None:
+        if not stream.filling and stream.free_bits < self.policy.stream_low:
+            stream.filling = True
+            ctx.tell(self.name, Refill(stream.peer))
+
+    def _level(self, ctx: Context, stream: OutStream, level: Level) -> None:
+        stream.free_bits = level.free_bits
+        ctx.gauge("quoit_stream_bits", (stream.name,), level.free_bits)
+
+    @handles(Refill)
+    async def on_refill(self, ctx: Context, msg: Refill) -> None:
+        stream = self._streams[msg.peer]
+        chunk = self.policy.chunk
+        while stream.free_bits < self.policy.stream_high:
+            wanted = min(chunk, self.policy.stream_high - stream.free_bits)
+            wanted = max(wanted, self.policy.max_key_size)
+            try:
+                await self._move(ctx, stream, wanted // 8 * 8)
+                stream.obstacle = None
+                chunk = self.policy.chunk
+            except Problem as problem:
+                stream.obstacle = problem
+                left = int(problem.fields.get("available_bits", 0)) - 256
+                if problem.code == "no-key-material" and left >= self.policy.max_key_size < chunk:
+                    chunk = left
+                else:
+                    await ctx.sleep(self.policy.retry_ns)
+                    chunk = self.policy.chunk
+        stream.filling = False
+
+    async def _move(self, ctx: Context, stream: OutStream, bits: int) -> None:
+        """Bring one chunk of key to both ends of a stream."""
+        flow: Flow = await ctx.ask(fabric.CONTROLLER, OpenFlow(self.place, stream.node), within=WITHIN)
+        stream.offered_bps = flow.offered_bps
+        stream.route = flow.nodes
+        start, stream.next_start = stream.next_start, stream.next_start + bits
+        order = MoveKey(stream.name, start, bits, self.place, stream.node, stream.peer)
+        moved: KeyMoved = await ctx.ask(fabric.relay(self.place), order, within=WITHIN)
+        ops = AppendOp(stream.name, start, moved.value, _provenance(moved.pieces), True)
+        level: Level = await self._do(ctx, ops)
+        ctx.emit("key.moved", stream=stream.name, start=start, bits=bits, nodes=list(moved.nodes))
+        self._level(ctx, stream, level)
+
+    @handles(KeyArrived)
+    async def on_arrived(self, ctx: Context, msg: KeyArrived) -> Stored:
+        await self._do(ctx, AppendOp(msg.stream, msg.start, msg.value, _provenance(msg.pieces), False))
+        return Stored(8 * len(msg.value))
+
+    # -- ETSI GS QKD 014: status, enc_keys, dec_keys -------------------------------------------------
+
+    @handles(GetStatus)
+    async def on_status(self, ctx: Context, msg: GetStatus) -> Status:
+        app = self._app(msg.caller)
+        peer = await self._resolve(ctx, app, msg.slave)
+        size = app.key_size or self.policy.key_size
+        most = self.policy.stream_high // size
+        if peer.kme == self.name:
+            count, refill = most, 0.0
+        else:
+            stream = self._stream(ctx, peer.kme, peer.node)
+            self._level(ctx, stream, await self._do(ctx, LevelOp(stream.name)))
+            count, refill = min(most, stream.free_bits // size), stream.offered_bps
+        return Status(
+            self.name,
+            peer.kme,
+            msg.caller,
+            msg.slave,
+            size,
+            count,
+            most,
+            self.policy.max_per_request,
+            self.policy.max_key_size,
+            self.policy.min_key_size,
+            self.policy.max_sae_ids,
+            refill,
+        )
+
+    @handles(OpenKeys)
+    async def on_open_keys(self, ctx: Context, msg: OpenKeys) -> Keys:
+        app = self._app(msg.caller)
+        try:
+            return await self._open(ctx, app, msg)
+        except Problem as problem:
+            ctx.count("quoit_keys_refused_total", (self.name, problem.code))
+            ctx.emit("keys.refused", caller=msg.caller, slave=msg.slave, number=msg.number, code=problem.code)
+            raise
+
+    async def _open(self, ctx: Context, app: App, msg: OpenKeys) -> Keys:
+        size = self._checked_size(app, msg)
+        peers = [await self._resolve(ctx, app, name) for name in (msg.slave, *msg.additional)]
+        if len({p.sae for p in peers} | {app.attachment.sae}) <= len(peers):
+            raise Problem("self-pair")
+        bits = size * msg.number
+        if app.bucket is not None and not app.bucket.take(bits, ctx.now):
+            raise Problem("rate-exceeded", f"the agreed rate is {app.rate_bps:.0f} bit/s", rate_bps=app.rate_bps)
+        try:
+            values = await self._establish(ctx, app, peers, msg, size)
+        except Problem:
+            if app.bucket is not None:
+                app.bucket.give_back(bits)
+            raise
+        ctx.count("quoit_keys_issued_total", (self.name,), msg.number)
+        parties = tuple(p.sae for p in peers)
+        ctx.emit(
+            "keys.opened",
+            key_ids=list(msg.key_ids),
+            number=msg.number,
+            size=size,
+            master=msg.caller,
+            slaves=list(parties),
+            expires=self._expiry(ctx, msg),
+            mark=[self._mark(v) for v in values],
+        )
+        self._news(ctx, msg.key_ids, (msg.caller, *parties), ("requested", "routed", "established"))
+        return Keys(tuple(Key(k, v) for k, v in zip(msg.key_ids, values, strict=True)))
+
+    def _checked_size(self, app: App, msg: OpenKeys) -> int:
+        size = msg.size_bits if msg.size_bits is not None else app.key_size or self.policy.key_size
+        if size % 8:
+            raise Problem("size-not-multiple-of-8")
+        if not self.policy.min_key_size <= size <= self.policy.max_key_size:
+            raise Problem("bad-size", f"{self.policy.min_key_size} to {self.policy.max_key_size} bits, found {size}")
+        if not 1 <= msg.number <= self.policy.max_per_request:
+            raise Problem("bad-number", f"1 to {self.policy.max_per_request}, found {msg.number}")
+        return size
+
+    def _expiry(self, ctx: Context, msg: OpenKeys) -> int:
+        return ctx.now + (msg.valid_for_ns if msg.valid_for_ns is not None else self.policy.validity_ns)
+
+    async def _establish(
+        self, ctx: Context, app: App, peers: list[Attachment], msg: OpenKeys, size: int
+    ) -> tuple[Secret, ...]:
+        expires = self._expiry(ctx, msg)
+        by_kme: dict[str, list[Attachment]] = {}
+        for peer in peers:
+            by_kme.setdefault(peer.kme, []).append(peer)
+        parties = tuple(p.sae for p in peers)
+        first = peers[0].kme
+        if first == self.name:
+            values = self._local(msg.key_ids, size)
+        else:
+            values = await self._open_shared(ctx, app, peers[0], msg, parties, size, expires)
+        for kme, there in by_kme.items():
+            if kme == self.name:
+                copies = tuple(Secret(v.reveal()) for v in values)
+                local = tuple(p.sae for p in there)
+                await self._do(
+                    ctx, ImportOp(self._local_ids(first, msg.key_ids), copies, msg.caller, local, expires, ctx.now)
+                )
+            elif kme != first:
+                await self._copy(ctx, app, there, msg, values, size, expires)
+        return values
+
+    def _local(self, key_ids: tuple[str, ...], size: int) -> tuple[Secret, ...]:
+        """Keys between two applications of this KME need no network: they grow from its own root."""
+        return tuple(Secret(seeds.keystream(self._root, "local", self.name, k, nbytes=size // 8)) for k in key_ids)
+
+    def _local_ids(self, first: str, key_ids: tuple[str, ...]) -> tuple[str, ...]:
+        if first != self.name:
+            raise Problem("bad-additional", "name the slaves at your own KME first")
+        return key_ids
+
+    async def _open_shared(
+        self,
+        ctx: Context,
+        app: App,
+        peer: Attachment,
+        msg: OpenKeys,
+        parties: tuple[str, ...],
+        size: int,
+        expires: int,
+    ) -> tuple[Secret, ...]:
+        """Open from the stream to the peer's KME, and have the peer hold the same keys ready."""
+        stream = self._stream(ctx, peer.kme, peer.node)
+        op = OpenOp(stream.name, msg.key_ids, size, msg.caller, parties, expires, ctx.now)
+        opened = await self._patiently(ctx, app, stream, op)
+        mirror = Mirror(stream.name, msg.key_ids, opened.offsets, size, msg.caller, parties, expires)
+        try:
+            await ctx.ask(peer.kme, mirror, within=WITHIN)
+        except Problem as problem:
+            await self._do(ctx, CancelOp(msg.key_ids, ctx.now))
+            ctx.count("quoit_keys_lost_after_commit_total", (self.name,), msg.number)
+            ctx.emit("keys.lost", key_ids=list(msg.key_ids), number=msg.number, code=problem.code)
+            raise Problem("peer-unreachable", "the peer KME did not confirm; the keys are void") from problem
+        return opened.values
+
+    async def _patiently(self, ctx: Context, app: App, stream: OutStream, op: OpenOp) -> Opened:
+        """Open keys; wait a while for the refill if there are not enough."""
+        end = ctx.now + self.policy.patience_ns
+        bits = op.size_bits * len(op.key_ids)
+        while True:
+            try:
+                opened: Opened = await self._do(ctx, op)
+            except Problem as problem:
+                if problem.code != "no-key-material":
+                    raise
+                stream.free_bits = int(problem.fields.get("available_bits", 0))
+                self._want(ctx, stream)
+            else:
+                stream.free_bits = max(0, stream.free_bits - bits)
+                self._want(ctx, stream)
+                return opened
+            if ctx.now >= end:
+                if stream.obstacle is None:
+                    admit(app.rate_bps, stream.offered_bps)
+                raise stream.why_empty()
+            await ctx.sleep(POLL_NS)
+
+    async def _copy(
+        self,
+        ctx: Context,
+        app: App,
+        there: list[Attachment],
+        msg: OpenKeys,
+        values: tuple[Secret, ...],
+        size: int,
+        expires: int,
+    ) -> None:
+        """Multicast to slaves at a further KME: each key travels under a pad from our stream to it."""
+        kme, node = there[0].kme, there[0].node
+        stream = self._stream(ctx, kme, node)
+        pads = tuple(f"{k}/pad/{kme}" for k in msg.key_ids)
+        op = OpenOp(stream.name, pads, size, self.name, (kme,), expires, ctx.now)
+        opened = await self._patiently(ctx, app, stream, op)
+        sealed = tuple(_xor(pad, value) for pad, value in zip(opened.values, values, strict=True))
+        slaves = tuple(p.sae for p in there)
+        copy = Copy(stream.name, pads, opened.offsets, size, msg.key_ids, sealed, msg.caller, slaves, expires)
+        await ctx.ask(kme, copy, within=WITHIN)
+
+    @handles(TakeKeys)
+    async def on_take_keys(self, ctx: Context, msg: TakeKeys) -> Keys:
+        self._app(msg.caller)
+        op = TakeOp(msg.caller, None if msg.any_master else msg.master, msg.key_ids, ctx.now)
+        try:
+            taken: Taken = await self._do(ctx, op)
+        except Problem as problem:
+            ctx.count("quoit_keys_refused_total", (self.name, problem.code))
+            ctx.emit("keys.not_taken", caller=msg.caller, number=len(msg.key_ids), code=problem.code)
+            raise
+        ctx.count("quoit_keys_delivered_total", (self.name, "slave"), len(msg.key_ids))
+        ctx.emit(
+            "keys.taken",
+            caller=msg.caller,
+            key_ids=list(msg.key_ids),
+            number=len(msg.key_ids),
+            mark=[self._mark(v) for v in taken.values],
+        )
+        self._news(ctx, msg.key_ids, (msg.caller, msg.master), ("delivered",))
+        return Keys(tuple(Key(k, v) for k, v in zip(msg.key_ids, taken.values, strict=True)))
+
+    # -- peers ---------------------------------------------------------------------------------------
+
+    @handles(Mirror)
+    async def on_mirror(self, ctx: Context, msg: Mirror) -> Mirrored:
+        await self._do(
+            ctx,
+            MirrorOp(
+                msg.stream, msg.key_ids, msg.offsets, msg.size_bits, msg.master, msg.slaves, msg.expires_ns, ctx.now
+            ),
+        )
+        return Mirrored(len(msg.key_ids))
+
+    @handles(Copy)
+    async def on_copy(self, ctx: Context, msg: Copy) -> Mirrored:
+        origin = msg.stream.partition(">")[0]
+        await self._do(
+            ctx,
+            MirrorOp(msg.stream, msg.pads, msg.offsets, msg.size_bits, origin, (self.name,), msg.expires_ns, ctx.now),
+        )
+        pads: Taken = await self._do(ctx, TakeOp(self.name, origin, msg.pads, ctx.now))
+        values = tuple(Secret(_xor(pad, Secret(sealed))) for pad, sealed in zip(pads.values, msg.sealed, strict=True))
+        await self._do(ctx, ImportOp(msg.key_ids, values, msg.master, msg.slaves, msg.expires_ns, ctx.now))
+        return Mirrored(len(msg.key_ids))
+
+    # -- news and upkeep -----------------------------------------------------------------------------
+
+    @handles(LinkQuarantined)
+    async def on_quarantined(self, ctx: Context, msg: LinkQuarantined) -> None:
+        voided: Voided = await self._do(ctx, VoidOp(msg.link, msg.first_block, msg.last_block, ctx.now))
+        for stream in self._streams.values():
+            self._level(ctx, stream, await self._do(ctx, LevelOp(stream.name)))
+            self._want(ctx, stream)
+        if voided.stream_bits or voided.key_ids or voided.delivered_key_ids:
+            ctx.emit(
+                "keys.voided",
+                link=msg.link,
+                first_block=msg.first_block,
+                stream_bits=voided.stream_bits,
+                key_ids=list(voided.key_ids),
+                number=len(voided.key_ids),
+                delivered=len(voided.delivered_key_ids),
+            )
+
+    @handles(Sweep)
+    async def on_sweep(self, ctx: Context, msg: Sweep) -> None:
+        erased: int = await self._do(ctx, ExpireOp(ctx.now))
+        if erased:
+            ctx.emit("keys.expired", number=erased)
+        ctx.tell(self.name, Sweep(), after=EXPIRY_NS)
+
+    def _news(self, ctx: Context, key_ids: tuple[str, ...], parties: tuple[str, ...], states: tuple[str, ...]) -> None:
+        """Tell observers of each unit's way; `was` is the state before."""
+        for key_id in key_ids:
+            was = "requested" if states[0] == "requested" else "established"
+            for state in states:
+                ctx.publish(f"service.unit.{self.name}", UnitChanged(key_id, parties, was, state, ctx.now))
+                was = state
+
+
+def _provenance(pieces: tuple[fabric.Piece, ...]) -> tuple[Provenance, ...]:
+    return tuple(Provenance(p.link, p.block, p.offset, p.bits, p.use) for p in pieces)
+
+
+def _xor(a: Secret, b: Secret) -> bytes:
+    x, y = a.reveal(), b.reveal()
+    return (int.from_bytes(x, "little") ^ int.from_bytes(y, "little")).to_bytes(len(x), "little")

@@ -1,0 +1,36 @@
+"""A KME's outgoing streams: end-to-end key for one peer KME, kept filled ahead of demand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from quoit.model.problem import Problem
+
+
+@dataclass
+class OutStream:
+    """State of one outgoing stream. `next_start`: where the next chunk begins, past every chunk that was
+    ever ordered, so that a chunk whose fate is unknown is never overlapped."""
+
+    name: str
+    peer: str
+    node: str
+    next_start: int = 0
+    free_bits: int = 0
+    filling: bool = False
+    offered_bps: float = 0.0
+    route: tuple[str, ...] = ()
+    obstacle: Problem | None = None
+
+    def why_empty(self) -> Problem:
+        """The refusal that tells an application best why there is no key."""
+        if self.obstacle is not None and self.obstacle.code != "no-key-material":
+            code = "link-quarantined" if self.obstacle.fields.get("quarantined") else self.obstacle.code
+            return Problem(code, self.obstacle.detail, offered_bps=self.offered_bps)
+        detail = f"{self.free_bits} bits are ready; the network refills {self.offered_bps:.0f} bit/s"
+        return Problem("no-key-material", detail, offered_bps=self.offered_bps, available_bits=self.free_bits)
+
+
+def stream_name(master_kme: str, slave_kme: str) -> str:
+    """The stream from which applications at `master_kme` open keys shared with those at `slave_kme`."""
+    return f"{master_kme}>{slave_kme}"

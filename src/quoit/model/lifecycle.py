@@ -50,8 +50,7 @@ class Lifecycle:
         pairs = {SIZE: str(self.size), **self.more}
         if self.valid_until_unix_s is not None:
             pairs[VALID_UNTIL] = str(self.valid_until_unix_s)
-        urn = namespace.lifecycle("&".join(f"{k}={v}" for k, v in sorted(pairs.items())))
-        return urn
+        return namespace.lifecycle("&".join(f"{k}={v}" for k, v in sorted(pairs.items())))
 
     def expired(self, unix_s: float) -> bool:
         """Whether it is over at this time."""

@@ -1,0 +1,270 @@
+"""Checking a network file: all its faults at once, each with its place and how to mend it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from quoit.fabric.links.profile import BUILT_IN, PROTOCOL_OF, with_overrides
+from quoit.model.problem import Problem
+from quoit.model.urn import Urn
+from quoit.scenario import yamlfile
+from quoit.scenario.schema import NetworkFile
+from quoit.scenario.yamlfile import Loc, Place
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault: where, and what to do about it."""
+
+    file: str
+    place: Place
+    loc: Loc
+    text: str
+
+    def __str__(self) -> str:
+        path = ".".join(str(part) for part in self.loc) or "(whole file)"
+        return f"{self.file}:{self.place.line}:{self.place.column}: {path}: {self.text}"
+
+
+class NetworkFileFaults(ValueError):
+    """A network file that cannot be used; `faults` lists everything that is wrong with it."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__("\n".join(str(fault) for fault in faults))
+        self.faults = faults
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint with the nearest known word, or the list of them if it is short."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"known: {', '.join(names[:12])}" + (", ..." if len(names) > 12 else "") if names else "none is defined"
+
+
+def load(path: Path) -> NetworkFile:
+    """Read and check a file. Raises `NetworkFileFaults`."""
+    return loads(path.read_text(encoding="utf-8"), str(path))
+
+
+def loads(text: str, file: str = "<text>") -> NetworkFile:
+    """The same for a text."""
+    network, faults = _examine(text, file)
+    if faults or network is None:
+        raise NetworkFileFaults(faults)
+    return network
+
+
+def check(path: Path) -> list[Fault]:
+    """All faults of a file, in order of their place; empty if it can be used."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        return [Fault(str(path), Place(1, 1), (), f"cannot be read: {fault}")]
+    return _examine(text, str(path))[1]
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of the network file, for editors."""
+    schema = NetworkFile.model_json_schema(by_alias=True)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return schema
+
+
+def schema_text() -> str:
+    """The schema as it is committed."""
+    return json.dumps(json_schema(), indent=1, sort_keys=True) + "\n"
+
+
+def _examine(text: str, file: str) -> tuple[NetworkFile | None, list[Fault]]:
+    document = yamlfile.read(text)
+    faults = [Fault(file, place, loc, what) for place, loc, what in document.faults]
+    if faults:
+        return None, faults
+    try:
+        network = NetworkFile.model_validate(document.values)
+    except ValidationError as found:
+        faults = [_translate(file, document, error) for error in found.errors()]
+        return None, _sorted(faults)
+    where = document.places
+    for loc, what in _cross_check(network):
+        faults.append(Fault(file, _nearest(where, loc), loc, what))
+    return network, _sorted(faults)
+
+
+def _sorted(faults: list[Fault]) -> list[Fault]:
+    return sorted(faults, key=lambda f: (f.place.line, f.place.column, f.text))
+
+
+def _nearest(places: dict[Loc, Place], loc: Loc) -> Place:
+    while loc and loc not in places:
+        loc = loc[:-1]
+    return places.get(loc, Place(1, 1))
+
+
+def _translate(file: str, document: yamlfile.Document, error: Any) -> Fault:
+    loc: Loc = tuple(error["loc"])
+    message = str(error["msg"]).removeprefix("Value error, ")
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        place = document.places.get((*loc, "<key>"), _nearest(document.places, loc))
+        return Fault(file, place, loc, f"unknown key {loc[-1]!r}; {did_you_mean(str(loc[-1]), _siblings(loc))}")
+    if kind == "missing":
+        return Fault(file, _nearest(document.places, loc), loc, f"the key {loc[-1]!r} is missing; add it")
+    found = error.get("input")
+    shown = "" if "found" in message else f", found {str(found)[:60]!r}"
+    text = message[0].lower() + message[1:]
+    return Fault(file, _nearest(document.places, loc), loc, text + shown)
+
+
+def _siblings(loc: Loc) -> list[str]:
+    """Keys that may stand where an unknown one was found."""
+    model: Any = NetworkFile
+    for part in loc[:-1]:
+        if isinstance(part, int) or model is None:
+            continue
+        model = _child(model, part)
+    if model is None or not hasattr(model, "model_fields"):
+        return []
+    return [f.alias or name for name, f in model.model_fields.items()]
+
+
+def _child(model: Any, part: str) -> Any:
+    fields = getattr(model, "model_fields", {})
+    for name, spec in fields.items():
+        if part in (name, spec.alias):
+            return _inner_model(spec.annotation)
+    return model  # a key of a mapping: the model is the mapping's value
+
+
+def _inner_model(annotation: Any) -> Any:
+    if hasattr(annotation, "model_fields"):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = _inner_model(argument)
+        if found is not None:
+            return found
+    return None
+
+
+# -- what a schema cannot see ----------------------------------------------------------------------------
+
+
+def _cross_check(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
+    yield from _check_names(n)
+    yield from _check_places(n)
+    yield from _check_links(n)
+    yield from _check_service(n)
+    yield from _check_events(n)
+
+
+def _unknown(loc: Loc, what: str, name: str, known: Iterable[str]) -> Iterator[tuple[Loc, str]]:
+    names = list(known)
+    if name not in names:
+        yield loc, f"no {what} is called {name!r}; {did_you_mean(name, names)}"
+
+
+def _twice(section: str, names: list[str]) -> Iterator[tuple[Loc, str]]:
+    seen: set[str] = set()
+    for i, name in enumerate(names):
+        if name in seen:
+            yield (section, i), f"the name {name!r} is taken by an entry above; give this one another"
+        seen.add(name)
+
+
+def _check_names(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
+    yield from _twice("spans", [s.id for s in n.spans])
+    yield from _twice("links", [link.id for link in n.links])
+    yield from _twice("kmes", [k.id for k in n.all_kmes()])
+    yield from _twice("applications", [a.sae for a in n.applications])
+    yield from _twice("domains", [d.name for d in n.domains])
+
+
+def _check_places(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
+    domains = [d.name for d in n.all_domains()]
+    for i, domain in enumerate(n.domains):
+        yield from _check_urn(("domains", i, "prefix"), domain.prefix)
+    for name, node in n.nodes.items():
+        if node.domain is not None:
+            yield from _unknown(("nodes", name, "domain"), "domain", node.domain, domains)
+    for section, entries in (("spans", n.spans), ("links", n.links)):
+        for i, entry in enumerate(entries):
+            for end in (0, 1):
+                yield from _unknown((section, i, "between", end), "node", entry.between[end], n.nodes)
+            if entry.between[0] == entry.between[1]:
+                yield (section, i, "between"), "both ends are the same node"
+
+
+def _check_urn(loc: Loc, text: str) -> Iterator[tuple[Loc, str]]:
+    try:
+        Urn.parse(text)
+    except Problem as problem:
+        yield loc, problem.detail
+
+
+def _check_links(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
+    spans = {s.id for s in n.spans}
+    ends = {frozenset(s.between) for s in n.spans}
+    for name, body in n.profiles.items():
+        yield from _check_profile(n, name, body)
+    protocols = set(PROTOCOL_OF.values())
+    for i, link in enumerate(n.links):
+        yield from _unknown(("links", i, "protocol"), "protocol", link.protocol, protocols)
+        if link.profile is not None:
+            yield from _unknown(("links", i, "profile"), "profile", link.profile, [*BUILT_IN, *n.profiles])
+        for k, span in enumerate(link.spans or []):
+            yield from _unknown(("links", i, "spans", k), "span", span, spans)
+        if link.spans is None and frozenset(link.between) not in ends:
+            yield ("links", i, "between"), "no span joins these nodes; add one, or list the link's spans"
+        if link.rate_bps is not None and link.protocol != "rated":
+            yield ("links", i, "rate"), f"a rate is given only to a rated link, found protocol {link.protocol!r}"
+
+
+def _check_profile(n: NetworkFile, name: str, body: dict[str, Any]) -> Iterator[tuple[Loc, str]]:
+    base = body.get("base")
+    if not isinstance(base, str) or base not in BUILT_IN:
+        yield ("profiles", name, "base"), f"no built-in profile {base!r}; {did_you_mean(str(base), BUILT_IN)}"
+        return
+    try:
+        with_overrides(BUILT_IN[base], {k: v for k, v in body.items() if k != "base"})
+    except ValueError as fault:
+        yield ("profiles", name), str(fault)
+
+
+def _check_service(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
+    kmes = {k.id: k.node for k in n.all_kmes()}
+    saes = [a.sae for a in n.applications]
+    for i, kme in enumerate(n.kmes or []):
+        yield from _unknown(("kmes", i, "node"), "node", kme.node, n.nodes)
+    for i, app in enumerate(n.applications):
+        yield from _unknown(("applications", i, "kme"), "KME", app.kme, kmes)
+        if app.urn is not None:
+            yield from _check_urn(("applications", i, "urn"), app.urn)
+        for k, peer in enumerate(app.allow if isinstance(app.allow, list) else []):
+            yield from _unknown(("applications", i, "allow", k), "application", peer, saes)
+
+
+def _check_events(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
+    spans = [s.id for s in n.spans]
+    links = [link.id for link in n.links]
+    saes = [a.sae for a in n.applications]
+    for i, event in enumerate(n.events):
+        if event.cut is not None:
+            yield from _unknown(("events", i, "cut"), "span", event.cut, spans)
+        if event.bend is not None:
+            yield from _unknown(("events", i, "bend", "span"), "span", event.bend.span, spans)
+        if event.attack is not None:
+            yield from _unknown(("events", i, "attack", "link"), "link", event.attack.link, links)
+        if event.rate is not None:
+            yield from _unknown(("events", i, "rate", "link"), "link", event.rate.link, links)
+        if event.load is not None:
+            for key, sae in (("from", event.load.source), ("to", event.load.to)):
+                yield from _unknown(("events", i, "load", key), "application", sae, saes)

@@ -36,7 +36,8 @@ _C, _P, _N, _U = Blame.CALLER, Blame.PEER, Blame.NETWORK, Blame.US
 _ROWS = (
     Row("malformed", "the request cannot be read", 400, _C, "send what the interface's OpenAPI file describes"),
     Row("bad-size", "size is outside what this KME serves", 400, _C, "ask the status for min and max key size"),
-    # Titles of rows marked 014 are normative strings of ETSI GS QKD 014 V1.1.1 cl. 6.2 and 6.4.
+    # Titles of size-not-multiple-of-8, the three *-extension-* rows and key-not-found are normative
+    # strings of ETSI GS QKD 014 V1.1.1 cl. 6.2 and 6.4: do not edit them.
     Row("size-not-multiple-of-8", "size shall be a multiple of 8", 400, _C, "use a size in whole bytes"),
     Row(
         "bad-number",
@@ -86,6 +87,7 @@ _ROWS = (
         "connect with a certificate of this network's PKI",
     ),
     Row("unknown-sae", "no such SAE can be reached", 400, _C, "check the SAE ID in the path"),
+    # An unknown unit and somebody else's must read the same; edges do not show the code of these two.
     Row("unknown-unit", "no such service unit", 404, _C, "list your units"),
     Row("foreign-unit", "no such service unit", 404, _C, "list your units"),
     Row("malformed-urn", "not a URN", 400, _C, "write it as RFC 8141 says: urn:NID:NSS"),
@@ -127,10 +129,11 @@ PROBLEMS: Mapping[str, Row] = MappingProxyType({row.code: row for row in _ROWS})
 class Problem(Exception):
     """What crosses elements and edges when something cannot be done. `fields` never hold secrets.
 
-    Raises KeyError for a code that the table does not have.
+    Raises KeyError for a code that the table does not have. Any name may be a field, `code` and
+    `detail` included: the first two arguments are positional.
     """
 
-    def __init__(self, code: str, detail: str = "", **fields: Any) -> None:
+    def __init__(self, code: str, detail: str = "", /, **fields: Any) -> None:
         self.row = PROBLEMS[code]
         self.code = code
         self.detail = detail
@@ -143,5 +146,15 @@ class Problem(Exception):
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Problem:
-        """Inverse of `to_dict`."""
-        return cls(values["code"], values["detail"], **values["fields"])
+        """Inverse of `to_dict`.
+
+        A code that only a newer peer knows becomes `internal`, so that its caller still gets an answer.
+        """
+        code, detail = values["code"], values["detail"]
+        if code not in PROBLEMS:
+            return cls("internal", f"the other side answered {code!r}, which is not in this table: {detail}")
+        return cls(code, detail, **values["fields"])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception's own way would call the class with the finished text as the code
+        return Problem.from_dict, (self.to_dict(),)

@@ -131,9 +131,8 @@ class Engine(Element):
         channel = Channel(self._world.loss_db(msg.link), true.intercepted, true.rate_bps)
         if plan.exact is None:
             counts = running.stream.next(channel)
-            chunk = Chunk(msg.link, running.serial, ctx.now, plan.chunk_ns, counts)
-            ctx.tell(plan.sender, chunk)
-            ctx.tell(plan.receiver, chunk)
+            # The sender learns from the receiver what was detected, as it does in reality.
+            ctx.tell(plan.receiver, Chunk(msg.link, running.serial, ctx.now, plan.chunk_ns, counts))
         else:
             self._draw_exactly(ctx, running, plan.exact, channel)
         ctx.tell(ENGINE, msg, after=plan.chunk_ns)

@@ -1,57 +1,95 @@
-"""The lifecycle URN of a service unit: how large its content is and how long it is good for."""
+"""The lifecycle URN of a service unit: how large its content is, how good, and for how long."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Self
 
 from quoit.model.problem import Problem
-from quoit.model.urn import Namespace, Urn
+from quoit.model.urn import LIFECYCLE, Namespace, Urn, write_parameters
 
-SIZE, VALID_UNTIL = "size", "valid-until"
-
-
-def _whole_number(name: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise Problem("bad-lifecycle", f"{name}: expected a whole number, found {text[:40]!r}")
-    return int(text)
+SIZE, VALID_UNTIL, FIDELITY = "size", "valid-until", "fidelity"
+_KNOWN = (SIZE, VALID_UNTIL, FIDELITY)
+_WHOLE = re.compile(r"[0-9]{1,18}\Z")
+_DECIMAL = re.compile(r"(?:0(?:\.[0-9]{1,15})?|1(?:\.0{1,15})?)\Z")
 
 
 @dataclass(frozen=True)
 class Lifecycle:
-    """`size`: bits of a key, states of an entanglement unit. `valid_until_unix_s`: equality is expired.
+    """`size`: bits of a key, states of an entanglement unit; above 0.
 
-    Parameters that are not known here are kept, and count in comparisons.
+    `valid_until_unix_s`: None is without end. `fidelity`: the least one promised, 0 to 1.
+    `more`: parameters that have no meaning here; they are kept, and count in comparisons.
     """
 
     size: int
     valid_until_unix_s: int | None = None
-    more: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    fidelity: Decimal | None = None
+    more: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise Problem("bad-lifecycle", f"{SIZE}: expected a whole number above 0, found {self.size}")
+        if self.fidelity is not None and not 0 <= self.fidelity <= 1:
+            raise Problem("bad-lifecycle", f"{FIDELITY}: expected 0 to 1, found {self.fidelity}")
+        taken = [name for name in _KNOWN if name in self.more]
+        if taken:
+            raise Problem("bad-lifecycle", f"expected {taken[0]} as an attribute, found it among the others")
+        object.__setattr__(self, "more", MappingProxyType(dict(self.more)))
 
     @classmethod
     def from_urn(cls, urn: Urn, namespace: Namespace) -> Self:
-        """Problem `bad-lifecycle` if the URN is not one, or a parameter is bad."""
+        """Problem `bad-lifecycle` if the URN is not one, or a parameter is missing, bad or repeated."""
         if not namespace.is_lifecycle(urn):
-            raise Problem("bad-lifecycle", f"expected urn:{namespace.nid}:lifecycle?=..., found {urn.text!r}")
-        given = urn.parameters()
-        if SIZE not in given:
-            raise Problem("bad-lifecycle", "size is missing")
-        size = _whole_number(SIZE, given.pop(SIZE))
-        if size == 0:
-            raise Problem("bad-lifecycle", "size must be above 0")
-        until = given.pop(VALID_UNTIL, None)
-        limit = None if until is None else _whole_number(VALID_UNTIL, until)
-        return cls(size, limit, MappingProxyType(given))
+            raise Problem("bad-lifecycle", f"expected urn:{namespace.nid}:{LIFECYCLE}?=..., found {urn.text[:80]!r}")
+        if urn.r is not None:
+            raise Problem("bad-lifecycle", f"expected no r-component (?+), found {urn.text[:80]!r}")
+        try:
+            given = urn.q_parameters()
+        except Problem as problem:
+            raise Problem("bad-lifecycle", problem.detail) from problem
+        size = given.pop(SIZE, None)
+        if size is None:
+            raise Problem("bad-lifecycle", f"expected the parameter {SIZE}, found {', '.join(given) or 'none'}")
+        until, fidelity = given.pop(VALID_UNTIL, None), given.pop(FIDELITY, None)
+        return cls(
+            _whole_number(SIZE, size),
+            None if until is None else _whole_number(VALID_UNTIL, until),
+            None if fidelity is None else _fraction(FIDELITY, fidelity),
+            given,
+        )
+
+    @classmethod
+    def parse(cls, text: str, namespace: Namespace) -> Self:
+        """`from_urn` of a text. Problem `malformed-urn` or `bad-lifecycle`."""
+        return cls.from_urn(Urn.parse(text), namespace)
 
     def to_urn(self, namespace: Namespace) -> Urn:
-        """The lifecycle URN with its parameters in canonical order."""
+        """The lifecycle URN with its parameters in canonical order: equal lifecycles give equal texts."""
         pairs = {SIZE: str(self.size), **self.more}
         if self.valid_until_unix_s is not None:
             pairs[VALID_UNTIL] = str(self.valid_until_unix_s)
-        return namespace.lifecycle("&".join(f"{k}={v}" for k, v in sorted(pairs.items())))
+        if self.fidelity is not None:
+            # 0.90 and 0.9 are the same promise
+            pairs[FIDELITY] = f"{self.fidelity.normalize():f}"
+        return namespace.lifecycle(write_parameters(pairs))
 
-    def expired(self, unix_s: float) -> bool:
-        """Whether it is over at this time."""
-        return self.valid_until_unix_s is not None and unix_s >= self.valid_until_unix_s
+    def valid_at(self, unix_s: float) -> bool:
+        """Whether it is still good at this time; at `valid_until_unix_s` itself it is over."""
+        return self.valid_until_unix_s is None or unix_s < self.valid_until_unix_s
+
+
+def _whole_number(name: str, text: str) -> int:
+    if not _WHOLE.match(text):
+        raise Problem("bad-lifecycle", f"{name}: expected a whole number, found {text[:40]!r}")
+    return int(text)
+
+
+def _fraction(name: str, text: str) -> Decimal:
+    if not _DECIMAL.match(text):
+        raise Problem("bad-lifecycle", f"{name}: expected a decimal of 0 to 1 such as 0.95, found {text[:40]!r}")
+    return Decimal(text)

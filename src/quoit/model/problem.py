@@ -87,7 +87,7 @@ _ROWS = (
         "connect with a certificate of this network's PKI",
     ),
     Row("unknown-sae", "no such SAE can be reached", 400, _C, "check the SAE ID in the path"),
-    # An unknown unit and somebody else's must read the same; edges do not show the code of these two.
+    # Must read the same, so that a stranger does not learn what exists; edges answer both as unknown-unit.
     Row("unknown-unit", "no such service unit", 404, _C, "list your units"),
     Row("foreign-unit", "no such service unit", 404, _C, "list your units"),
     Row("malformed-urn", "not a URN", 400, _C, "write it as RFC 8141 says: urn:NID:NSS"),

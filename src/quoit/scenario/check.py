@@ -195,11 +195,12 @@ def _check_places(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
     for name, node in n.nodes.items():
         if node.domain is not None:
             yield from _unknown(("nodes", name, "domain"), "domain", node.domain, domains)
-    for section, entries in (("spans", n.spans), ("links", n.links)):
-        for i, entry in enumerate(entries):
+    pairs = (("spans", [s.between for s in n.spans]), ("links", [link.between for link in n.links]))
+    for section, entries in pairs:
+        for i, between in enumerate(entries):
             for end in (0, 1):
-                yield from _unknown((section, i, "between", end), "node", entry.between[end], n.nodes)
-            if entry.between[0] == entry.between[1]:
+                yield from _unknown((section, i, "between", end), "node", between[end], n.nodes)
+            if between[0] == between[1]:
                 yield (section, i, "between"), "both ends are the same node"
 
 

@@ -16,17 +16,16 @@ Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-]{0,63}$")]
 
 
-def _quantity(parse: Any, kind: Any, example: str) -> Any:
-    schema = {"type": "string", "examples": [example]}
-    return Annotated[kind, BeforeValidator(parse), Field(json_schema_extra=schema)]
+def _shown(example: str) -> Any:
+    return Field(json_schema_extra={"type": "string", "examples": [example]})
 
 
-Duration = _quantity(quantity.parse_duration_ns, int, "600s")
-Rate = _quantity(quantity.parse_rate_bps, float, "2 kbit/s")
-Size = _quantity(quantity.parse_size_bits, int, "256 bit")
-Length = _quantity(quantity.parse_length_km, float, "24.5 km")
-Loss = _quantity(quantity.parse_loss_db, float, "8.72 dB")
-Attenuation = _quantity(quantity.parse_attenuation_db_per_km, float, "0.25 dB/km")
+Duration = Annotated[int, BeforeValidator(quantity.parse_duration_ns), _shown("600s")]
+Rate = Annotated[float, BeforeValidator(quantity.parse_rate_bps), _shown("2 kbit/s")]
+Size = Annotated[int, BeforeValidator(quantity.parse_size_bits), _shown("256 bit")]
+Length = Annotated[float, BeforeValidator(quantity.parse_length_km), _shown("24.5 km")]
+Loss = Annotated[float, BeforeValidator(quantity.parse_loss_db), _shown("8.72 dB")]
+Attenuation = Annotated[float, BeforeValidator(quantity.parse_attenuation_db_per_km), _shown("0.25 dB/km")]
 
 
 class Section(BaseModel):
@@ -58,7 +57,7 @@ class Span(Section):
     between: Pair
     length_km: Length = Field(alias="length")
     loss_db_given: Loss | None = Field(default=None, alias="loss")
-    attenuation_db_per_km: Attenuation = Field(default="0.25 dB/km", alias="attenuation", validate_default=True)
+    attenuation_db_per_km: Attenuation = Field(default=0.25, alias="attenuation")
     source: str | None = None
 
     @property
@@ -81,8 +80,8 @@ class Link(Section):
     protocol: str = "bb84-decoy"
     profile: str | None = None
     spans: list[str] | None = None
-    initial_pool_bits: Size = Field(default="0 bit", alias="initial_pool", validate_default=True)
-    capacity_bits: Size = Field(default="64 MiB", alias="capacity", validate_default=True)
+    initial_pool_bits: Size = Field(default=0, alias="initial_pool")
+    capacity_bits: Size = Field(default=64 * 2**23, alias="capacity")
     rate_bps: Rate | None = Field(default=None, alias="rate")
     qber: Annotated[float, Field(ge=0, le=0.5)] | None = None
     mode: Literal["counts", "exact"] | None = None
@@ -121,20 +120,20 @@ class Application(Section):
 class Policies(Section):
     """How keys are kept and handed out."""
 
-    pool_floor_bits: Size = Field(default="0 bit", alias="pool_floor", validate_default=True)
-    pool_reopen_bits: Size = Field(default="128 kbit", alias="pool_reopen", validate_default=True)
-    stream_low_bits: Size = Field(default="64 kbit", alias="stream_low", validate_default=True)
-    stream_high_bits: Size = Field(default="256 kbit", alias="stream_high", validate_default=True)
-    key_size_bits: Size = Field(default="256 bit", alias="key_size", validate_default=True)
-    min_key_size_bits: Size = Field(default="64 bit", alias="min_key_size", validate_default=True)
-    max_key_size_bits: Size = Field(default="4096 bit", alias="max_key_size", validate_default=True)
+    pool_floor_bits: Size = Field(default=0, alias="pool_floor")
+    pool_reopen_bits: Size = Field(default=128_000, alias="pool_reopen")
+    stream_low_bits: Size = Field(default=64_000, alias="stream_low")
+    stream_high_bits: Size = Field(default=256_000, alias="stream_high")
+    key_size_bits: Size = Field(default=256, alias="key_size")
+    min_key_size_bits: Size = Field(default=64, alias="min_key_size")
+    max_key_size_bits: Size = Field(default=4096, alias="max_key_size")
     max_keys_per_request: Annotated[int, Field(ge=1, le=1024)] = 128
-    key_validity_ns: Duration = Field(default="24h", alias="key_validity", validate_default=True)
-    patience_ns: Duration = Field(default="3s", alias="patience", validate_default=True)
+    key_validity_ns: Duration = Field(default=86_400 * 10**9, alias="key_validity")
+    patience_ns: Duration = Field(default=3 * 10**9, alias="patience")
     qber_alarm: Annotated[float, Field(gt=0, le=0.5)] | None = None
-    quarantine_hold_ns: Duration = Field(default="10s", alias="quarantine_hold", validate_default=True)
-    control_latency_ns: Duration = Field(default="1ms", alias="control_latency", validate_default=True)
-    commit_time_ns: Duration = Field(default="1ms", alias="commit_time", validate_default=True)
+    quarantine_hold_ns: Duration = Field(default=10 * 10**9, alias="quarantine_hold")
+    control_latency_ns: Duration = Field(default=10**6, alias="control_latency")
+    commit_time_ns: Duration = Field(default=10**6, alias="commit_time")
 
 
 class Bend(Section):
@@ -159,7 +158,7 @@ class Load(Section):
     source: str = Field(alias="from")
     to: str
     rate_bps: Rate = Field(alias="rate")
-    key_size_bits: Size = Field(default="256 bit", alias="key_size", validate_default=True)
+    key_size_bits: Size = Field(default=256, alias="key_size")
     arrivals: Literal["constant", "poisson"] = "constant"
 
 
@@ -196,7 +195,7 @@ class NetworkFile(Section):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     nid: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9\-]{0,30}[A-Za-z0-9]$")] = "qkd"
     mode: Literal["counts", "exact"] = "counts"
-    telemetry_interval_ns: Duration = Field(default="1s", alias="telemetry_interval", validate_default=True)
+    telemetry_interval_ns: Duration = Field(default=10**9, alias="telemetry_interval")
     domains: list[Domain] = Field(default_factory=list)
     nodes: dict[Name, Node]
     spans: list[Span] = Field(default_factory=list)

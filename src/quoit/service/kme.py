@@ -172,7 +172,7 @@ class Kme(Element):
             except Problem as problem:
                 stream.obstacle = problem
                 left = int(problem.fields.get("available_bits", 0)) - 256
-                if problem.code == "no-key-material" and left >= self.policy.max_key_size < chunk:
+                if problem.code == "no-key-material" and self.policy.max_key_size <= left < chunk:
                     chunk = left
                 else:
                     await ctx.sleep(self.policy.retry_ns)

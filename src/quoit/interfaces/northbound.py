@@ -1,0 +1,69 @@
+"""All that a KME shows to its applications on one listener: ETSI GS QKD 014, service units, and its health."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from quoit.interfaces.etsi014 import server as etsi014
+from quoit.interfaces.etsi014.codec import DEFAULT_LIMITS, STRICT, Compat, Limits
+from quoit.interfaces.http_edge import Answer, reply
+from quoit.interfaces.units import server as units
+from quoit.interfaces.units.codec import render_problem
+from quoit.model.problem import Problem
+from quoit.runtime.gate import Gate
+
+
+def make_app(
+    gate: Gate,
+    kme: str,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    compat: Compat = STRICT,
+    ready: Callable[[], bool] = lambda: True,
+    within_s: float = 10.0,
+) -> Starlette:
+    """014 under /api/v1/keys, units under /api/v1/units, /openapi.json, /livez and /readyz.
+
+    `kme` is the element asked through `gate`. Serve it with `listener.listen`, which tells who asks.
+    """
+    app = Starlette(
+        routes=[
+            *etsi014.routes(gate, kme, limits=limits, compat=compat, within_s=within_s),
+            *units.routes(gate, kme, within_s=within_s),
+        ]
+    )
+    app.router.redirect_slashes = False
+    app.router.default = _nowhere
+    health = Health(ready)
+    app.add_route("/livez", units.Resource({"GET": health.live}))  # type: ignore[arg-type]
+    app.add_route("/readyz", units.Resource({"GET": health.ready}))  # type: ignore[arg-type]
+    return app
+
+
+async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
+    await reply(send, render_problem(Problem("no-such-path")))
+
+
+class Health:
+    """Whether the process lives, and whether the twin behind it answers. Tells nothing else."""
+
+    def __init__(self, ready: Callable[[], bool]) -> None:
+        self._ready = ready
+
+    async def live(self, request: Request) -> Answer:
+        return _state("live")
+
+    async def ready(self, request: Request) -> Answer:
+        if not self._ready():
+            raise Problem("not-ready")
+        return _state("ready")
+
+
+def _state(word: str, **more: Any) -> Answer:
+    return Answer(200, msgspec.json.encode({"status": word, **more}))

@@ -1,0 +1,203 @@
+"""quoit's own interface to service units over ASGI: open, look up, list, close, and follow them."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from importlib import resources
+from typing import Any
+
+import msgspec
+import structlog
+import yaml
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from quoit.interfaces.http_edge import Answer, Fixed, check_json_content, headers_of, read_body, reply
+from quoit.interfaces.identity import caller_of
+from quoit.interfaces.units.codec import (
+    event_bytes,
+    gap_bytes,
+    parse_list,
+    parse_open,
+    parse_unit_id,
+    render_problem,
+    unit_object,
+)
+from quoit.model.problem import Problem
+from quoit.runtime.gate import Gate
+from quoit.runtime.wire import Message
+from quoit.service.api import CloseUnit, GetUnit, Unit, UnitChanged, Units
+
+_log = structlog.get_logger("quoit").bind(element="interfaces.units")
+
+KEEP_ALIVE_S = 15.0
+Handler = Callable[[Request], Awaitable[Answer | Response]]
+
+
+class Resource:
+    """One path and its methods, as an ASGI application; refusals are problem details."""
+
+    def __init__(self, methods: Mapping[str, Handler]) -> None:
+        self._methods = dict(methods)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            answer = await self._handler(request.method)(request)
+        except ClientDisconnect:
+            return
+        except Problem as problem:
+            answer = render_problem(problem)
+        except Exception as fault:  # noqa: BLE001 - border of the request: the caller must get its answer
+            _log.error("request.fault", path=request.url.path, fault=type(fault).__name__, exc_info=fault)
+            answer = render_problem(Problem("internal"))
+        if isinstance(answer, Response):
+            await answer(scope, receive, send)
+        else:
+            await reply(send, answer)
+
+    def _handler(self, method: str) -> Handler:
+        handler = self._methods.get(method)
+        if handler is None:
+            allow = ", ".join(self._methods)
+            raise Problem("method-not-allowed", f"expected {allow}, found {method}", allow=allow)
+        return handler
+
+
+class UnitsInterface:
+    """Service units of one KME's applications. `kme` is the element that the gate is asked for."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        kme: str,
+        new_unit_id: Callable[[], str],
+        within_s: float = 10.0,
+        keep_alive_s: float = KEEP_ALIVE_S,
+    ) -> None:
+        self._gate = gate
+        self._kme = kme
+        self._new_unit_id = new_unit_id
+        self._within_s = within_s
+        self._keep_alive_s = keep_alive_s
+
+    async def open_unit(self, request: Request) -> Answer:
+        """POST /api/v1/units: 201 with the unit, once it is established."""
+        caller = caller_of(request.scope)
+        body = await read_body(request.receive)
+        check_json_content(headers_of(request.scope), body)
+        unit = await self._ask_unit(parse_open(caller, body, self._new_unit_id))
+        location = ("location", f"/api/v1/units/{unit.unit_id}")
+        return self._json(self._shown(unit), 201, location)
+
+    async def get_unit(self, request: Request) -> Answer:
+        """GET /api/v1/units/{id}"""
+        caller = caller_of(request.scope)
+        unit_id = parse_unit_id(request.path_params["unit_id"])
+        return self._json(self._shown(await self._ask_unit(GetUnit(caller, unit_id))))
+
+    async def list_units(self, request: Request) -> Answer:
+        """GET /api/v1/units?prefix=&state=&limit=, or ?key_id= for the unit behind a 014 key_ID."""
+        caller = caller_of(request.scope)
+        query = dict(request.query_params)
+        if len(query) < len(request.query_params.multi_items()):
+            raise Problem("malformed", "a name is twice in the query")
+        if "key_id" in query:
+            return self._json({"units": await self._by_key_id(caller, query)})
+        answer = await self._gate.ask(self._kme, parse_list(caller, query), self._within_s)
+        if not isinstance(answer, Units):
+            raise TypeError(f"{self._kme} answered with {type(answer).__name__}, expected Units")
+        return self._json({"units": [self._shown(unit) for unit in answer.units]})
+
+    async def _by_key_id(self, caller: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        if len(query) > 1:
+            raise Problem("malformed", "key_id stands alone")
+        try:
+            # A unit's identifier is its key_ID (service.api.OpenUnit).
+            return [self._shown(await self._ask_unit(GetUnit(caller, parse_unit_id(query["key_id"]))))]
+        except Problem as problem:
+            if problem.code in ("unknown-unit", "foreign-unit"):
+                return []
+            raise
+
+    async def close_unit(self, request: Request) -> Answer:
+        """DELETE /api/v1/units/{id}: 200 with the closed unit, or 204."""
+        caller = caller_of(request.scope)
+        message = CloseUnit(caller, parse_unit_id(request.path_params["unit_id"]))
+        answer = await self._gate.ask(self._kme, message, self._within_s)
+        return self._json(self._shown(answer)) if isinstance(answer, Unit) else Answer(204, b"", ())
+
+    async def events(self, request: Request) -> Response:
+        """GET /api/v1/units/events: news of the caller's units, as server-sent events, from now on."""
+        caller = caller_of(request.scope)
+        stream = self._stream(caller, request.headers.get("last-event-id"))
+        return StreamingResponse(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
+
+    async def _stream(self, caller: str, last_event_id: str | None) -> AsyncIterator[bytes]:
+        news = self._gate.watch(UnitChanged)
+        waiting = asyncio.ensure_future(anext(news))
+        try:
+            await asyncio.sleep(0)  # let the watch begin before the client hears that it has
+            yield b": news of your units\nretry: 2000\n\n"
+            if last_event_id:
+                yield gap_bytes(last_event_id)
+            while True:
+                done, _ = await asyncio.wait({waiting}, timeout=self._keep_alive_s)
+                if not done:
+                    yield b": keep-alive\n\n"
+                    continue
+                try:
+                    change = waiting.result()
+                except StopAsyncIteration:
+                    return
+                waiting = asyncio.ensure_future(anext(news))
+                if isinstance(change, UnitChanged) and caller in change.parties:
+                    yield event_bytes(change, self._gate.unix_s)
+        finally:
+            waiting.cancel()
+
+    async def _ask_unit(self, message: Message) -> Unit:
+        answer = await self._gate.ask(self._kme, message, self._within_s)
+        if not isinstance(answer, Unit):
+            raise TypeError(f"{self._kme} answered with {type(answer).__name__}, expected Unit")
+        return answer
+
+    def _shown(self, unit: Unit) -> dict[str, Any]:
+        return unit_object(unit, self._gate.unix_s)
+
+    def _json(self, value: object, status: int = 200, *headers: tuple[str, str]) -> Answer:
+        return Answer(status, msgspec.json.encode(value), (("content-type", "application/json"), *headers))
+
+
+def openapi() -> dict[str, Any]:
+    """The interface's OpenAPI document, as it is served."""
+    text = resources.files("quoit.interfaces.units").joinpath("openapi.yaml").read_text("utf-8")
+    document: dict[str, Any] = yaml.safe_load(text)
+    return document
+
+
+def new_unit_id() -> str:
+    """A random version-4 UUID in lower case."""
+    return str(uuid.uuid4())
+
+
+def routes(
+    gate: Gate,
+    kme: str,
+    *,
+    new_id: Callable[[], str] = new_unit_id,
+    within_s: float = 10.0,
+    keep_alive_s: float = KEEP_ALIVE_S,
+) -> list[BaseRoute]:
+    """The routes of the units interface for the KME element `kme`, to be mounted at the root."""
+    units = UnitsInterface(gate, kme, new_id, within_s, keep_alive_s)
+    return [
+        Route("/openapi.json", Fixed(Answer(200, msgspec.json.encode(openapi()))), methods=["GET"]),
+        Route("/api/v1/units", Resource({"GET": units.list_units, "POST": units.open_unit})),
+        Route("/api/v1/units/events", Resource({"GET": units.events})),
+        Route("/api/v1/units/{unit_id}", Resource({"GET": units.get_unit, "DELETE": units.close_unit})),
+    ]

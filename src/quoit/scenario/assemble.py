@@ -1,0 +1,325 @@
+"""The one place that knows every class: a network file becomes the elements of a running twin."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any
+
+from quoit.connectivity.controller import ConnectivityController
+from quoit.connectivity.plant import Plant
+from quoit.connectivity.plant import Span as PlantSpan
+from quoit.engine.engine import Engine, LinkPlan
+from quoit.engine.physics import fibre
+from quoit.engine.world import BendSpan, CutSpan, Intercept, SetRate, TrueLink, TrueSpan, World
+from quoit.fabric.controller import FabricController, LinkEntry
+from quoit.fabric.kma import Kma, PoolPlan
+from quoit.fabric.links.profile import BUILT_IN, PROTOCOL_OF, Profile, RatedProfile, with_overrides
+from quoit.fabric.links.receiver import LinkProtocol
+from quoit.fabric.meters import FabricMeters, MeterPlan
+from quoit.fabric.module import LinkEnds, ReceiverModule, SenderModule
+from quoit.fabric.relay import Relay
+from quoit.fabric.upkeep import FabricUpkeep, UpkeepPlan
+from quoit.model.secret import Secret
+from quoit.planes.graph import Graph
+from quoit.runtime import seeds
+from quoit.runtime.context import Device
+from quoit.runtime.element import Element
+from quoit.runtime.kernel import Kernel, Post
+from quoit.scenario.fate import Fate, Load, LoadPlan, Stroke
+from quoit.scenario.schema import Application, Event, Link, NetworkFile
+from quoit.service.controller import ServiceController
+from quoit.service.directory import Attachment
+from quoit.service.kme import App, Kme
+from quoit.service.policy import KeyPolicy
+
+DEFAULT_PROFILE: Mapping[str, str] = {
+    "bb84-decoy": "bb84-gigahertz",
+    "bbm92": "bbm92-cw",
+    "cv-gg02": "cv-metro",
+    "rated": "rated",
+}
+
+StoreMaker = Callable[[str], Device]
+
+
+@dataclass(frozen=True)
+class Twin:
+    """An assembled network. `kernel` holds all elements; `kmes` maps each KME to its node."""
+
+    network: NetworkFile
+    kernel: Kernel
+    kmes: dict[str, str]
+    attachments: dict[str, Attachment]
+    stores: dict[str, Device]
+    policy: KeyPolicy
+    labels: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a caller may choose when a twin is assembled. `root` None: key material grows from the seed, so
+    whoever knows the seed knows all keys; live twins pass 32 random bytes."""
+
+    make_store: StoreMaker
+    seed: int | None = None
+    root: bytes | None = None
+    post: Post | None = None
+    process: int = 0
+    process_of: Callable[[Element], int] | None = None
+
+
+class Assembler:
+    """Builds all elements of one network."""
+
+    def __init__(self, network: NetworkFile, parts: Parts) -> None:
+        self.n = network
+        self.parts = parts
+        self.seed = network.seed if parts.seed is None else parts.seed
+        self.root = parts.root if parts.root is not None else seeds.synthetic_root(self.seed)
+        self.center = next(iter(network.nodes))
+        self.stores: dict[str, Device] = {}
+        self.labels: dict[str, str] = {}
+        self._protocols: dict[str, LinkProtocol] = {}
+        classes = {e.name: e for e in entry_points(group="quoit.link_protocols")}
+        for link in network.links:
+            self._protocols[link.id] = classes[link.protocol].load()(self._profile(link))
+            self.labels[link.id] = self._protocols[link.id].security_label
+
+    def _profile(self, link: Link) -> Profile:
+        name = link.profile or DEFAULT_PROFILE[link.protocol]
+        body = self.n.profiles.get(name)
+        profile = BUILT_IN[name] if body is None else _derived(body)
+        if isinstance(profile, RatedProfile):
+            given: dict[str, Any] = {"rate_bps": link.rate_bps, "qber": link.qber}
+            profile = with_overrides(profile, {k: v for k, v in given.items() if v is not None})
+        if PROTOCOL_OF[type(profile)] != link.protocol:
+            raise ValueError(f"link {link.id}: profile {name} is not for protocol {link.protocol}")
+        return profile
+
+    def twin(self) -> Twin:
+        """All elements in one kernel (or, with `parts.process_of`, this process's share of them)."""
+        attachments = self._attachments()
+        policy = self._policy()
+        elements: list[Element] = [
+            *self._engine_side(),
+            *self._connectivity(),
+            *self._fabric(),
+            *self._service(attachments, policy),
+        ]
+        kernel = Kernel(
+            elements,
+            seed=self.seed,
+            latency=Latency(self.n),
+            process_of=self.parts.process_of,
+            process=self.parts.process,
+            post=self.parts.post,
+        )
+        kmes = {k.id: k.node for k in self.n.all_kmes()}
+        return Twin(self.n, kernel, kmes, attachments, self.stores, policy, self.labels)
+
+    # -- engine --------------------------------------------------------------------------------------
+
+    def _spans_of(self, link: Link) -> tuple[str, ...]:
+        if link.spans is not None:
+            return tuple(link.spans)
+        ends = frozenset(link.between)
+        direct = [s for s in self.n.spans if frozenset(s.between) == ends]
+        return (min(direct, key=lambda s: (s.loss_db, s.id)).id,)
+
+    def _engine_side(self) -> list[Element]:
+        spans = {s.id: TrueSpan(s.id, s.loss_db) for s in self.n.spans}
+        world = World(spans, {link.id: TrueLink(link.id, self._spans_of(link)) for link in self.n.links})
+        plans = []
+        for link in self.n.links:
+            protocol = self._protocols[link.id]
+            loss = world.loss_db(link.id) or 0.0
+            chunk = protocol.chunk_ns(loss, self.n.telemetry_interval_ns)
+            a, b = (f"module:{link.id}:{node}" for node in link.between)
+            plans.append(LinkPlan(link.id, a, b, protocol.sampler(), chunk))
+        strokes = [stroke for event in self.n.events for stroke in _strokes(event)]
+        return [Engine(world, plans, self.root, self.seed), Fate(tuple(strokes))]
+
+    # -- connectivity --------------------------------------------------------------------------------
+
+    def _connectivity(self) -> list[Element]:
+        spans = tuple(PlantSpan(s.id, s.between[0], s.between[1], s.loss_db) for s in self.n.spans)
+        return [Plant(self.center, spans), ConnectivityController(self.center, spans)]
+
+    # -- fabric --------------------------------------------------------------------------------------
+
+    def _fabric(self) -> list[Element]:
+        out: list[Element] = []
+        ceiling = self.n.policies.qber_alarm
+        entries, meters, upkeep = [], [], []
+        for link in self.n.links:
+            a, b = link.between
+            protocol = self._protocols[link.id]
+            ends = LinkEnds(link.id, a, b, self.n.telemetry_interval_ns)
+            out += [SenderModule(ends), ReceiverModule(ends, protocol)]
+            abort = getattr(getattr(protocol, "profile", None), "qber_abort", 0.08)
+            entries.append(LinkEntry(link.id, a, b, self._spans_of(link)))
+            meters.append(MeterPlan(link.id, a, b, ceiling or abort, self.n.policies.quarantine_hold_ns))
+            upkeep.append(UpkeepPlan(link.id, a, b))
+        out += [
+            FabricController(self.center, tuple(entries)),
+            FabricMeters(self.center, tuple(meters)),
+            FabricUpkeep(self.center, tuple(upkeep)),
+        ]
+        for node in self.n.nodes:
+            out += self._trusted_node(node)
+        return out
+
+    def _trusted_node(self, node: str) -> list[Element]:
+        here = [link for link in self.n.links if node in link.between]
+        policies = self.n.policies
+        plans = tuple(
+            PoolPlan(
+                link.id,
+                link.between[0],
+                link.between[1],
+                link.capacity_bits,
+                policies.pool_floor_bits,
+                policies.pool_reopen_bits,
+            )
+            for link in here
+        )
+        initial = {
+            link.id: Secret(seeds.keystream(self.root, "initial", link.id, nbytes=link.initial_pool_bits // 8))
+            for link in here
+            if link.initial_pool_bits
+        }
+        neighbours = {k.id: k.between[1] if k.between[0] == node else k.between[0] for k in here}
+        hashes = {k.id: Secret(seeds.keystream(self.root, "commission", k.id, nbytes=16)) for k in here}
+        return [Kma(node, plans, initial), Relay(node, neighbours, hashes)]
+
+    # -- service -------------------------------------------------------------------------------------
+
+    def _attachments(self) -> dict[str, Attachment]:
+        node_of = {k.id: k.node for k in self.n.all_kmes()}
+        out = {}
+        for app in self.n.applications:
+            node = node_of[app.kme]
+            allow = None if app.allow == "any" else tuple(app.allow)
+            out[app.sae] = Attachment(
+                app.sae, self.n.urn_of(app), app.kme, node, self.n.domain_of(node), allow, app.routable
+            )
+        return out
+
+    def _policy(self) -> KeyPolicy:
+        p = self.n.policies
+        return KeyPolicy(
+            key_size=p.key_size_bits,
+            min_key_size=p.min_key_size_bits,
+            max_key_size=p.max_key_size_bits,
+            max_per_request=p.max_keys_per_request,
+            stream_low=p.stream_low_bits,
+            stream_high=p.stream_high_bits,
+            patience_ns=p.patience_ns,
+            commit_ns=p.commit_time_ns,
+            validity_ns=p.key_validity_ns,
+        )
+
+    def _service(self, attachments: dict[str, Attachment], policy: KeyPolicy) -> list[Element]:
+        out: list[Element] = []
+        domains = self.n.all_domains()
+        for domain in domains:
+            mine = tuple(a for a in attachments.values() if a.domain == domain.name)
+            peers = tuple(d.name for d in domains if d.name != domain.name)
+            place = next((n for n in self.n.nodes if self.n.domain_of(n) == domain.name), self.center)
+            out.append(ServiceController(place, domain.name, domain.prefix, mine, peers))
+        for kme in self.n.all_kmes():
+            apps = tuple(self._app(a, attachments[a.sae]) for a in self.n.applications if a.kme == kme.id)
+            store = self.stores[kme.id] = self.parts.make_store(kme.id)
+            domain_name = self.n.domain_of(kme.node)
+            prefill = self._prefill(kme.id, apps, attachments)
+            out.append(Kme(kme.id, kme.node, domain_name, apps, store, policy, self.root, prefill))
+        out += [self._load(i, event, attachments) for i, event in enumerate(self.n.events) if event.load is not None]
+        return out
+
+    @staticmethod
+    def _app(app: Application, attachment: Attachment) -> App:
+        return App(attachment, app.rate_bps, app.burst_bits, app.key_size_bits)
+
+    @staticmethod
+    def _prefill(kme: str, apps: tuple[App, ...], attachments: dict[str, Attachment]) -> tuple[tuple[str, str], ...]:
+        """Streams to fill before anybody asks: those between applications that name each other."""
+        named = {peer for app in apps for peer in app.attachment.allow or ()}
+        found = {(attachments[p].kme, attachments[p].node) for p in named if attachments[p].kme != kme}
+        return tuple(sorted(found))
+
+    def _load(self, number: int, event: Event, attachments: dict[str, Attachment]) -> Load:
+        load = event.load
+        assert load is not None
+        master, slave = attachments[load.source], attachments[load.to]
+        return Load(
+            LoadPlan(
+                f"load:{number}:{load.source}>{load.to}",
+                load.source,
+                load.to,
+                master.kme,
+                slave.kme,
+                master.node,
+                load.rate_bps,
+                load.key_size_bits,
+                load.arrivals == "poisson",
+                event.at_ns,
+                event.until_ns,
+            )
+        )
+
+
+def _derived(body: dict[str, Any]) -> Profile:
+    return with_overrides(BUILT_IN[body["base"]], {k: v for k, v in body.items() if k != "base"})
+
+
+def _strokes(event: Event) -> list[Stroke]:
+    """The edits of the world that an event stands for: its begin, and its end if it has one."""
+    begin: Any
+    end: Any
+    if event.cut is not None:
+        begin, end, label = CutSpan(event.cut), CutSpan(event.cut, False), f"cut {event.cut}"
+    elif event.bend is not None:
+        bend = event.bend
+        begin, end = BendSpan(bend.span, bend.loss_db), BendSpan(bend.span, 0.0)
+        label = f"bend {bend.span} {bend.loss_db:g} dB"
+    elif event.attack is not None:
+        attack = event.attack
+        begin, end = Intercept(attack.link, attack.fraction), Intercept(attack.link, 0.0)
+        label = f"{attack.kind} {attack.link} {attack.fraction:g}"
+    elif event.rate is not None:
+        rate = event.rate
+        begin, end = SetRate(rate.link, rate.rate_bps), SetRate(rate.link, None)
+        label = f"rate {rate.link} {rate.rate_bps:g} bit/s"
+    else:
+        return []
+    strokes = [Stroke(event.at_ns, begin, label)]
+    if event.until_ns is not None:
+        strokes.append(Stroke(event.until_ns, end, f"end of {label}"))
+    return strokes
+
+
+class Latency:
+    """Classical latency between places: light in the shortest fibre path, and a processing time.
+
+    Places off the plant (the engine) are one processing time away: the time a device's read-out takes.
+    """
+
+    def __init__(self, network: NetworkFile) -> None:
+        self._lengths = {s.id: s.length_km for s in network.spans}
+        self._graph = Graph((s.id, s.between[0], s.between[1]) for s in network.spans)
+        self._processing = network.policies.control_latency_ns
+
+    def __call__(self, here: str, there: str) -> int:
+        found = self._graph.route(here, there, lambda span: self._lengths[span])
+        if found is None:
+            return max(1, self._processing)
+        km = sum(self._lengths[span] for span in found[1])
+        return max(1, math.ceil(fibre.delay_s(km) * 1e9) + self._processing)
+
+
+def assemble(network: NetworkFile, parts: Parts) -> Twin:
+    """Build the twin of a network. ValueError if a link's profile is not for its protocol."""
+    return Assembler(network, parts).twin()

@@ -1,0 +1,137 @@
+"""Fate: plays the timed events of a scenario into the world, and the load that the file describes.
+
+Fate belongs to the synthetic environment: it edits the world and tells nobody of the network.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from quoit.engine.api import ENGINE
+from quoit.engine.world import BendSpan, CutSpan, Intercept
+from quoit.model.problem import Problem
+from quoit.runtime.context import Context
+from quoit.runtime.element import Element, Plane, Stratum, handles
+from quoit.runtime.wire import Message, message
+from quoit.service.api import Keys, OpenKeys, TakeKeys
+
+FATE = "engine.fate"
+
+
+@message("fate.Strike")
+class Strike(Message):
+    """From outside: do this to the world now. `kind`: cut, splice, bend (dB) or intercept (fraction)."""
+
+    kind: str
+    target: str
+    amount: float = 0.0
+
+    @property
+    def label(self) -> str:
+        return f"{self.kind} {self.target} {self.amount:g}".removesuffix(" 0")
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """One edit of the world at a time."""
+
+    at_ns: int
+    edit: Message
+    label: str
+
+
+class Fate(Element):
+    """Edits the world when its time has come. Outside requests may add edits at once (`Strike`)."""
+
+    stratum, plane = Stratum.ENGINE, Plane.RESOURCE
+    realises = ("F8", "I2")
+
+    def __init__(self, strokes: tuple[Stroke, ...]) -> None:
+        super().__init__(FATE, ENGINE)
+        self._strokes = tuple(sorted(strokes, key=lambda s: s.at_ns))
+
+    async def start(self, ctx: Context) -> None:
+        for stroke in self._strokes:
+            await ctx.sleep_until(stroke.at_ns)
+            ctx.emit("world.edited", what=stroke.label)
+            ctx.tell(ENGINE, stroke.edit)
+
+    @handles(Strike)
+    async def on_strike(self, ctx: Context, msg: Strike) -> None:
+        edit = _edit(msg)
+        ctx.emit("world.edited", what=msg.label)
+        ctx.tell(ENGINE, edit)
+
+
+def _edit(msg: Strike) -> Message:
+    if msg.kind == "cut":
+        return CutSpan(msg.target, True)
+    if msg.kind == "splice":
+        return CutSpan(msg.target, False)
+    if msg.kind == "bend":
+        return BendSpan(msg.target, msg.amount)
+    if msg.kind == "intercept":
+        return Intercept(msg.target, msg.amount)
+    raise Problem("malformed", f"expected cut, splice, bend or intercept, found {msg.kind!r}")
+
+
+@message("fate.Start")
+class StartLoad(Message):
+    """A load to itself: the next request."""
+
+    turn: int
+
+
+@dataclass(frozen=True)
+class LoadPlan:
+    """An application that takes keys at a rate, and its peer."""
+
+    name: str
+    master: str
+    slave: str
+    master_kme: str
+    slave_kme: str
+    place: str
+    rate_bps: float
+    key_size_bits: int
+    poisson: bool
+    from_ns: int
+    until_ns: int | None
+
+
+class Load(Element):
+    """A pair of applications under load: opens keys at one KME, takes them at the other."""
+
+    stratum, plane = Stratum.SERVICE, Plane.RESOURCE
+    realises = ("F8",)
+
+    def __init__(self, plan: LoadPlan) -> None:
+        super().__init__(plan.name, plan.place)
+        self._plan = plan
+
+    async def start(self, ctx: Context) -> None:
+        ctx.tell(self.name, StartLoad(0), after=max(0, self._plan.from_ns - ctx.now))
+
+    @handles(StartLoad)
+    async def on_turn(self, ctx: Context, msg: StartLoad) -> None:
+        plan = self._plan
+        if plan.until_ns is not None and ctx.now >= plan.until_ns:
+            return
+        gap = plan.key_size_bits / plan.rate_bps
+        if plan.poisson:
+            gap = float(ctx.rng("arrivals").exponential(gap))
+        ctx.tell(self.name, StartLoad(msg.turn + 1), after=max(1, round(gap * 1e9)))
+        key_id = str(uuid.UUID(bytes=ctx.rng("key ids").bytes(16), version=4))
+        request = OpenKeys(plan.master, plan.slave, 1, (key_id,), plan.key_size_bits)
+        try:
+            opened: Keys = await ctx.ask(plan.master_kme, request, within=20_000_000_000)
+            taken: Keys = await ctx.ask(
+                plan.slave_kme, TakeKeys(plan.slave, plan.master, (key_id,)), within=20_000_000_000
+            )
+        except Problem as problem:
+            ctx.emit("load.refused", master=plan.master, slave=plan.slave, code=problem.code)
+            return
+        if opened.keys[0].value != taken.keys[0].value:
+            ctx.emit("load.differs", master=plan.master, slave=plan.slave)
+        ctx.emit("load.served", master=plan.master, slave=plan.slave, bits=plan.key_size_bits)

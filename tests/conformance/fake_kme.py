@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 
 from quoit.adapters.crypto.pki import Authority, Issued
-from quoit.interfaces.etsi014.codec import Compat
+from quoit.interfaces.etsi014.codec import STRICT, Compat
 from quoit.interfaces.identity import Identities
 from quoit.interfaces.listener import Listener, ListenerLimits, listen
 from quoit.interfaces.northbound import make_app
@@ -36,6 +36,7 @@ from quoit.service.api import (
 )
 
 URNS = {name: f"urn:qkd:test:{name}" for name in ("alice", "bob", "carol", "dave")}
+USUAL = ListenerLimits()
 SAES = frozenset({*URNS, "sae/with slash%"})
 
 
@@ -160,8 +161,8 @@ class Bench:
 
     def serve(
         self,
-        compat: Compat = Compat(),
-        limits: ListenerLimits = ListenerLimits(),
+        compat: Compat = STRICT,
+        limits: ListenerLimits = USUAL,
         app: Any = None,
         **more: Any,
     ) -> Listener:

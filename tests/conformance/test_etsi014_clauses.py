@@ -65,9 +65,7 @@ def one_key(client: httpx2.Client, peer: str = "bob", **members: object) -> dict
 
 @pytest.mark.realises("C3")
 @pytest.mark.parametrize("way", ["get", "post"])
-def test_cl_5_3_and_5_4_both_ends_get_the_same_key_once(
-    alice: httpx2.Client, bob: httpx2.Client, way: str
-) -> None:
+def test_cl_5_3_and_5_4_both_ends_get_the_same_key_once(alice: httpx2.Client, bob: httpx2.Client, way: str) -> None:
     enc = "/api/v1/keys/bob/enc_keys"
     answer = alice.get(enc, params={"number": 1}) if way == "get" else alice.post(enc)
     assert answer.status_code == 200
@@ -152,12 +150,27 @@ def test_cl_6_2_number_and_size_are_kept(alice: httpx2.Client) -> None:
 
 # -- malformed ---------------------------------------------------------------------------------------------
 
-BAD_INTEGERS = ["0", "-8", "9223372036854775808", "1e400", '"abc"', '"256"', "8.0", "true", "null", "NaN", "[]", "9" * 500]
+BAD_INTEGERS = [
+    "0",
+    "-8",
+    "9223372036854775808",
+    "1e400",
+    '"abc"',
+    '"256"',
+    "8.0",
+    "true",
+    "null",
+    "NaN",
+    "[]",
+    "9" * 500,
+]
 
 
 @pytest.mark.parametrize("value", BAD_INTEGERS)
 @pytest.mark.parametrize("name", ["size", "number"])
-def test_cl_6_2_bad_integers_are_refused_without_a_key(bench: Bench, alice: httpx2.Client, name: str, value: str) -> None:
+def test_cl_6_2_bad_integers_are_refused_without_a_key(
+    bench: Bench, alice: httpx2.Client, name: str, value: str
+) -> None:
     before = bench.gate.stock
     body = f'{{"{name}": {value}}}'
     headers = {"content-type": "application/json"}
@@ -208,7 +221,9 @@ def test_cl_6_2_extensions_are_lists_of_objects(alice: httpx2.Client, extension:
     refused(alice.post("/api/v1/keys/bob/enc_keys", json={"extension_optional": extension}))
 
 
-@pytest.mark.parametrize("path", ["%20", "%00", "a%0ab", "a%7f", "%zz", "bob%", "%ff", "alice", "nobody", "..%2f", "%252e", "b%C3%B6b"])
+@pytest.mark.parametrize(
+    "path", ["%20", "%00", "a%0ab", "a%7f", "%zz", "bob%", "%ff", "alice", "nobody", "..%2f", "%252e", "b%C3%B6b"]
+)
 @pytest.mark.parametrize("function", ["enc_keys", "dec_keys"])
 def test_cl_5_bad_sae_ids_in_the_path(alice: httpx2.Client, path: str, function: str) -> None:
     query = f"?key_ID={SOME_ID}" if function == "dec_keys" else ""
@@ -230,14 +245,18 @@ def test_cl_5_2_status_of_oneself_is_refused(alice: httpx2.Client) -> None:
     refused(alice.get("/api/v1/keys/alice/status"))
 
 
-@pytest.mark.parametrize("key_id", ["non-uuid", "", SOME_ID[:-1], SOME_ID + "\n", "{" + SOME_ID + "}", SOME_ID.replace("-", "")])
+@pytest.mark.parametrize(
+    "key_id", ["non-uuid", "", SOME_ID[:-1], SOME_ID + "\n", "{" + SOME_ID + "}", SOME_ID.replace("-", "")]
+)
 def test_cl_6_3_key_ids_are_uuids(bob: httpx2.Client, key_id: str) -> None:
     dec = "/api/v1/keys/alice/dec_keys"
     refused(bob.get(dec, params={"key_ID": key_id}))
     refused(bob.post(dec, json={"key_IDs": [{"key_ID": key_id}]}))
 
 
-@pytest.mark.parametrize("members", [{}, {"key_IDs": []}, {"key_IDs": {}}, {"key_IDs": [SOME_ID]}, {"key_IDs": [{"key_ID": 5}]}])
+@pytest.mark.parametrize(
+    "members", [{}, {"key_IDs": []}, {"key_IDs": {}}, {"key_IDs": [SOME_ID]}, {"key_IDs": [{"key_ID": 5}]}]
+)
 def test_cl_6_3_key_ids_are_a_list_of_objects(bob: httpx2.Client, members: object) -> None:
     refused(bob.post("/api/v1/keys/alice/dec_keys", json=members))
 
@@ -268,7 +287,17 @@ def test_cl_4_bodies_that_are_not_one_plain_json_object(alice: httpx2.Client, bo
     refused(alice.post("/api/v1/keys/bob/enc_keys", content=body, headers={"content-type": "application/json"}))
 
 
-@pytest.mark.parametrize("query", ["number=1&number=2", "size=%ff", "extension_mandatory=1", "additional_slave_SAE_IDs=carol", "number=+1", "number=01"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "number=1&number=2",
+        "size=%ff",
+        "extension_mandatory=1",
+        "additional_slave_SAE_IDs=carol",
+        "number=+1",
+        "number=01",
+    ],
+)
 def test_cl_5_3_get_is_for_simple_requests(alice: httpx2.Client, query: str) -> None:
     refused(alice.get(f"/api/v1/keys/bob/enc_keys?{query}"))
 
@@ -293,7 +322,9 @@ def test_cl_5_2_status_is_get_only(alice: httpx2.Client) -> None:
     assert answer.headers["allow"] == "GET"
 
 
-@pytest.mark.parametrize("path", ["", "/", "/bob", "/bob/", "/bob/keys", "/bob/enc_keys/", "/a/b/enc_keys", "//enc_keys/"])
+@pytest.mark.parametrize(
+    "path", ["", "/", "/bob", "/bob/", "/bob/keys", "/bob/enc_keys/", "/a/b/enc_keys", "//enc_keys/"]
+)
 def test_cl_5_other_paths_are_404(alice: httpx2.Client, path: str) -> None:
     refused(alice.get(f"/api/v1/keys{path}"), 404)
 
@@ -441,7 +472,9 @@ def test_client_etsi_qkd_014_client(bench: Bench, monkeypatch: pytest.MonkeyPatc
     assert isinstance(error, DataError)
 
 
-def test_client_qkdsec_doctor_finds_nothing_with_a_self_pair_identity(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_client_qkdsec_doctor_finds_nothing_with_a_self_pair_identity(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from qkdsec.client import ETSI014Client
     from qkdsec.doctor import run_all
 
@@ -450,7 +483,7 @@ def test_client_qkdsec_doctor_finds_nothing_with_a_self_pair_identity(bench: Ben
     leaf = bench.leaf("dave")
     listener = bench.serve(Compat(allow_self_pair=frozenset({"dave"})))
     client = ETSI014Client(
-        bench.url(listener), client_cert=(str(leaf.chain), str(leaf.key)), ca_cert=str(bench.authority.root_pem)
+        bench.url(listener), client_cert=(str(leaf.chain), str(leaf.key)), verify=str(bench.authority.root_pem)
     )
     report = run_all(client, "dave", latency_samples=1)
     failed = [r.summary for r in report.results if r.status.value == "fail"]

@@ -16,7 +16,17 @@ from starlette.routing import BaseRoute, Match, NoMatchFound, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from quoit.interfaces.etsi014 import quditto2
-from quoit.interfaces.etsi014.codec import DEFAULT_LIMITS, STRICT, Codec, Compat, Limits, check_method, render_keys, render_status, route
+from quoit.interfaces.etsi014.codec import (
+    DEFAULT_LIMITS,
+    STRICT,
+    Codec,
+    Compat,
+    Limits,
+    check_method,
+    render_keys,
+    render_status,
+    route,
+)
 from quoit.interfaces.etsi014.problems import render
 from quoit.interfaces.http_edge import Answer, Fixed, check_json_content, headers_of, raw_path_of, read_body, reply
 from quoit.interfaces.identity import caller_of

@@ -236,5 +236,7 @@ class Namespace:
         if urn.r is not None or urn.q is not None or urn.f is not None:
             raise Problem("malformed-urn", f"expected a prefix without ?+, ?= and #, found {text[:80]!r}")
         if self.is_lifecycle(urn):
-            raise Problem("malformed-urn", f"expected another name than {LIFECYCLE!r} for a domain, found {text[:80]!r}")
+            raise Problem(
+                "malformed-urn", f"expected another name than {LIFECYCLE!r} for a domain, found {text[:80]!r}"
+            )
         return urn

@@ -1,7 +1,10 @@
-"""A private PKI, made on first run: root, one intermediate, short-lived leaves, revocation list.
+"""A private PKI made at first run: root, one intermediate for the domain, short-lived leaves, a revocation list.
 
-Identity rule: the subject's common name is the SAE ID (or the KME's name) and the URI SAN its URN. Keys
-are EC P-256 in files of mode 0600; leaves live 24 h and are renewed at two thirds of it.
+    root (P-256, 10 years) -> domain (1 year, path length 0) -> leaves (24 hours, renewed at 2/3 of their life)
+
+All in one directory of mode 0700, keys of mode 0600. `root.key` is needed again only to renew the domain's
+certificate: keep it offline, and put it back for that. A leaf's file holds the leaf and the domain's
+certificate, so `root.pem` is all that the other side needs (`curl --cacert root.pem`).
 """
 
 from __future__ import annotations
@@ -9,208 +12,384 @@ from __future__ import annotations
 import ipaddress
 import os
 import ssl
+import stat
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-BACKDATED = timedelta(minutes=5)
-LEAF_HOURS = 24
+BACKDATE = timedelta(minutes=5)  # clocks of the two sides may differ
+ROOT_LIFE = timedelta(days=3650)
+DOMAIN_LIFE = timedelta(days=365)
+CRL_LIFE = timedelta(days=7)
+TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
-@dataclass(frozen=True)
-class Credentials:
-    """Files of one identity; `certificate` holds the chain up to the root's child, `ca` the root."""
+class PkiError(Exception):
+    """The directory does not hold what it should; the text says what, where, and how to mend it."""
 
-    certificate: Path
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A certificate and its key as files. `chain`: the leaf, then the domain's certificate."""
+
+    name: str
+    chain: Path
     key: Path
-    ca: Path
+    serial: int
+    not_before: datetime
+    not_after: datetime
+
+    def due(self, now: datetime) -> bool:
+        """Have two thirds of its life passed?"""
+        return now >= self.not_before + (self.not_after - self.not_before) * 2 / 3
 
 
-def _name(common: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+class Authority:
+    """The certificate authority of one domain, in one directory, used by one process at a time.
+
+    The first use of an empty directory makes root and domain; later uses read them. Raises PkiError if the
+    directory holds only part of them, or if others may read it.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        domain: str = "quoit",
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.directory = directory
+        self.domain = domain
+        self._now = now
+        self.root_pem = directory / "root.pem"
+        self.trust_pem = directory / "trust.pem"
+        self.crl_pem = directory / "crl.pem"
+        self._domain_pem, self._domain_key_file = directory / "domain.pem", directory / "domain.key"
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_private(directory)
+        for part in ("kme", "sae"):
+            (directory / part).mkdir(mode=0o700, exist_ok=True)
+        if not self._complete():
+            self._make()
+        self._cert = _read_certificate(self._domain_pem)
+        self._key = _read_key(self._domain_key_file)
+        self._revoked = {entry.serial_number: entry.revocation_date_utc for entry in self._read_crl()}
+
+    def _complete(self) -> bool:
+        files = (self.root_pem, self.trust_pem, self._domain_pem, self._domain_key_file, self.crl_pem)
+        missing = [file.name for file in files if not file.exists()]
+        if not missing:
+            return True
+        if len(missing) == len(files) and not (self.directory / "root.key").exists():
+            return False
+        raise PkiError(
+            f"{self.directory}: expected a whole PKI or an empty directory, but {', '.join(missing)} is missing; "
+            "put it back, or begin anew in an empty directory"
+        )
+
+    def _make(self) -> None:
+        root_key = ec.generate_private_key(ec.SECP256R1())
+        root = self._sign_ca(f"{self.domain} root", root_key, None, root_key, ROOT_LIFE, path_length=1)
+        _write(self.directory / "root.key", _key_pem(root_key), 0o600)
+        self._make_domain(root, root_key)
+        self._write_crl([], self._now() - BACKDATE)
+        _write(self.root_pem, _pem(root), 0o644)
+
+    def _make_domain(self, root: x509.Certificate, root_key: ec.EllipticCurvePrivateKey) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._cert = self._sign_ca(f"{self.domain} domain", self._key, root, root_key, DOMAIN_LIFE, path_length=0)
+        _write(self._domain_key_file, _key_pem(self._key), 0o600)
+        _write(self._domain_pem, _pem(self._cert), 0o644)
+        _write(self.trust_pem, _pem(root) + _pem(self._cert), 0o644)
+
+    def _sign_ca(
+        self,
+        name: str,
+        key: ec.EllipticCurvePrivateKey,
+        issuer: x509.Certificate | None,
+        signer: ec.EllipticCurvePrivateKey,
+        life: timedelta,
+        path_length: int,
+    ) -> x509.Certificate:
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        builder = self._builder(subject, issuer.subject if issuer else subject, key, signer, life)
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
+        return builder.add_extension(_usage(ca=True), critical=True).sign(signer, hashes.SHA256())
+
+    def _builder(
+        self,
+        subject: x509.Name,
+        issuer: x509.Name,
+        key: ec.EllipticCurvePrivateKey,
+        signer: ec.EllipticCurvePrivateKey,
+        life: timedelta,
+    ) -> x509.CertificateBuilder:
+        now = self._now().replace(microsecond=0)
+        public = key.public_key()
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(issuer)
+            .public_key(public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - BACKDATE)
+            .not_valid_after(now + life)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+        )
+
+    # -- leaves --------------------------------------------------------------------------------------
+
+    def issue_kme(self, kme: str, addresses: Sequence[str], names: Sequence[str] = (), hours: float = 24) -> Issued:
+        """A server certificate: CN = KME ID, SAN = its IP addresses and DNS names. It may act as a client, too,
+        towards other KMEs."""
+        san: list[x509.GeneralName] = [x509.IPAddress(ipaddress.ip_address(a)) for a in addresses]
+        san += [x509.DNSName(name) for name in names]
+        usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        return self._issue(self._file("kme", kme), kme, san, usages, timedelta(hours=hours))
+
+    def issue_application(self, sae: str, urn: str | None = None, hours: float = 24) -> Issued:
+        """A client certificate: CN = SAE ID, SAN URI = the application's endpoint URN."""
+        san: list[x509.GeneralName] = [x509.UniformResourceIdentifier(urn)] if urn else []
+        usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
+        return self._issue(self._file("sae", sae), sae, san, usages, timedelta(hours=hours))
+
+    def _file(self, part: str, name: str) -> Path:
+        # Percent-encoded: a name is no path.
+        return self.directory / part / f"{quote(name, safe='')}.pem"
+
+    def _issue(
+        self,
+        file: Path,
+        name: str,
+        san: list[x509.GeneralName],
+        usages: Iterable[x509.ObjectIdentifier],
+        life: timedelta,
+    ) -> Issued:
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        builder = self._builder(subject, self._cert.subject, key, self._key, life)
+        builder = (
+            builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(ca=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage(list(usages)), critical=False)
+        )
+        if san:
+            builder = builder.add_extension(x509.SubjectAlternativeName(san), critical=False)
+        certificate = builder.sign(self._key, hashes.SHA256())
+        _write(file.with_suffix(".key"), _key_pem(key), 0o600)
+        _write(file, _pem(certificate) + _pem(self._cert), 0o644)
+        return _issued(file, certificate)
+
+    def issued(self) -> tuple[Issued, ...]:
+        """All leaves there are, by file name."""
+        files = sorted(self.directory.glob("kme/*.pem")) + sorted(self.directory.glob("sae/*.pem"))
+        return tuple(_issued(file, _read_certificate(file)) for file in files)
+
+    def renew_due(self, now: datetime | None = None) -> tuple[Issued, ...]:
+        """The leaves that should be renewed by `now`; the domain's certificate and the CRL look after
+        themselves in `renew`."""
+        at = now or self._now()
+        return tuple(leaf for leaf in self.issued() if leaf.due(at))
+
+    def renew(self, leaf: Issued) -> Issued:
+        """The same names for as long again, with a new key, in the same files. Load it into running contexts
+        with `SSLContext.load_cert_chain`."""
+        old = _read_certificate(leaf.chain)
+        try:
+            san = list(old.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+        except x509.ExtensionNotFound:
+            san = []
+        usages = list(old.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+        life = old.not_valid_after_utc - old.not_valid_before_utc - BACKDATE
+        return self._issue(leaf.chain, leaf.name, san, usages, life)
+
+    def renew_domain(self) -> None:
+        """A new intermediate, signed by the root; leaves are to be issued anew after it. Raises PkiError if
+        `root.key` is offline."""
+        root_key = self.directory / "root.key"
+        if not root_key.exists():
+            raise PkiError(f"{root_key} is not there: put it back to renew the domain's certificate")
+        self._make_domain(_read_certificate(self.root_pem), _read_key(root_key))
+        self._revoked = {}  # the list speaks of the old issuer's serials only
+        self._write_crl([], self._now() - BACKDATE)
+
+    @property
+    def domain_due(self) -> bool:
+        """Have two thirds of the domain certificate's life passed?"""
+        return _issued(self._domain_pem, self._cert).due(self._now())
+
+    # -- revocation ----------------------------------------------------------------------------------
+
+    def revoke(self, serial: int) -> None:
+        """Put a leaf on the revocation list. Running contexts learn it by `refresh_crl`, listeners drop live
+        connections by `Listener.drop`, `Identities` refuses resumed sessions through `is_revoked`."""
+        self._revoked.setdefault(serial, self._now())
+        self.sign_crl()
+
+    def is_revoked(self, serial: int) -> bool:
+        return serial in self._revoked
+
+    def sign_crl(self) -> None:
+        """Sign the list anew; at least every `CRL_LIFE`, for an outdated list shuts everybody out."""
+        # OpenSSL goes by the list with the later date, in whole seconds: each must be later than the last.
+        previous = x509.load_pem_x509_crl(self.crl_pem.read_bytes()).last_update_utc
+        revoked = [
+            x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(at).build()
+            for serial, at in self._revoked.items()
+        ]
+        self._write_crl(revoked, max(self._now() - BACKDATE, previous + timedelta(seconds=1)))
+
+    @property
+    def crl_due(self) -> bool:
+        """Have two thirds of the list's life passed?"""
+        crl = x509.load_pem_x509_crl(self.crl_pem.read_bytes())
+        return self._now() >= crl.last_update_utc + CRL_LIFE * 2 / 3
+
+    def _write_crl(self, revoked: list[x509.RevokedCertificate], at: datetime) -> None:
+        at = at.replace(microsecond=0)
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self._cert.subject)
+            .last_update(at)
+            .next_update(at + CRL_LIFE)
+            .add_extension(x509.CRLNumber(int(at.timestamp())), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+        )
+        for entry in revoked:
+            builder = builder.add_revoked_certificate(entry)
+        crl = builder.sign(self._key, hashes.SHA256())
+        _write(self.crl_pem, crl.public_bytes(serialization.Encoding.PEM), 0o644)
+
+    def _read_crl(self) -> Iterable[x509.RevokedCertificate]:
+        return x509.load_pem_x509_crl(self.crl_pem.read_bytes())
+
+    # -- TLS -----------------------------------------------------------------------------------------
+
+    def server_context(self, leaf: Issued, *, tls13_only: bool = False) -> ssl.SSLContext:
+        """For a listener of this domain: see the function of the same name."""
+        return server_context(leaf.chain, leaf.key, self.trust_pem, self.crl_pem, tls13_only=tls13_only)
+
+    def client_context(self, leaf: Issued) -> ssl.SSLContext:
+        """For a client of this domain: see the function of the same name."""
+        return client_context(self.root_pem, leaf.chain, leaf.key)
+
+    def refresh_crl(self, context: ssl.SSLContext) -> None:
+        """Make a running server context know the present revocation list."""
+        context.load_verify_locations(cafile=str(self.crl_pem))
 
 
-def _write(path: Path, data: bytes, mode: int) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(fd, "wb") as out:
-        out.write(data)
-    path.chmod(mode)
+def server_context(
+    chain: Path, key: Path, trust: Path, crl: Path | None = None, *, tls13_only: bool = False
+) -> ssl.SSLContext:
+    """TLS for servers: a client certificate for client authentication is required and checked strictly, against
+    the revocation list if there is one; TLS 1.3, and 1.2 with ECDHE and AEAD ciphers (ETSI GS QKD 014 V1.1.1
+    cl. 4 asks for 1.2 or higher); no renegotiation, no compression, no early data (Python has none).
+
+    Raises OSError and ssl.SSLError for files that cannot be read.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3 if tls13_only else ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(TLS12_CIPHERS)
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_cert_chain(chain, key)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    context.load_verify_locations(cafile=str(trust))
+    if crl is not None:
+        context.load_verify_locations(cafile=str(crl))
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+    return context
 
 
-def _pem_key(key: ec.EllipticCurvePrivateKey) -> bytes:
+def client_context(root: Path, chain: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
+    """TLS for clients: the server's chain must end at `root` and its certificate name the host asked for.
+
+    Raises OSError and ssl.SSLError for files that cannot be read.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(TLS12_CIPHERS)
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_verify_locations(cafile=str(root))
+    if chain is not None:
+        context.load_cert_chain(chain, key)
+    return context
+
+
+# -- files and pieces ------------------------------------------------------------------------------------
+
+
+def _usage(*, ca: bool) -> x509.KeyUsage:
+    unused: dict[str, Any] = dict.fromkeys(
+        ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only"), False
+    )
+    return x509.KeyUsage(digital_signature=not ca, key_cert_sign=ca, crl_sign=ca, decipher_only=False, **unused)
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
 
-def _pem(*certificates: x509.Certificate) -> bytes:
-    return b"".join(c.public_bytes(serialization.Encoding.PEM) for c in certificates)
-
-
-@dataclass(frozen=True)
-class Authority:
-    """A certificate that signs others, with its key."""
-
-    certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
-
-
-class Pki:
-    """The PKI in one directory: root.pem, root.key, intermediate.*, crl.pem, and a pair of files a leaf."""
-
-    def __init__(self, directory: Path, domain: str = "quoit") -> None:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.directory = directory
-        self.root_file = directory / "root.pem"
-        self._root = self._authority("root", f"{domain} root", 3650, None)
-        self._ca = self._authority("intermediate", f"{domain} issuing", 365, self._root)
-        self.crl_file = directory / "crl.pem"
-        if not self.crl_file.exists():
-            self._sign_crl([])
-
-    def _authority(self, file: str, common: str, days: int, issuer: Authority | None) -> Authority:
-        cert_file, key_file = self.directory / f"{file}.pem", self.directory / f"{file}.key"
-        if cert_file.exists() and key_file.exists():
-            key = serialization.load_pem_private_key(key_file.read_bytes(), None)
-            assert isinstance(key, ec.EllipticCurvePrivateKey)
-            return Authority(x509.load_pem_x509_certificate(cert_file.read_bytes()), key)
-        key = ec.generate_private_key(ec.SECP256R1())
-        builder = self._builder(_name(common), key.public_key(), issuer, timedelta(days=days))
-        path_length = 1 if issuer is None else 0
-        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
-        usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
-        builder = builder.add_extension(usage, critical=True)
-        made = builder.sign(key if issuer is None else issuer.key, hashes.SHA256())
-        _write(key_file, _pem_key(key), 0o600)
-        _write(cert_file, _pem(made), 0o644)
-        return Authority(made, key)
-
-    @staticmethod
-    def _builder(
-        subject: x509.Name,
-        public: ec.EllipticCurvePublicKey,
-        issuer: Authority | None,
-        life: timedelta,
-        starts: datetime | None = None,
-    ) -> x509.CertificateBuilder:
-        begin = starts or datetime.now(UTC) - BACKDATED
-        signer = public if issuer is None else issuer.key.public_key()
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(subject if issuer is None else issuer.certificate.subject)
-            .public_key(public)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(begin)
-            .not_valid_after(begin + life)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer), critical=False)
-        )
-
-    # -- leaves --------------------------------------------------------------------------------------
-
-    def issue(
-        self,
-        name: str,
-        *,
-        server: bool,
-        urn: str | None = None,
-        addresses: tuple[str, ...] = (),
-        hours: float = LEAF_HOURS,
-        starts: datetime | None = None,
-    ) -> Credentials:
-        """A leaf for a KME's listener (`server`) or an application. Overwrites an earlier one."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        builder = self._builder(_name(name), key.public_key(), self._ca, timedelta(hours=hours), starts)
-        purpose = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
-        alternatives: list[x509.GeneralName] = [x509.UniformResourceIdentifier(urn)] if urn else []
-        alternatives += [_general(a) for a in addresses]
-        builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        usage = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
-        builder = builder.add_extension(usage, critical=True)
-        builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
-        if alternatives:
-            builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-        made = builder.sign(self._ca.key, hashes.SHA256())
-        stem = self.directory / f"{'kme' if server else 'sae'}-{_file_name(name)}"
-        credentials = Credentials(
-            stem.with_name(stem.name + ".pem"), stem.with_name(stem.name + ".key"), self.root_file
-        )
-        _write(credentials.key, _pem_key(key), 0o600)
-        _write(credentials.certificate, _pem(made, self._ca.certificate), 0o644)
-        return credentials
-
-    def renewal_due(self, credentials: Credentials, now: datetime | None = None) -> bool:
-        """Whether two thirds of the leaf's life are over."""
-        leaf = x509.load_pem_x509_certificate(credentials.certificate.read_bytes())
-        life = leaf.not_valid_after_utc - leaf.not_valid_before_utc
-        return (now or datetime.now(UTC)) >= leaf.not_valid_before_utc + life * 2 / 3
-
-    # -- revocation ----------------------------------------------------------------------------------
-
-    def revoke(self, certificate: Path) -> None:
-        """Put a leaf on the revocation list; listeners see it when they load the list again."""
-        leaf = x509.load_pem_x509_certificate(certificate.read_bytes())
-        serials = [r.serial_number for r in self._crl()]
-        self._sign_crl([*serials, leaf.serial_number])
-
-    def _crl(self) -> x509.CertificateRevocationList:
-        return x509.load_pem_x509_crl(self.crl_file.read_bytes())
-
-    def _sign_crl(self, serials: list[int]) -> None:
-        now = datetime.now(UTC)
-        builder = (
-            x509.CertificateRevocationListBuilder()
-            .issuer_name(self._ca.certificate.subject)
-            .last_update(now - BACKDATED)
-            .next_update(now + timedelta(days=30))
-        )
-        for serial in dict.fromkeys(serials):
-            entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now).build()
-            builder = builder.add_revoked_certificate(entry)
-        signed = builder.sign(self._ca.key, hashes.SHA256())
-        _write(self.crl_file, signed.public_bytes(serialization.Encoding.PEM), 0o644)
-
-    def is_revoked(self, serial: int) -> bool:
-        """Whether a serial number is on the list now."""
-        return self._crl().get_revoked_certificate_by_serial_number(serial) is not None
-
-    # -- contexts ------------------------------------------------------------------------------------
-
-    def server_context(self, credentials: Credentials, *, tls12: bool = True) -> ssl.SSLContext:
-        """Mutual TLS: a client certificate of this PKI is required, its revocation checked. TLS 1.2 (with
-        forward secrecy and authenticated encryption only) is for applications: 014 asks for 1.2 or more."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2 if tls12 else ssl.TLSVersion.TLSv1_3
-        context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
-        context.load_cert_chain(credentials.certificate, credentials.key)
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(self.root_file)
-        context.load_verify_locations(self.directory / "intermediate.pem")
-        context.load_verify_locations(self.crl_file)
-        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
-        context.options |= ssl.OP_NO_RENEGOTIATION
-        return context
-
-
-def client_context(credentials: Credentials) -> ssl.SSLContext:
-    """For a client with these credentials; trusts their root alone."""
-    context = ssl.create_default_context(cafile=str(credentials.ca))
-    context.load_cert_chain(credentials.certificate, credentials.key)
-    return context
-
-
-def _general(address: str) -> x509.GeneralName:
+def _read_certificate(file: Path) -> x509.Certificate:
     try:
-        return x509.IPAddress(ipaddress.ip_address(address))
-    except ValueError:
-        return x509.DNSName(address)
+        return x509.load_pem_x509_certificate(file.read_bytes())
+    except ValueError as fault:
+        raise PkiError(f"{file}: expected a PEM certificate ({fault}); restore it or issue it anew") from None
 
 
-def _file_name(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
+def _read_key(file: Path) -> ec.EllipticCurvePrivateKey:
+    _check_private(file)
+    try:
+        key = serialization.load_pem_private_key(file.read_bytes(), password=None)
+    except ValueError as fault:
+        raise PkiError(f"{file}: expected an unencrypted PEM key ({fault}); restore it") from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise PkiError(f"{file}: expected an elliptic-curve key, found {type(key).__name__}")
+    return key
+
+
+def _issued(file: Path, certificate: x509.Certificate) -> Issued:
+    name = str(certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+    return Issued(
+        name,
+        file,
+        file.with_suffix(".key"),
+        certificate.serial_number,
+        certificate.not_valid_before_utc,
+        certificate.not_valid_after_utc,
+    )
+
+
+def _check_private(path: Path) -> None:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if os.name == "posix" and mode & 0o077:
+        wanted = 0o700 if path.is_dir() else 0o600
+        raise PkiError(f"{path}: expected mode {wanted:o}, found {mode:o}; run: chmod {wanted:o} {path}")
+
+
+def _write(file: Path, data: bytes, mode: int) -> None:
+    """Replace a file in one step: a reader sees the old or the new one, never half."""
+    new = file.with_name(file.name + ".new")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        os.write(descriptor, data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.replace(new, file)

@@ -34,6 +34,8 @@ class Lifecycle:
     def __post_init__(self) -> None:
         if self.size < 1:
             raise Problem("bad-lifecycle", f"{SIZE}: expected a whole number above 0, found {self.size}")
+        if self.valid_until_unix_s is not None and self.valid_until_unix_s < 0:
+            raise Problem("bad-lifecycle", f"{VALID_UNTIL}: expected 0 or more, found {self.valid_until_unix_s}")
         if self.fidelity is not None and not 0 <= self.fidelity <= 1:
             raise Problem("bad-lifecycle", f"{FIDELITY}: expected 0 to 1, found {self.fidelity}")
         taken = [name for name in _KNOWN if name in self.more]

@@ -16,6 +16,9 @@ class Secret:
     __slots__ = ("_data",)
 
     def __init__(self, data: bytes | bytearray) -> None:
+        if not isinstance(data, bytes | bytearray):
+            # bytearray(16) would be sixteen zeros, and lists of numbers have a repr
+            raise TypeError(f"expected bytes for a Secret, found {type(data).__name__}")
         self._data = bytearray(data)
 
     def reveal(self) -> bytes:

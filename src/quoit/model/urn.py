@@ -169,7 +169,13 @@ def _escape(value: str) -> str:
 
 
 def write_parameters(pairs: dict[str, str]) -> str:
-    """Pairs as a canonical q-component: sorted by name, an empty value without `=`."""
+    """Pairs as a canonical q-component: sorted by name, an empty value without `=`.
+
+    Problem `malformed-urn` for a name that could not be read back.
+    """
+    for name in pairs:
+        if not _PARAMETER.match(name):
+            raise Problem("malformed-urn", f"expected a name of letters, digits, '.', '_' or '-', found {name[:80]!r}")
     return "&".join(f"{name}={_escape(value)}" if value else name for name, value in sorted(pairs.items()))
 
 

@@ -1,0 +1,201 @@
+"""A live twin on this machine: kernel and pacing, stores, certificates, one listener per KME, operator socket.
+
+A run has a directory: pki/ (kept between runs), stores/, events.jsonl (what happened), journal.jsonl (what
+entered from outside), operator.sock (mode 0600: whoever can open it operates the twin).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from quoit.adapters.crypto.pki import Authority, Issued
+from quoit.adapters.stores.sqlite import SqliteStore
+from quoit.interfaces.etsi014.codec import Compat, Limits
+from quoit.interfaces.identity import Identities
+from quoit.interfaces.listener import Census, Listener, ListenerLimits, listen
+from quoit.interfaces.northbound import make_app
+from quoit.runtime.journal import FORMAT, Header, JournalWriter
+from quoit.runtime.live import LiveWorld
+from quoit.runtime.trace import Digest, Event, to_line
+from quoit.runtime.virtual import VirtualWorld
+from quoit.scenario.assemble import Parts, Twin, assemble
+from quoit.scenario.check import loads
+from quoit.scenario.operator import OperatorSocket
+
+_log = structlog.get_logger("quoit").bind(element="host")
+RENEWAL_CHECK_S = 60.0
+
+
+@dataclass(frozen=True)
+class HostOptions:
+    """How a twin is to run. `from_ns`: fast-forward to there, then live. `until_ns`: end there."""
+
+    directory: Path
+    seed: int | None = None
+    speed: float = 1.0
+    from_ns: int = 0
+    until_ns: int | None = None
+    port: int = 8443
+    serve: bool = True
+    deterministic_keys: bool = False
+
+
+@dataclass
+class Door:
+    """A KME's listener and the certificate it shows."""
+
+    kme: str
+    listener: Listener
+    leaf: Issued
+    context: Any
+
+
+@dataclass
+class Host:
+    """A twin that is being hosted. `start` it inside an event loop, then `stop` it."""
+
+    network_text: str
+    options: HostOptions
+    file: str = "<text>"
+    doors: dict[str, Door] = field(default_factory=dict)
+    apps: dict[str, Issued] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.network = loads(self.network_text, self.file)
+        self.digest = Digest()
+        self._renewal: asyncio.Task[None] | None = None
+        self._operator: OperatorSocket | None = None
+        self._prepare_directory()
+        root = None if self.options.deterministic_keys else os.urandom(32)
+        self.twin: Twin = assemble(self.network, Parts(self._store, self.options.seed, root))
+        self.authority = Authority(self.options.directory / "pki", self.network.name)
+        self._events = (self.options.directory / "events.jsonl").open("wb")
+        self.twin.kernel.sinks += [self.digest, self._write_event]
+        header = Header(FORMAT, version("quoit"), self.twin.kernel.seed, self.network_text)
+        self.journal = JournalWriter((self.options.directory / "journal.jsonl").open("wb"), header)
+        self.world = LiveWorld(
+            self.twin.kernel,
+            speed=self.options.speed,
+            epoch_unix_s=self.network.epoch_unix_s,
+            record=self.journal,
+        )
+
+    def _prepare_directory(self) -> None:
+        directory = self.options.directory
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Keys of an earlier run belong to another simulated past.
+        shutil.rmtree(directory / "stores", ignore_errors=True)
+
+    def _store(self, kme: str) -> SqliteStore:
+        return SqliteStore(self.options.directory / "stores" / kme)
+
+    def _write_event(self, event: Event) -> None:
+        self._events.write(to_line(event))
+
+    # -- coming up -----------------------------------------------------------------------------------
+
+    async def start(self, progress: Callable[[int], None] | None = None) -> None:
+        """Fast-forward if asked, open all listeners, go live."""
+        ahead = VirtualWorld(self.twin.kernel)
+        ahead.begin()
+        if self.options.from_ns:
+            ahead.run_until(self.options.from_ns, progress)
+        for attachment in self.twin.attachments.values():
+            self.apps[attachment.sae] = self.authority.issue_application(attachment.sae, attachment.urn)
+        if self.options.serve:
+            await self._open_doors()
+            self._operator = OperatorSocket(self.options.directory / "operator.sock", self)
+            await self._operator.start()
+        self.world.begin(stop_at=self.options.until_ns)
+        self._renewal = asyncio.get_running_loop().create_task(self._renew())
+
+    async def _open_doors(self) -> None:
+        names = [(a.sae, a.urn) for a in self.twin.attachments.values()]
+        identities = Identities.of(names, is_revoked=self.authority.is_revoked)
+        limits = ListenerLimits()
+        census = Census(limits.in_all, limits.per_identity)
+        for number, kme in enumerate(sorted(self.twin.kmes)):
+            given = next((k.address for k in self.network.all_kmes() if k.id == kme), None)
+            own = given or f"127.77.{number // 250}.{number % 250 + 1}"
+            leaf = self.authority.issue_kme(kme, sorted({own, "127.0.0.1"}), ["localhost"])
+            context = self.authority.server_context(leaf)
+            app = make_app(self.world, kme, limits=self._limits(), compat=self._compat(kme))
+
+            async def open_at(address: str, port: int, app: Any = app, context: Any = context) -> Listener:
+                return await listen(
+                    app, address, port, context, {}, identify=identities.read, limits=limits, census=census
+                )
+
+            try:
+                listener = await open_at(own, self.options.port)
+            except OSError:
+                # No loopback address of its own here (macOS), or the port is taken.
+                listener = await open_at("127.0.0.1", 0)
+            self.doors[kme] = Door(kme, listener, leaf, context)
+
+    def _limits(self) -> Limits:
+        p = self.twin.policy
+        return Limits(p.key_size, p.min_key_size, p.max_key_size, p.max_per_request, p.max_sae_ids)
+
+    def _compat(self, kme: str) -> Compat:
+        """A listener's other readings of the standard: those that an application of its KME asked for."""
+        apps = [a for a in self.network.applications if a.kme == kme]
+        flags = {flag for app in apps for flag in app.compat}
+        selfish = frozenset(app.sae for app in apps if "allow_self_pair" in app.compat)
+        return Compat(
+            dec_path_self="dec_path_self" in flags,
+            unknown_key_404="unknown_key_404" in flags,
+            allow_self_pair=selfish,
+            quditto2="quditto2" in flags,
+            qukaydee="qukaydee" in flags,
+        )
+
+    def url(self, kme: str) -> str:
+        """Base URL of a KME's listener."""
+        listener = self.doors[kme].listener
+        return f"https://{listener.address}:{listener.port}"
+
+    # -- upkeep --------------------------------------------------------------------------------------
+
+    async def _renew(self) -> None:
+        """Renew certificates at two thirds of their life; connections go on, new ones see the new leaf."""
+        while True:
+            await asyncio.sleep(RENEWAL_CHECK_S)
+            now = datetime.now(UTC)
+            if self.authority.crl_due:
+                self.authority.sign_crl()
+            for door in self.doors.values():
+                if door.leaf.due(now):
+                    door.leaf = self.authority.renew(door.leaf)
+                    door.context.load_cert_chain(door.leaf.chain, door.leaf.key)
+                self.authority.refresh_crl(door.context)
+            for sae, leaf in self.apps.items():
+                if leaf.due(now):
+                    self.apps[sae] = self.authority.renew(leaf)
+
+    async def stop(self) -> None:
+        """Close listeners, stop pacing, flush logs."""
+        if self._renewal is not None:
+            self._renewal.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._renewal
+        if self._operator is not None:
+            await self._operator.stop()
+        for door in self.doors.values():
+            await door.listener.close()
+        self.world.end()
+        self.journal.close(self.twin.kernel.now)
+        self._events.close()
+        for store in self.twin.stores.values():
+            store.close()  # type: ignore[attr-defined]  # made by _store above

@@ -1,0 +1,134 @@
+"""The operator's door: HTTP over a local socket of mode 0600. It shows the twin and strikes the world; it
+cannot read keys.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from prometheus_client.exposition import generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from uvicorn import Config, Server
+
+from quoit.adapters.exporters.prometheus import registry_of
+from quoit.fabric.api import METERS, GetLinks
+from quoit.model.problem import Problem
+from quoit.scenario.fate import FATE, Strike
+
+if TYPE_CHECKING:
+    from quoit.scenario.host import Host
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+class OperatorSocket:
+    """Serves GET /links, /doors, /status, /metrics, /livez, /readyz and POST /strike."""
+
+    def __init__(self, path: Path, host: Host) -> None:
+        self._path = path
+        self._host = host
+        self._server: Server | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._registry = registry_of(host.twin.kernel)
+
+    async def start(self) -> None:
+        """Open the socket. An earlier one of the same name is replaced."""
+        self._path.unlink(missing_ok=True)
+        app = Starlette(
+            routes=[
+                Route("/links", self._links),
+                Route("/doors", self._doors),
+                Route("/status", self._status),
+                Route("/metrics", self._metrics),
+                Route("/livez", self._livez),
+                Route("/readyz", self._livez),
+                Route("/strike", self._strike, methods=["POST"]),
+            ]
+        )
+        config = Config(app, uds=str(self._path), lifespan="off", log_config=None, access_log=False, ws="none")
+        self._server = Server(config)
+        self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+        self._server.capture_signals = _no_signals  # type: ignore[method-assign,assignment]
+        self._task = asyncio.get_running_loop().create_task(self._server.serve())
+        while not self._server.started:
+            await asyncio.sleep(0.01)
+        self._path.chmod(0o600)
+
+    async def stop(self) -> None:
+        """Close the socket."""
+        if self._server is not None and self._task is not None:
+            self._server.should_exit = True
+            await self._task
+        self._path.unlink(missing_ok=True)
+
+    async def _links(self, request: Request) -> Response:
+        return _json(await self._host.world.ask(METERS, GetLinks()))
+
+    async def _doors(self, request: Request) -> Response:
+        host = self._host
+        apps = {
+            a.sae: {"kme": a.kme, "urn": a.urn, "url": host.url(a.kme), "cert": str(leaf.chain), "key": str(leaf.key)}
+            for sae, leaf in host.apps.items()
+            if (a := host.twin.attachments[sae])
+        }
+        return _json({"ca": str(host.authority.root_pem), "applications": apps})
+
+    async def _status(self, request: Request) -> Response:
+        world, kernel = self._host.world, self._host.twin.kernel
+        return _json(
+            {
+                "network": self._host.network.name,
+                "now_ns": world.now_ns(),
+                "speed": world.speed,
+                "faithful": world.faithful,
+                "worst_lateness_s": world.worst_lateness_s,
+                "events": kernel.handled,
+            }
+        )
+
+    async def _metrics(self, request: Request) -> Response:
+        return Response(generate_latest(self._registry), media_type="text/plain; version=0.0.4")
+
+    async def _livez(self, request: Request) -> Response:
+        return _json({"status": "ok"})
+
+    async def _strike(self, request: Request) -> Response:
+        try:
+            strike = msgspec.json.decode(await request.body(), type=Strike)
+            self._check(strike)
+            await self._host.world.ask(FATE, strike)
+        except msgspec.MsgspecError as fault:
+            return _json({"message": str(fault)}, 400)
+        except Problem as problem:
+            return _json({"message": problem.detail}, problem.row.status)
+        return _json({"done": strike.label})
+
+    def _check(self, strike: Strike) -> None:
+        """The target must exist before fate is told: the engine is not asked by outsiders."""
+        network = self._host.network
+        if strike.kind == "intercept":
+            known = [link.id for link in network.links]
+            if not 0 <= strike.amount <= 1:
+                raise Problem("malformed", f"a fraction of 0 to 1 is expected, found {strike.amount}")
+        else:
+            known = [span.id for span in network.spans]
+        if strike.target not in known:
+            raise Problem("no-such-element", f"{strike.target!r} is none of {', '.join(known[:20])}")
+
+
+class _no_signals:  # noqa: N801 - stands in for a context manager function of uvicorn's
+    """The host handles signals, not this socket's server."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *exc: object) -> None:
+        return None

@@ -3,6 +3,7 @@ raw bytes where a client library would not send them."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import ssl
@@ -33,6 +34,12 @@ def alice(bench: Bench) -> Iterator[httpx2.Client]:
         yield client
 
 
+@pytest.fixture(scope="module")
+def quick(bench: Bench) -> Listener:
+    """Usual limits, but a refused sender is let go at once."""
+    return bench.serve(limits=ListenerLimits(linger_s=0.05))
+
+
 def connect(bench: Bench, listener: Listener | None = None, sae: str = "alice") -> ssl.SSLSocket:
     context = bench.authority.client_context(bench.leaf(sae))
     plain = socket.create_connection(("127.0.0.1", (listener or bench.main).port), timeout=15)
@@ -56,14 +63,30 @@ def answer_to(connection: ssl.SSLSocket, *parts: bytes) -> tuple[int, dict[str, 
     return int(head.split()[1]), json.loads(body)
 
 
-def turned_away(bench: Bench, context: ssl.SSLContext) -> None:
-    """No HTTP answer at all: in TLS 1.3 the server's alert may come with the first read."""
-    with pytest.raises((ssl.SSLError, ConnectionError)):  # noqa: PT012 - the alert comes at either call
+def status_on(connection: ssl.SSLSocket, raw: bytes = STATUS) -> int:
+    """Send a request and read one whole answer; the connection stays open."""
+    connection.sendall(raw)
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += connection.recv(1)
+    length = next(line for line in received.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+    body = b""
+    while len(body) < int(length.split(b":")[1]):
+        body += connection.recv(65536)
+    return int(received.split()[1])
+
+
+def turned_away(bench: Bench, context: ssl.SSLContext, reason: str) -> None:
+    """No HTTP answer at all, and the listener knows the reason."""
+    before = bench.main.handshakes_failed[reason]
+    try:
         plain = socket.create_connection(("127.0.0.1", bench.main.port), timeout=15)
         with context.wrap_socket(plain, server_hostname="127.0.0.1") as connection:
-            connection.sendall(STATUS)
-            if not connection.recv(1):
-                raise ConnectionError("closed")
+            assert connection.recv(1) == b""  # TLS 1.3: the client finds out when it reads
+    except (ssl.SSLError, ConnectionError):
+        pass
+    bench.run(asyncio.sleep(0))
+    assert bench.main.handshakes_failed[reason] == before + 1, bench.main.handshakes_failed
 
 
 # -- certificates ------------------------------------------------------------------------------------------
@@ -71,18 +94,20 @@ def turned_away(bench: Bench, context: ssl.SSLContext) -> None:
 
 @pytest.mark.realises("I1")
 def test_cl_5_1_no_certificate(bench: Bench) -> None:
-    turned_away(bench, client_context(bench.authority.root_pem))
+    turned_away(bench, client_context(bench.authority.root_pem), "PEER_DID_NOT_RETURN_A_CERTIFICATE")
 
 
 def test_cl_5_1_certificate_of_another_root(bench: Bench, tmp_path: Path) -> None:
     leaf = Authority(tmp_path / "other", "test").issue_application("alice")
-    turned_away(bench, client_context(bench.authority.root_pem, leaf.chain, leaf.key))
+    turned_away(
+        bench, client_context(bench.authority.root_pem, leaf.chain, leaf.key), "unable to get local issuer certificate"
+    )
 
 
 def test_cl_5_1_expired_certificate(bench: Bench) -> None:
     past = Authority(bench.authority.directory, "test", now=lambda: datetime.now(UTC) - timedelta(days=3))
     leaf = past.issue_application("expired", hours=24)
-    turned_away(bench, client_context(bench.authority.root_pem, leaf.chain, leaf.key))
+    turned_away(bench, client_context(bench.authority.root_pem, leaf.chain, leaf.key), "certificate has expired")
 
 
 def test_cl_5_1_certificate_for_servers_only(bench: Bench) -> None:
@@ -90,7 +115,7 @@ def test_cl_5_1_certificate_for_servers_only(bench: Bench) -> None:
 
     file = bench.authority.directory / "sae" / "server-only.pem"
     leaf = bench.authority._issue(file, "alice", [], [ExtendedKeyUsageOID.SERVER_AUTH], timedelta(hours=1))
-    turned_away(bench, client_context(bench.authority.root_pem, leaf.chain, leaf.key))
+    turned_away(bench, client_context(bench.authority.root_pem, leaf.chain, leaf.key), "unsuitable certificate purpose")
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -109,7 +134,7 @@ def test_cl_4_no_cipher_without_forward_secrecy(bench: Bench) -> None:
     context = bench.authority.client_context(bench.leaf("alice"))
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("AES128-SHA256:AES256-GCM-SHA384:ECDHE-ECDSA-AES128-SHA256")
-    turned_away(bench, context)
+    turned_away(bench, context, "NO_SHARED_CIPHER")
 
 
 def test_cl_5_1_an_unregistered_certificate_is_401_with_a_body(bench: Bench) -> None:
@@ -146,8 +171,7 @@ def test_cl_5_1_revocation_shuts_out_new_live_and_resumed_connections(tmp_path: 
     with bench_in(tmp_path) as bench:
         context = bench.authority.client_context(bench.leaf("alice"))
         live = connect(bench)
-        live.sendall(STATUS)
-        assert live.recv(65536).startswith(b"HTTP/1.1 200")
+        assert status_on(live) == 200
         session = live.session
         leaf = bench.leaf("alice")
         bench.authority.revoke(leaf.serial)
@@ -155,8 +179,8 @@ def test_cl_5_1_revocation_shuts_out_new_live_and_resumed_connections(tmp_path: 
         # resumed: TLS does not look at the certificate again, the registry does
         plain = socket.create_connection(("127.0.0.1", bench.main.port), timeout=15)
         resumed = live.context.wrap_socket(plain, server_hostname="127.0.0.1", session=session)
-        resumed.sendall(STATUS)
-        assert resumed.recv(65536).startswith(b"HTTP/1.1 401")
+        assert resumed.session_reused
+        assert status_on(resumed) == 401
         resumed.close()
 
         async def drop() -> int:
@@ -169,7 +193,7 @@ def test_cl_5_1_revocation_shuts_out_new_live_and_resumed_connections(tmp_path: 
                 raise ConnectionError("closed")
         live.close()
         bench.authority.refresh_crl(bench.tls)
-        turned_away(bench, context)
+        turned_away(bench, context, "certificate revoked")
         with bench.client("bob") as bob:
             assert bob.get("/api/v1/keys/alice/status").status_code == 200
 
@@ -194,9 +218,9 @@ RAW = {
 
 
 @pytest.mark.parametrize("name", RAW)
-def test_cl_4_malformed_http_is_400_and_ends_the_connection(bench: Bench, name: str) -> None:
+def test_cl_4_malformed_http_is_400_and_ends_the_connection(bench: Bench, quick: Listener, name: str) -> None:
     before = bench.gate.stock
-    status, error = answer_to(connect(bench), RAW[name])
+    status, error = answer_to(connect(bench, quick), RAW[name])
     assert status == 400
     assert error["message"]
     assert bench.gate.stock == before
@@ -290,14 +314,12 @@ def test_limit_connections_of_one_certificate(bench: Bench) -> None:
     listener = bench.serve(limits=ListenerLimits(per_identity=2, linger_s=0.1))
     first, second = connect(bench, listener), connect(bench, listener)
     for connection in (first, second):
-        connection.sendall(STATUS)
-        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        assert status_on(connection) == 200
     status, error = answer_to(connect(bench, listener), STATUS)
     assert status == 503
     assert "at most 2 connections a certificate" in str(error["message"])
     third = connect(bench, listener, "bob")  # another certificate is not touched by it
-    third.sendall(STATUS.replace(b"bob", b"carol"))
-    assert third.recv(65536).startswith(b"HTTP/1.1 200")
+    assert status_on(third, STATUS.replace(b"bob", b"carol")) == 200
     for connection in (first, second, third):
         connection.close()
 
@@ -316,8 +338,7 @@ def test_limit_connections_in_all_counts_handshakes_and_all_listeners(bench: Ben
 def test_closing_a_listener_ends_its_connections(bench: Bench) -> None:
     listener = bench.serve()
     connection = connect(bench, listener)
-    connection.sendall(STATUS)
-    assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+    assert status_on(connection) == 200
     bench.run(listener.close())
     assert answer_to(connection) == (0, {})
     with pytest.raises(ConnectionRefusedError):

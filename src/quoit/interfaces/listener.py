@@ -26,7 +26,7 @@ from uvicorn.server import ServerState
 from quoit.interfaces.identity import Peer
 from quoit.model.problem import Problem
 
-_log = structlog.get_logger("quoit").bind(element="interfaces.listener")
+_log = structlog.get_logger("quoit", element="interfaces.listener")
 
 _REASONS = {400: b"Bad Request", 408: b"Request Timeout", 413: b"Content Too Large", 503: b"Service Unavailable"}
 
@@ -194,8 +194,11 @@ class _Connection(HttpToolsProtocol):
             self._raise(Problem("overloaded", f"at most {self.limits.per_identity} connections a certificate"))
         if len(self.url) + sum(len(n) + len(v) + 4 for n, v in self.headers) > self.limits.header_bytes:
             self._raise(self._large_head())
+        version = self.parser.get_http_version()
+        if version not in ("1.0", "1.1"):
+            self._raise(Problem("malformed", f"expected HTTP/1.1, found HTTP/{version}"))
         hosts = [value for name, value in self.headers if name == b"host"]
-        if len(hosts) != 1 and self.parser.get_http_version() == "1.1":
+        if len(hosts) != 1 and version == "1.1":
             self._raise(Problem("malformed", f"expected one Host header, found {len(hosts)}"))
         for name, value in self.headers:
             if name == b"content-length" and (not value.isdigit() or int(value[:20]) > self.limits.body_bytes):
@@ -255,8 +258,15 @@ def _refusal_bytes(problem: Problem) -> bytes:
     return head % (status, _REASONS[status], len(body)) + body
 
 
+def _reason_of(fault: OSError) -> str:
+    if isinstance(fault, ssl.SSLCertVerificationError):
+        return fault.verify_message
+    return getattr(fault, "reason", None) or type(fault).__name__
+
+
 class Listener:
-    """An open listener; made by `listen`. `address` and `port` are where it listens."""
+    """An open listener; made by `listen`. `address` and `port` are where it listens, `handshakes_failed` counts
+    by reason (asyncio closes without a TLS alert, so the client itself is not told)."""
 
     def __init__(
         self,
@@ -292,6 +302,7 @@ class Listener:
         )
         self._config.load()
         self._server = ServerState()
+        self.handshakes_failed: Counter[str] = Counter()
         self._handshakes: set[asyncio.Task[None]] = set()
         self._accepting: asyncio.Task[None] | None = None
 
@@ -326,7 +337,8 @@ class Listener:
                 ssl_shutdown_timeout=self.limits.linger_s,
             )
         except OSError as fault:  # TLS faults and expired handshakes are OSErrors, too
-            reason = getattr(fault, "reason", None) or type(fault).__name__
+            reason = _reason_of(fault)
+            self.handshakes_failed[reason] += 1
             _log.info("handshake.failed", reason=reason, address=self.address)
         finally:
             if not connection.made:

@@ -34,7 +34,7 @@ from quoit.model.problem import Problem
 from quoit.runtime.gate import Gate
 from quoit.service.api import Keys, Status
 
-_log = structlog.get_logger("quoit").bind(element="interfaces.etsi014")
+_log = structlog.get_logger("quoit", element="interfaces.etsi014")
 
 
 def new_key_id() -> str:

@@ -16,8 +16,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from quoit.interfaces.http_edge import Answer, Fixed, check_json_content, headers_of, read_body, reply
+from quoit.interfaces.http_edge import Answer, check_json_content, headers_of, read_body, reply
 from quoit.interfaces.identity import caller_of
+from quoit.interfaces.strict_json import shown
 from quoit.interfaces.units.codec import (
     event_bytes,
     gap_bytes,
@@ -32,7 +33,7 @@ from quoit.runtime.gate import Gate
 from quoit.runtime.wire import Message
 from quoit.service.api import CloseUnit, GetUnit, Unit, UnitChanged, Units
 
-_log = structlog.get_logger("quoit").bind(element="interfaces.units")
+_log = structlog.get_logger("quoit", element="interfaces.units")
 
 KEEP_ALIVE_S = 15.0
 Handler = Callable[[Request], Awaitable[Answer | Response]]
@@ -117,8 +118,11 @@ class UnitsInterface:
         if len(query) > 1:
             raise Problem("malformed", "key_id stands alone")
         try:
-            # A unit's identifier is its key_ID (service.api.OpenUnit).
-            return [self._shown(await self._ask_unit(GetUnit(caller, parse_unit_id(query["key_id"]))))]
+            key_id = parse_unit_id(query["key_id"])  # a unit's identifier is its key_ID (service.api.OpenUnit)
+        except Problem:
+            raise Problem("bad-key-id", f"expected a UUID, found {shown(query['key_id'])}") from None
+        try:
+            return [self._shown(await self._ask_unit(GetUnit(caller, key_id)))]
         except Problem as problem:
             if problem.code in ("unknown-unit", "foreign-unit"):
                 return []
@@ -195,8 +199,13 @@ def routes(
 ) -> list[BaseRoute]:
     """The routes of the units interface for the KME element `kme`, to be mounted at the root."""
     units = UnitsInterface(gate, kme, new_id, within_s, keep_alive_s)
+    document = Answer(200, msgspec.json.encode(openapi()))
+
+    async def contract(request: Request) -> Answer:
+        return document
+
     return [
-        Route("/openapi.json", Fixed(Answer(200, msgspec.json.encode(openapi()))), methods=["GET"]),
+        Route("/openapi.json", Resource({"GET": contract})),
         Route("/api/v1/units", Resource({"GET": units.list_units, "POST": units.open_unit})),
         Route("/api/v1/units/events", Resource({"GET": units.events})),
         Route("/api/v1/units/{unit_id}", Resource({"GET": units.get_unit, "DELETE": units.close_unit})),

@@ -300,6 +300,7 @@ def test_limit_handshake(bench: Bench) -> None:
     listener = bench.serve(limits=ListenerLimits(handshake_s=0.2))
     with socket.create_connection(("127.0.0.1", listener.port), timeout=15) as silent:
         assert silent.recv(1) == b""
+    bench.run(asyncio.sleep(0))
     assert listener.census.open == 0
 
 

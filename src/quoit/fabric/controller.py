@@ -28,6 +28,8 @@ from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 
 WITHIN = 2_000_000_000
+TIE, TIE_BITS = 0.01, 1e7
+"""Weight of an empty pool among equally short routes, and the level that halves it."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,10 @@ class LinkEntry:
 
 
 class _State:
-    __slots__ = ("bps", "dark", "open", "quarantined")
+    __slots__ = ("bits", "bps", "dark", "open", "quarantined")
 
     def __init__(self) -> None:
+        self.bits = 0
         self.open = False
         self.dark = False
         self.quarantined = False
@@ -110,6 +113,7 @@ class FabricController(Element):
     @handles(PoolLevel)
     async def on_pool(self, ctx: Context, msg: PoolLevel) -> None:
         state = self._states[msg.link]
+        state.bits = msg.bits
         if state.open != msg.open:
             state.open = msg.open
             await self._reroute(ctx, msg.link, "pool open" if msg.open else "pool closed")
@@ -142,9 +146,12 @@ class FabricController(Element):
     # -- routing -------------------------------------------------------------------------------------
 
     def _cost(self, link: str) -> float | None:
-        """A dark link may still have key in its pools (ETSI GS QKD 015 calls it PASSIVE): usable."""
+        """Fewest hops; among equally short routes the one with the fullest pools. A dark link may still
+        have key in its pools (ETSI GS QKD 015 calls it PASSIVE): usable."""
         state = self._states[link]
-        return 1.0 if state.open and not state.quarantined else None
+        if not state.open or state.quarantined:
+            return None
+        return 1.0 + TIE / (1.0 + state.bits / TIE_BITS)
 
     async def _reroute(self, ctx: Context, link: str, why: str) -> None:
         for pair in list(self._flows):

@@ -145,7 +145,8 @@ class Kma(Element):
             return
         self._take_in(ctx, msg.link, msg.block, msg.value)
         if self._allocates(msg.link):
-            ctx.tell(api.METERS, PoolLevel(msg.link, self._pools[msg.link].unallocated_bits, self._open[msg.link]))
+            level = PoolLevel(msg.link, self._pools[msg.link].unallocated_bits, self._open[msg.link])
+            ctx.publish(f"{api.LINK_NEWS}.{msg.link}.pool", level)
 
     @handles(Allocate)
     async def on_allocate(self, ctx: Context, msg: Allocate) -> Allocated:

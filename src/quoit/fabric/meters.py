@@ -66,7 +66,12 @@ class FabricMeters(Element):
 
     stratum, plane = Stratum.FABRIC, Plane.TELEMETRY
     realises = ("C6", "G1", "I2")
-    subscribes = (f"{PATH_NEWS}.*", f"{api.LINK_NEWS}.*.quarantined", f"{api.LINK_NEWS}.*.released")
+    subscribes = (
+        f"{PATH_NEWS}.*",
+        f"{api.LINK_NEWS}.*.pool",
+        f"{api.LINK_NEWS}.*.quarantined",
+        f"{api.LINK_NEWS}.*.released",
+    )
 
     def __init__(self, place: str, plans: tuple[MeterPlan, ...]) -> None:
         super().__init__(api.METERS, place)

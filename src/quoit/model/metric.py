@@ -1,39 +1,62 @@
-"""THE table of metrics: name, kind, unit, labels and what it says. Nobody names a metric anywhere else."""
+"""THE table of metrics: name, kind, unit, labels and what it says.
+
+Elements write by name (`ctx.gauge("quoit_link_qber", (link,), value)`), label values in the order of the row;
+exporters read the rows. A test holds both against this table.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
 
+class Kind(StrEnum):
+    """A counter only grows; a gauge goes both ways; a histogram counts observations by size."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
 class MetricRow(NamedTuple):
-    """One metric. `kind`: counter, gauge or histogram. Units are in the name where they have one."""
+    """One metric. `unit` is what one unit of its value is: `1` for ratios and flags."""
 
     name: str
-    kind: str
+    kind: Kind
+    unit: str
     labels: tuple[str, ...]
     help: str
 
 
+_C, _G, _H = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
+
 _ROWS = (
-    MetricRow("quoit_kernel_lateness_seconds", "histogram", (), "How late an event was handled; never early"),
-    MetricRow("quoit_kernel_events_total", "counter", (), "Events handled"),
-    MetricRow("quoit_link_qber", "gauge", ("link",), "Error rate of the last interval's test detections"),
-    MetricRow("quoit_link_sifted_bps", "gauge", ("link",), "Sifted detections per second"),
-    MetricRow("quoit_link_secret_bps", "gauge", ("link",), "Secret bits per second, mean of the last block"),
-    MetricRow("quoit_link_blocks_total", "counter", ("link", "verdict"), "Blocks made and failed"),
-    MetricRow("quoit_link_quarantined", "gauge", ("link",), "1 while a link is in quarantine"),
-    MetricRow("quoit_link_loss_db", "gauge", ("link",), "Loss of the link's path"),
-    MetricRow("quoit_span_lit", "gauge", ("span",), "1 while light arrives at the end of a span"),
-    MetricRow("quoit_pool_bits", "gauge", ("link",), "Link key not yet handed out"),
-    MetricRow("quoit_pool_spent_bits_total", "counter", ("link", "use"), "Link key handed out, by use"),
-    MetricRow("quoit_relay_bits_total", "counter", ("link",), "Key bits relayed over a link"),
-    MetricRow("quoit_stream_bits", "gauge", ("stream",), "End-to-end key ready for a pair of KMEs"),
-    MetricRow("quoit_keys_issued_total", "counter", ("kme",), "Keys opened"),
-    MetricRow("quoit_keys_delivered_total", "counter", ("kme", "role"), "Keys taken by slaves"),
-    MetricRow("quoit_keys_refused_total", "counter", ("kme", "code"), "Requests refused, by problem"),
-    MetricRow("quoit_keys_lost_after_commit_total", "counter", ("kme",), "Keys void because a peer did not confirm"),
+    MetricRow("quoit_kernel_lateness_seconds", _H, "s", (), "How late an event was handled; never early"),
+    MetricRow("quoit_kernel_events_total", _C, "event", (), "Events handled"),
+    # Connectivity
+    MetricRow("quoit_span_lit", _G, "1", ("span",), "1 while light arrives at the end of a span"),
+    MetricRow("quoit_link_loss_db", _G, "dB", ("link",), "Loss of the link's path"),
+    # Quantum Fabric
+    MetricRow("quoit_link_qber", _G, "1", ("link",), "Error rate of the last interval's test detections"),
+    MetricRow("quoit_link_sifted_bps", _G, "bit/s", ("link",), "Sifted detections per second"),
+    MetricRow("quoit_link_secret_bps", _G, "bit/s", ("link",), "Secret bits per second, mean of the last block"),
+    MetricRow("quoit_link_block_bits", _G, "bit", ("link",), "Secret bits of the last block"),
+    MetricRow("quoit_link_blocks_total", _C, "block", ("link", "verdict"), "Blocks made and failed"),
+    MetricRow("quoit_link_quarantined", _G, "1", ("link",), "1 while a link is in quarantine"),
+    MetricRow("quoit_pool_bits", _G, "bit", ("link",), "Link key not yet handed out"),
+    MetricRow("quoit_pool_spent_bits_total", _C, "bit", ("link", "use"), "Link key handed out, by use"),
+    MetricRow("quoit_relay_bits_total", _C, "bit", ("link",), "Key bits relayed over a link"),
+    # Service
+    MetricRow("quoit_stream_bits", _G, "bit", ("stream",), "End-to-end key ready for a pair of KMEs"),
+    MetricRow("quoit_keys_issued_total", _C, "key", ("kme",), "Keys opened"),
+    MetricRow("quoit_keys_delivered_total", _C, "key", ("kme", "role"), "Keys taken by slaves"),
+    MetricRow("quoit_keys_refused_total", _C, "request", ("kme", "code"), "Requests refused, by problem"),
+    MetricRow("quoit_keys_lost_after_commit_total", _C, "key", ("kme",), "Keys void because a peer did not confirm"),
+    MetricRow("quoit_units", _G, "unit", ("kme", "state"), "Service units in each state of their life"),
+    # Edges
+    MetricRow("quoit_http_requests_total", _C, "request", ("interface", "status"), "Requests answered, by status"),
 )
 
 METRICS: Mapping[str, MetricRow] = MappingProxyType({row.name: row for row in _ROWS})

@@ -1,0 +1,177 @@
+"""quoit: a digital twin of the Quantum Internet. Commands are thin: what they do lives in the rooms below."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from quoit.cli import show
+
+app = App(
+    name="quoit",
+    help=(
+        "A digital twin of the Quantum Internet and its control stack.\n\n"
+        "Begin with `quoit check FILE`, then `quoit run FILE --until 10min` (virtual time, with a report) or "
+        "`quoit up FILE` (live, real clients). Exit codes: 0 good, 1 a claim or check failed, 2 wrong use."
+    ),
+)
+
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON instead of text.")]
+Seed = Annotated[int | None, Parameter(help="Seed of all physics; the file's own if not given.")]
+
+
+@app.command
+def check(file: Path, /, *, json: Json = False) -> int:
+    """Check a network file: every fault with its line, what was expected and how to mend it."""
+    from quoit.cli.check import check_file
+
+    return check_file(file, json)
+
+
+@app.command
+def schema() -> int:
+    """Print the JSON Schema of the network file, for editors."""
+    from quoit.scenario.check import schema_text
+
+    sys.stdout.write(schema_text())
+    return 0
+
+
+@app.command
+def run(
+    file: Path,
+    /,
+    *,
+    until: str = "10min",
+    seed: Seed = None,
+    digest: Annotated[bool, Parameter(negative="", help="Print only the trace digest, on the last line.")] = False,
+    out: Annotated[Path | None, Parameter(help="Write report, tables, plots and event log here.")] = None,
+    json: Json = False,
+) -> int:
+    """Run a network in virtual time, as fast as the machine can, and report what happened."""
+    from quoit.cli.run import run_file
+
+    return run_file(file, until, seed, digest, out, json)
+
+
+@app.command
+def up(
+    file: Path,
+    /,
+    *,
+    dir: Annotated[Path, Parameter(help="Directory of the run: certificates, stores, logs.")] = Path("out/quoit"),
+    start: Annotated[str, Parameter(name="--from", help="Fast-forward to this instant, then go live.")] = "0s",
+    until: Annotated[str | None, Parameter(help="Stop at this instant of simulated time.")] = None,
+    speed: Annotated[float, Parameter(help="Simulated seconds per second: 0.1, 1, 10.")] = 1.0,
+    seed: Seed = None,
+    port: Annotated[int, Parameter(help="Port of every KME's listener.")] = 8443,
+    digest: Annotated[bool, Parameter(negative="", help="With --until: print only the trace digest.")] = False,
+) -> int:
+    """Run a network live: real ETSI 014 clients may connect over mutual TLS. Ctrl-C ends it."""
+    from quoit.cli.up import UpOptions, bring_up
+
+    return bring_up(file, UpOptions(dir, start, until, speed, seed, port, digest))
+
+
+@app.command
+def demo(
+    file: Annotated[Path, Parameter(help="A network with two applications at its far ends.")] = Path(
+        "examples/madrid.yaml"
+    ),
+    /,
+    *,
+    dir: Path = Path("out/demo"),
+    stay: Annotated[bool | None, Parameter(help="Stay up until Ctrl-C; default: only on a terminal.")] = None,
+) -> int:
+    """Bring up Madrid live, take a key at both far ends, let an eavesdropper in and be caught."""
+    from quoit.cli.demo import play
+
+    return play(file, dir, stay)
+
+
+@app.command
+def top(
+    *, dir: Path = Path("out/quoit"), once: Annotated[bool, Parameter(negative="")] = False, json: Json = False
+) -> int:
+    """Live view of a running twin's links: QBER, rates, pools, states."""
+    from quoit.cli.top import watch
+
+    return watch(dir, once, json)
+
+
+@app.command
+def strike(kind: str, target: str, amount: float = 0.0, /, *, dir: Path = Path("out/quoit")) -> int:
+    """Do something to a running twin's world: cut|splice SPAN, bend SPAN DB, intercept LINK FRACTION."""
+    from quoit.cli.top import strike_at
+
+    return strike_at(dir, kind, target, amount)
+
+
+@app.command
+def keys(
+    sae: str,
+    peer: str,
+    /,
+    *,
+    number: int = 1,
+    size: int | None = None,
+    dir: Path = Path("out/quoit"),
+    json: Json = False,
+) -> int:
+    """Take keys as application SAE shared with PEER, and the same keys at PEER's end; compare them."""
+    from quoit.cli.keys import take
+
+    return take(dir, sae, peer, number, size, json)
+
+
+@app.command
+def pki(
+    sae: str, /, *, urn: str | None = None, dir: Path = Path("out/quoit"), hours: float = 24, json: Json = False
+) -> int:
+    """Issue a client certificate for an application from the run's own PKI."""
+    from quoit.cli.keys import issue
+
+    return issue(dir, sae, urn, hours, json)
+
+
+@app.command
+def replay(
+    journal: Path, /, *, until: str | None = None, digest: Annotated[bool, Parameter(negative="")] = False
+) -> int:
+    """Repeat a recorded live run in virtual time; prints the digest of its trace."""
+    from quoit.cli.run import replay_journal
+
+    return replay_journal(journal, until, digest)
+
+
+@app.command
+def verify(log: Path, /, *, json: Json = False) -> int:
+    """Check the promises of key delivery on a run's event log (events.jsonl)."""
+    from quoit.cli.check import verify_log
+
+    return verify_log(log, json)
+
+
+@app.command(name="map")
+def map_(*, json: Json = False) -> int:
+    """Print the elements by stratum and plane, with the requirements that each realises."""
+    from quoit.cli.atlas import print_map
+
+    return print_map(json)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of the `quoit` command."""
+    try:
+        code: Any = app(arguments)
+    except show.UserError as fault:
+        show.error(str(fault))
+        code = 2
+    sys.exit(int(code or 0))
+
+
+if __name__ == "__main__":
+    main()

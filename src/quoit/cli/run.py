@@ -1,0 +1,109 @@
+"""`quoit run` and `quoit replay`: virtual time, with a report."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from rich.progress import Progress
+
+from quoit.adapters.exporters.report import Recorder, write_report
+from quoit.adapters.stores.memory import MemoryStore
+from quoit.cli import show
+from quoit.fabric.api import METERS, GetLinks, Links
+from quoit.model.quantity import format_duration, parse_duration_ns
+from quoit.runtime import journal as journals
+from quoit.runtime.trace import Digest, to_line
+from quoit.runtime.virtual import VirtualWorld
+from quoit.scenario.assemble import Parts, Twin, assemble
+from quoit.scenario.check import NetworkFileFaults, loads
+from quoit.scenario.schema import NetworkFile
+
+
+def instant(text: str, option: str) -> int:
+    """A duration from the command line, ns."""
+    try:
+        return parse_duration_ns(text)
+    except ValueError as fault:
+        raise show.UserError(f"{option}: {fault}") from fault
+
+
+def virtual_twin(network: NetworkFile, seed: int | None) -> Twin:
+    """A twin for virtual time: stores in memory, key material grown from the seed."""
+    return assemble(network, Parts(lambda kme: MemoryStore(), seed))
+
+
+def _advance(world: VirtualWorld, end_ns: int) -> None:
+    if not sys.stderr.isatty():
+        world.run_until(end_ns)
+        return
+    with Progress(transient=True) as progress:
+        task = progress.add_task("virtual time", total=end_ns)
+        world.run_until(end_ns, lambda now: progress.update(task, completed=now))
+
+
+def run_file(file: Path, until: str, seed: int | None, digest: bool, out: Path | None, json: bool) -> int:
+    """Run to an end time; print a report, or the digest alone."""
+    show.logs_to_stderr()
+    end = instant(until, "--until")
+    network = show.network(file)
+    twin = virtual_twin(network, seed)
+    trace, recorder = Digest(), Recorder()
+    twin.kernel.sinks += [trace, recorder]
+    log = None
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        log = (out / "events.jsonl").open("wb")
+        twin.kernel.sinks.append(lambda event: log.write(to_line(event)) and None)
+    world = VirtualWorld(twin.kernel)
+    began = time.perf_counter()
+    world.begin()
+    _advance(world, end)
+    took = time.perf_counter() - began
+    links: Links = world.ask(METERS, GetLinks())
+    if log is not None:
+        log.close()
+    if digest:
+        print(trace.hexdigest())
+        return 0
+    summary = recorder.summary(links)
+    if out is not None:
+        write_report(out, network.name, recorder, summary)
+    if json:
+        show.json_line({**summary, "until_ns": end, "digest": trace.hexdigest(), "wall_s": round(took, 3)})
+        return 0
+    console = show.out()
+    console.print(show.links(links.rows, f"{network.name} after {format_duration(end)}"))
+    console.print(
+        f"keys: {summary['keys_opened']} opened, {summary['keys_taken']} taken, {summary['requests_refused']} requests "
+        f"refused; blocks: {summary['blocks_made']} made, {summary['blocks_failed']} failed"
+    )
+    console.print(f"{end / 1e9 / max(took, 1e-9):.0f} times real time; trace {trace.hexdigest()[:16]}")
+    if out is not None:
+        console.print(f"report: {out / 'report.md'}, events: {out / 'events.jsonl'}")
+    return 0
+
+
+def replay_journal(path: Path, until: str | None, digest: bool) -> int:
+    """Repeat a recorded run; the digest equals the live run's."""
+    show.logs_to_stderr()
+    try:
+        journal = journals.read(path)
+        network = loads(journal.header.network, str(path))
+    except (OSError, journals.JournalError, NetworkFileFaults) as fault:
+        raise show.UserError(str(fault)) from fault
+    end = instant(until, "--until") if until is not None else journal.end_ns
+    if end is None:
+        raise show.UserError(f"{path}: the recording was cut short; say --until TIME")
+    twin = virtual_twin(network, journal.header.seed)
+    trace = Digest()
+    twin.kernel.sinks.append(trace)
+    world = VirtualWorld(twin.kernel)
+    world.enter(journal.inputs)
+    world.begin()
+    world.run_until(end)
+    if not digest:
+        print(f"{len(journal.inputs)} requests, {trace.count} events, {format_duration(end)}")
+    print(trace.hexdigest())
+    return 0

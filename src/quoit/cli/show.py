@@ -1,0 +1,76 @@
+"""How the command line shows things: tables on a terminal, plain lines elsewhere, JSON when asked."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+from rich.console import Console
+from rich.table import Table
+
+from quoit.fabric.api import LinkRow
+from quoit.model.quantity import format_bits
+from quoit.scenario.check import NetworkFileFaults, load
+from quoit.scenario.schema import NetworkFile
+
+
+class UserError(Exception):
+    """Wrong use of the command; the text says what to do instead."""
+
+
+def out() -> Console:
+    """A console on standard output."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def error(text: str) -> None:
+    """One line on standard error."""
+    print(text, file=sys.stderr)
+
+
+def json_line(value: Any) -> None:
+    """A value as JSON on standard output."""
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+
+
+def logs_to_stderr(json: bool = False) -> None:
+    """Structured logs on standard error: key=value for people, JSON for machines."""
+    renderer: Any = structlog.processors.JSONRenderer() if json else structlog.processors.LogfmtRenderer()
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso"), renderer],
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def network(file: Path) -> NetworkFile:
+    """Load a network file or end with all its faults."""
+    if not file.exists():
+        raise UserError(f"{file}: no such file; examples are in examples/")
+    try:
+        return load(file)
+    except NetworkFileFaults as faults:
+        raise UserError(f"{faults}\n{len(faults.faults)} fault(s) in {file}") from faults
+
+
+def links(rows: Sequence[LinkRow], title: str = "links") -> Table:
+    """The table of links."""
+    table = Table(title=title, title_justify="left")
+    for name in ("link", "state", "QBER", "sifted", "secret", "pool", "blocks", "failed"):
+        table.add_column(name, justify="left" if name in ("link", "state") else "right")
+    for r in rows:
+        table.add_row(
+            r.link,
+            r.state,
+            "-" if r.qber is None else f"{100 * r.qber:.2f} %",
+            f"{format_bits(r.sifted_bps)}/s",
+            f"{format_bits(r.secret_bps)}/s",
+            format_bits(r.pool_bits),
+            str(r.blocks),
+            str(r.failed_blocks),
+        )
+    return table

@@ -1,0 +1,116 @@
+"""`quoit up`: a live twin until Ctrl-C, or until an instant."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from quoit.cli import show
+from quoit.cli.run import instant
+from quoit.model.quantity import format_duration
+from quoit.scenario.host import Host, HostOptions
+
+
+@dataclass(frozen=True)
+class UpOptions:
+    """As on the command line."""
+
+    directory: Path
+    start: str
+    until: str | None
+    speed: float
+    seed: int | None
+    port: int
+    digest: bool
+
+
+def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    """Run a coroutine to its end, on uvloop's sockets if it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(main())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main())
+
+
+def bring_up(file: Path, options: UpOptions) -> int:
+    """Host the network."""
+    show.logs_to_stderr()
+    show.network(file)
+    if options.speed <= 0:
+        raise show.UserError(f"--speed: expected above 0, found {options.speed}")
+    if options.digest and options.until is None:
+        raise show.UserError("--digest needs --until: a digest is of a whole run")
+    until = None if options.until is None else instant(options.until, "--until")
+    host_options = HostOptions(
+        options.directory,
+        options.seed,
+        options.speed,
+        instant(options.start, "--from"),
+        until,
+        options.port,
+        serve=not options.digest,
+    )
+    return run_loop(lambda: _host(file, host_options, options.digest))
+
+
+async def _host(file: Path, options: HostOptions, digest: bool) -> int:
+    host = Host(file.read_text(encoding="utf-8"), options, str(file))
+    await host.start()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    if not digest:
+        tell_how_to_go_on(host)
+    ended = asyncio.ensure_future(host.world.ended())
+    stopped = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    for waiting in (ended, stopped):
+        waiting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await waiting
+    await host.stop()
+    if digest:
+        print(host.digest.hexdigest())
+        return 0
+    if not host.world.faithful:
+        show.error(f"not faithful: the twin fell up to {host.world.worst_lateness_s:.2f} s behind its own time")
+        return 1
+    return 0
+
+
+def tell_how_to_go_on(host: Host) -> None:
+    """Addresses, certificates, and a curl line that works."""
+    console = show.out()
+    console.print(f"{host.network.name} is live, from {format_duration(host.options.from_ns)} on.")
+    for kme in sorted(host.doors):
+        apps = [a.sae for a in host.twin.attachments.values() if a.kme == kme]
+        if apps:
+            console.print(f"  {kme:<18} {host.url(kme):<28} applications: {', '.join(apps)}")
+    console.print(
+        f"certificates: {host.authority.directory}   metrics and operation: {host.options.directory}/operator.sock"
+    )
+    line = curl_line(host)
+    if line:
+        console.print(f"take a key:\n{line}", soft_wrap=True)
+    console.print(f"watch: quoit top --dir {host.options.directory}    end: Ctrl-C")
+
+
+def curl_line(host: Host) -> str:
+    """A command that takes a key from the first application that may share one."""
+    for app in host.twin.attachments.values():
+        for other in host.twin.attachments.values():
+            if other.kme != app.kme and (app.allow is None or other.sae in app.allow):
+                leaf = host.apps[app.sae]
+                return (
+                    f"curl --cacert {host.authority.root_pem} --cert {leaf.chain} --key {leaf.key} "
+                    f"{host.url(app.kme)}/api/v1/keys/{other.sae}/enc_keys"
+                )
+    return ""

@@ -1,0 +1,162 @@
+"""Checkers outside the code: they read an event log and say which promises it breaks.
+
+Promises are those of key delivery: K1 each party once, K2 nobody else, K3 equal bytes (by keyed marks), K5
+unique ids, K6 no bit used twice, K7 the ledger of every link, K9 expiry, and order of time. The log is
+JSON lines as a run writes them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A broken promise: which, where, how."""
+
+    promise: str
+    line: int
+    text: str
+
+
+@dataclass
+class Report:
+    """What the checkers found."""
+
+    events: int = 0
+    keys: int = 0
+    violations: list[Violation] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        rows = [{"promise": v.promise, "line": v.line, "text": v.text} for v in self.violations]
+        return {"events": self.events, "keys": self.keys, "violations": rows}
+
+
+@dataclass
+class _Key:
+    master: str
+    slaves: frozenset[str]
+    mark: str
+    expires: int | None
+    taken: set[str] = field(default_factory=set)
+    void: bool = False
+
+
+class Checker:
+    """Feed it entries in log order, then `finish`."""
+
+    def __init__(self) -> None:
+        self.report = Report()
+        self._line = 0
+        self._keys: dict[str, _Key] = {}
+        self._blocks: dict[tuple[str, int], int] = {}
+        self._spent: dict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
+        self._last: dict[str, int] = {}
+
+    def _say(self, promise: str, text: str) -> None:
+        self.report.violations.append(Violation(promise, self._line, text))
+
+    def feed(self, entry: dict[str, Any]) -> None:
+        """Take in one entry of the log."""
+        self._line += 1
+        self.report.events += 1
+        last = self._last.get(entry["by"], 0)
+        if entry["n"] != last + 1:
+            self._say("B1", f"{entry['by']}: entry {entry['n']} follows {last}")
+        self._last[entry["by"]] = entry["n"]
+        handler = getattr(self, "_on_" + entry["event"].replace(".", "_"), None)
+        if handler is not None:
+            handler(entry)
+
+    # -- keys ----------------------------------------------------------------------------------------
+
+    def _on_keys_opened(self, e: dict[str, Any]) -> None:
+        for key_id, mark in zip(e["key_ids"], e["mark"], strict=True):
+            self.report.keys += 1
+            if key_id in self._keys:
+                self._say("K5", f"key {key_id} was issued before")
+                continue
+            self._keys[key_id] = _Key(e["master"], frozenset(e["slaves"]), mark, e["expires"])
+
+    def _on_keys_taken(self, e: dict[str, Any]) -> None:
+        for key_id, mark in zip(e["key_ids"], e["mark"], strict=True):
+            key = self._keys.get(key_id)
+            who = e["caller"]
+            if key is None:
+                self._say("K2", f"{who} took key {key_id}, which was never issued")
+                continue
+            if who not in key.slaves:
+                self._say("K2", f"{who} took key {key_id} of {key.master} and {', '.join(sorted(key.slaves))}")
+            if who in key.taken:
+                self._say("K1", f"{who} took key {key_id} a second time")
+            if mark != key.mark:
+                self._say("K3", f"{who} got other bytes for key {key_id} than {key.master}")
+            if key.expires is not None and e["t"] >= key.expires:
+                self._say("K9", f"{who} took key {key_id} at {e['t']}, it had expired at {key.expires}")
+            if key.void:
+                self._say("K13", f"{who} took key {key_id} after it was voided")
+            key.taken.add(who)
+
+    def _on_keys_voided(self, e: dict[str, Any]) -> None:
+        for key_id in e["key_ids"]:
+            if key_id in self._keys:
+                self._keys[key_id].void = True
+
+    def _on_keys_lost(self, e: dict[str, Any]) -> None:
+        self._on_keys_voided(e)
+
+    # -- bits ----------------------------------------------------------------------------------------
+
+    def _on_pool_filled(self, e: dict[str, Any]) -> None:
+        place = (e["link"], e["block"])
+        if place in self._blocks:
+            self._say("K7", f"block {e['block']} of {e['link']} came twice")
+        self._blocks[place] = e["bits"]
+
+    def _on_pool_spent(self, e: dict[str, Any]) -> None:
+        place = (e["link"], e["block"])
+        start, end = e["offset"], e["offset"] + e["bits"]
+        size = self._blocks.get(place)
+        if size is None or end > size or start < 0:
+            self._say("K7", f"{e['link']} block {e['block']}: bits {start} to {end} were never made")
+        for other_start, other_end in self._spent[place]:
+            if start < other_end and other_start < end:
+                self._say("K6", f"{e['link']} block {e['block']}: bits {start} to {end} were used before")
+                break
+        self._spent[place].append((start, end))
+
+    def finish(self) -> Report:
+        """The report; sums of the ledger are checked here."""
+        for place, pieces in self._spent.items():
+            used = sum(end - start for start, end in pieces)
+            if used > self._blocks.get(place, 0):
+                self._say("K7", f"{place[0]} block {place[1]}: {used} of {self._blocks.get(place, 0)} bits used")
+        return self.report
+
+
+def verify(entries: Iterable[dict[str, Any]]) -> Report:
+    """Check entries in log order."""
+    checker = Checker()
+    for entry in entries:
+        checker.feed(entry)
+    return checker.finish()
+
+
+def verify_events(path: Path) -> Report:
+    """Check a log file. A line that is not an entry is a violation of its own."""
+    checker = Checker()
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                entry = msgspec.json.decode(line)
+                checker.feed(entry)
+            except (msgspec.DecodeError, KeyError, TypeError, ValueError) as fault:
+                checker.report.violations.append(Violation("log", number, f"not an entry of an event log: {fault}"))
+    return checker.finish()

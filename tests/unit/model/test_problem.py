@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import quoit
-from quoit.model.problem import PROBLEMS, Blame, Problem
+from quoit.model.problem import PROBLEMS, Blame, Problem, Row
 
 NORMATIVE = {
     "size-not-multiple-of-8": "size shall be a multiple of 8",
@@ -41,8 +41,8 @@ def test_titles_that_etsi_014_fixes(code: str, title: str) -> None:
 
 
 @pytest.mark.parametrize("row", PROBLEMS.values(), ids=PROBLEMS.keys())
-def test_rows_are_whole(row: object) -> None:
-    code, title, status, blame, mend = row  # type: ignore[misc]
+def test_rows_are_whole(row: Row) -> None:
+    code, title, status, blame, mend = row
     assert code == code.lower()
     assert title
     assert mend

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 from rich.progress import Progress
 
@@ -14,7 +15,7 @@ from quoit.cli import show
 from quoit.fabric.api import METERS, GetLinks, Links
 from quoit.model.quantity import format_duration, parse_duration_ns
 from quoit.runtime import journal as journals
-from quoit.runtime.trace import Digest, to_line
+from quoit.runtime.trace import Digest, Event, Sink, to_line
 from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, Twin, assemble
 from quoit.scenario.check import NetworkFileFaults, loads
@@ -55,7 +56,7 @@ def run_file(file: Path, until: str, seed: int | None, digest: bool, out: Path |
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         log = (out / "events.jsonl").open("wb")
-        twin.kernel.sinks.append(lambda event: log.write(to_line(event)) and None)
+        twin.kernel.sinks.append(_writer(log))
     world = VirtualWorld(twin.kernel)
     began = time.perf_counter()
     world.begin()
@@ -83,6 +84,13 @@ def run_file(file: Path, until: str, seed: int | None, digest: bool, out: Path |
     if out is not None:
         console.print(f"report: {out / 'report.md'}, events: {out / 'events.jsonl'}")
     return 0
+
+
+def _writer(log: IO[bytes]) -> Sink:
+    def write(event: Event) -> None:
+        log.write(to_line(event))
+
+    return write
 
 
 def replay_journal(path: Path, until: str | None, digest: bool) -> int:

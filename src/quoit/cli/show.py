@@ -23,8 +23,8 @@ class UserError(Exception):
 
 
 def out() -> Console:
-    """A console on standard output."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    """A console on standard output; without a terminal, wide enough that tables are whole."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 110)
 
 
 def error(text: str) -> None:
@@ -61,7 +61,7 @@ def links(rows: Sequence[LinkRow], title: str = "links") -> Table:
     """The table of links."""
     table = Table(title=title, title_justify="left")
     for name in ("link", "state", "QBER", "sifted", "secret", "pool", "blocks", "failed"):
-        table.add_column(name, justify="left" if name in ("link", "state") else "right")
+        table.add_column(name, justify="left" if name in ("link", "state") else "right", no_wrap=True)
     for r in rows:
         table.add_row(
             r.link,

@@ -27,8 +27,7 @@ class Secret:
 
     def wipe(self) -> None:
         """Overwrite the buffer with zeros and empty it."""
-        for i in range(len(self._data)):
-            self._data[i] = 0
+        self._data[:] = bytes(len(self._data))
         del self._data[:]
 
     def __len__(self) -> int:

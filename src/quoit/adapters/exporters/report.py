@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def _plot(out: Path, recorder: Recorder) -> list[str]:
     for link in sorted({row[1] for row in recorder.blocks}):
         mine = [row for row in recorder.blocks if row[1] == link]
         qber.plot([r[0] for r in mine], [100 * r[4] for r in mine], ".-", label=link, lw=0.7, ms=3)
-        spans = [(b[0], b[3] / (b[0] - a[0])) for a, b in zip(mine, mine[1:], strict=False) if b[0] > a[0]]
+        spans = [(b[0], b[3] / (b[0] - a[0])) for a, b in pairwise(mine) if b[0] > a[0]]
         rate.plot([s for s, _ in spans], [v for _, v in spans], ".-", label=link, lw=0.7, ms=3)
     for link in sorted({row[1] for row in recorder.pools}):
         mine_pool = [row for row in recorder.pools if row[1] == link]

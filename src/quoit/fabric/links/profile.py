@@ -227,7 +227,7 @@ SOURCES: Mapping[str, str] = MappingProxyType(
     {
         "bb84-gigahertz": (
             "throughput caps 60 Mcounts/s, 55 Mb/s, 108 Mb/s: Yuan et al., J. Lightwave Technol. 36, 3427 (2018); "
-            "detector of the self-differencing InGaAs class: assumption; intensities and basis bias: chosen for this proof"
+            "detector of the self-differencing InGaAs class, intensities, basis bias: assumptions"
         ),
         "bb84-metro": "assumption: a 100 MHz gated-InGaAs box that fills a block at 10 dB within a minute",
         "bb84-longhaul": (

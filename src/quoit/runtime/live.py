@@ -26,7 +26,7 @@ from quoit.runtime.context import Device
 from quoit.runtime.kernel import Kernel
 from quoit.runtime.wire import Message
 
-_log = structlog.get_logger("quoit").bind(element="runtime.live")
+_log = structlog.get_logger("quoit", element="runtime.live")
 
 WATCH_QUEUE = 1024
 EVENTS_PER_TURN = 5_000

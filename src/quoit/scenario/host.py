@@ -33,7 +33,7 @@ from quoit.scenario.assemble import Parts, Twin, assemble
 from quoit.scenario.check import loads
 from quoit.scenario.operator import OperatorSocket
 
-_log = structlog.get_logger("quoit").bind(element="host")
+_log = structlog.get_logger("quoit", element="host")
 RENEWAL_CHECK_S = 60.0
 
 

@@ -87,12 +87,11 @@ def _write_table(stem: Path, columns: tuple[str, ...], rows: list[Any]) -> None:
         writer.writerow(columns)
         writer.writerows(rows)
     try:
-        import pyarrow
-        import pyarrow.parquet
+        import pyarrow as pa
     except ImportError:  # the `data` extra is not installed: CSV is what there is
         return
     arrays = {c: [row[i] for row in rows] for i, c in enumerate(columns)}
-    pyarrow.parquet.write_table(pyarrow.table(arrays), stem.with_suffix(".parquet"))
+    pa.parquet.write_table(pa.table(arrays), stem.with_suffix(".parquet"))
 
 
 def _plot(out: Path, recorder: Recorder) -> list[str]:

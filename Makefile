@@ -1,0 +1,81 @@
+# Two commands matter: `make demo` and `make test`. Both begin from nothing; the set-up is done once and again
+# only when requirements.lock or pyproject.toml change.
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+EXAMPLES := $(wildcard examples/*.yaml)
+
+.PHONY: help setup demo test lint types imports pytest examples fresh bench lock docs clean
+
+help: ## What can be made
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+setup: $(READY) ## The environment in .venv
+
+# The first Python of 3.11 to 3.14 that runs and can make environments.
+$(READY): requirements.lock pyproject.toml
+	@set -e; \
+	if ! $(BIN)/python -c 'import pip' 2>/dev/null; then \
+	  found=; \
+	  for p in python3.13 python3.12 python3.11 python3.14 python3; do \
+	    if $$p -c 'import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' 2>/dev/null; \
+	    then found=$$p; break; fi; \
+	  done; \
+	  if [ -z "$$found" ]; then \
+	    echo "make: expected a Python of 3.11 to 3.14 with venv (Debian: apt-get install python3 python3-venv); found none" >&2; \
+	    exit 1; \
+	  fi; \
+	  echo "making $(VENV) with $$found"; \
+	  $$found -m venv --clear $(VENV); \
+	fi
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
+	@VIRTUAL_ENV='$(abspath $(VENV))' $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	@VIRTUAL_ENV='$(abspath $(VENV))' $(BIN)/uv pip install --quiet --no-deps --editable .
+	@touch $@
+
+demo: $(READY) ## Madrid, live: a key at both ends, an eavesdropper caught
+	@$(BIN)/quoit demo
+
+test: lint types imports pytest examples fresh ## Everything that must hold before a commit
+
+lint: $(READY) ## Style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY) ## mypy, strict
+	$(BIN)/mypy
+
+imports: $(READY) ## Who may import whom
+	$(BIN)/lint-imports
+
+pytest: $(READY) ## The tests
+	$(BIN)/python -m pytest -n 2
+
+examples: $(READY) ## All example networks
+	@set -e; for f in $(EXAMPLES); do echo "quoit check $$f"; $(BIN)/quoit check "$$f"; done
+
+fresh: $(READY) ## Generated pages are as their sources say
+	@$(BIN)/quoit map | diff -u docs/map.md - || { echo "docs/map.md is stale: make docs" >&2; exit 1; }
+	@$(BIN)/quoit schema | diff -u src/quoit/scenario/network.schema.json - \
+	  || { echo "network.schema.json is stale: make docs" >&2; exit 1; }
+	@$(BIN)/python -m quoit.testing.conformance tests | diff -u docs/conformance.md - \
+	  || { echo "docs/conformance.md is stale: make docs" >&2; exit 1; }
+
+bench: $(READY) ## How fast this machine runs the twin
+	@$(BIN)/python -m quoit.testing.bench
+
+lock: $(READY) ## Resolve the dependencies anew
+	VIRTUAL_ENV='$(abspath $(VENV))' $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --all-extras --group dev --custom-compile-command 'make lock' pyproject.toml -o requirements.lock
+
+docs: $(READY) ## Write the generated pages
+	$(BIN)/quoit map > docs/map.md
+	$(BIN)/quoit schema > src/quoit/scenario/network.schema.json
+	$(BIN)/python -m quoit.testing.conformance tests > docs/conformance.md
+
+clean: ## Remove what runs and tools left behind, and the environment
+	rm -rf $(VENV) out .hypothesis .mypy_cache .ruff_cache .import_linter_cache

@@ -23,6 +23,7 @@ from quoit.fabric.module import LinkEnds, ReceiverModule, SenderModule
 from quoit.fabric.relay import Relay
 from quoit.fabric.upkeep import FabricUpkeep, UpkeepPlan
 from quoit.model.secret import Secret
+from quoit.model.urn import Namespace
 from quoit.planes.graph import Graph
 from quoit.runtime import seeds
 from quoit.runtime.context import Device
@@ -30,6 +31,7 @@ from quoit.runtime.element import Element
 from quoit.runtime.kernel import Kernel, Post
 from quoit.scenario.fate import Fate, Load, LoadPlan, Stroke
 from quoit.scenario.schema import Application, Event, Link, NetworkFile
+from quoit.service.calendar import Calendar
 from quoit.service.controller import ServiceController
 from quoit.service.directory import Attachment
 from quoit.service.kme import App, Kme
@@ -224,6 +226,7 @@ class Assembler:
 
     def _service(self, attachments: dict[str, Attachment], policy: KeyPolicy) -> list[Element]:
         out: list[Element] = []
+        calendar = Calendar(self.n.epoch_unix_s, Namespace(self.n.nid))
         domains = self.n.all_domains()
         for domain in domains:
             mine = tuple(a for a in attachments.values() if a.domain == domain.name)
@@ -235,13 +238,13 @@ class Assembler:
             store = self.stores[kme.id] = self.parts.make_store(kme.id)
             domain_name = self.n.domain_of(kme.node)
             prefill = self._prefill(kme.id, apps, attachments)
-            out.append(Kme(kme.id, kme.node, domain_name, apps, store, policy, self.root, prefill))
+            out.append(Kme(kme.id, kme.node, domain_name, apps, store, policy, self.root, calendar, prefill))
         out += [self._load(i, event, attachments) for i, event in enumerate(self.n.events) if event.load is not None]
         return out
 
     @staticmethod
     def _app(app: Application, attachment: Attachment) -> App:
-        return App(attachment, app.rate_bps, app.burst_bits, app.key_size_bits)
+        return App(attachment, app.rate_bps, app.burst_bits, app.key_size_bits, "allow_self_pair" in app.compat)
 
     @staticmethod
     def _prefill(kme: str, apps: tuple[App, ...], attachments: dict[str, Attachment]) -> tuple[tuple[str, str], ...]:

@@ -10,24 +10,46 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+import msgspec
+
 from quoit.fabric import api as fabric
 from quoit.fabric.api import Flow, KeyArrived, KeyMoved, LinkQuarantined, MoveKey, OpenFlow, Stored
+from quoit.model.lifecycle import Lifecycle
 from quoit.model.problem import Problem
 from quoit.model.secret import Secret
+from quoit.model.urn import Urn, covers, endpoint_equivalent
 from quoit.runtime import seeds
 from quoit.runtime.context import Context, Device
 from quoit.runtime.element import Element, Plane, Stratum, handles
 from quoit.runtime.wire import Message, message
 from quoit.service.admission import admit
-from quoit.service.api import GetStatus, Key, Keys, OpenKeys, Status, TakeKeys, UnitChanged
+from quoit.service.api import (
+    CloseUnit,
+    GetStatus,
+    GetUnit,
+    Key,
+    Keys,
+    ListUnits,
+    OpenKeys,
+    OpenUnit,
+    Status,
+    TakeKeys,
+    Unit,
+    UnitChanged,
+    Units,
+)
+from quoit.service.calendar import Calendar
 from quoit.service.directory import Attachment, Resolve, Resolved, controller
 from quoit.service.keystore import (
     AppendOp,
     CancelOp,
     ExpireOp,
+    FindOp,
+    Handout,
     ImportOp,
     Level,
     LevelOp,
+    ListOp,
     MirrorOp,
     Opened,
     OpenOp,
@@ -37,10 +59,11 @@ from quoit.service.keystore import (
     Voided,
     VoidOp,
 )
-from quoit.service.peer import Copy, Mirror, Mirrored
+from quoit.service.peer import Copy, Mirror, Mirrored, PeerUnit, PeerView, Withdraw
 from quoit.service.policy import KeyPolicy
 from quoit.service.sessions import TokenBucket
 from quoit.service.streams import OutStream, stream_name
+from quoit.service.units import state_of, unit_of
 
 WITHIN = 8_000_000_000
 POLL_NS = 50_000_000
@@ -60,9 +83,9 @@ class Sweep(Message):
 
 
 class App:
-    """An attached application and its session."""
+    """An attached application and its session. `diagnostic`: it may share a key with itself."""
 
-    __slots__ = ("attachment", "bucket", "key_size", "rate_bps")
+    __slots__ = ("attachment", "bucket", "diagnostic", "key_size", "rate_bps")
 
     def __init__(
         self,
@@ -70,8 +93,10 @@ class App:
         rate_bps: float | None = None,
         burst_bits: float | None = None,
         key_size: int | None = None,
+        diagnostic: bool = False,
     ) -> None:
         self.attachment = attachment
+        self.diagnostic = diagnostic
         self.rate_bps = rate_bps
         self.key_size = key_size
         self.bucket = None if rate_bps is None else TokenBucket(rate_bps, burst_bits or rate_bps * 10)
@@ -97,6 +122,7 @@ class Kme(Element):
         store: Device,
         policy: KeyPolicy,
         root: bytes,
+        calendar: Calendar,
         prefill: tuple[tuple[str, str], ...] = (),
     ) -> None:
         super().__init__(name, node)
@@ -109,6 +135,8 @@ class Kme(Element):
         self._known: dict[str, Attachment] = {}
         self._streams: dict[str, OutStream] = {}
         self._prefill = prefill
+        self._calendar = calendar
+        self._namespace = calendar.namespace
 
     async def start(self, ctx: Context) -> None:
         for peer, node in self._prefill:
@@ -239,7 +267,8 @@ class Kme(Element):
     async def _open(self, ctx: Context, app: App, msg: OpenKeys) -> Keys:
         size = self._checked_size(app, msg)
         peers = [await self._resolve(ctx, app, name) for name in (msg.slave, *msg.additional)]
-        if len({p.sae for p in peers} | {app.attachment.sae}) <= len(peers):
+        parties = [app.attachment.sae, *(p.sae for p in peers)]
+        if len(set(parties)) != len(parties) and not (app.diagnostic and set(parties) == {app.attachment.sae}):
             raise Problem("self-pair")
         bits = size * msg.number
         if app.bucket is not None and not app.bucket.take(bits, ctx.now):
@@ -251,18 +280,18 @@ class Kme(Element):
                 app.bucket.give_back(bits)
             raise
         ctx.count("quoit_keys_issued_total", (self.name,), msg.number)
-        parties = tuple(p.sae for p in peers)
+        slaves = tuple(p.sae for p in peers)
         ctx.emit(
             "keys.opened",
             key_ids=list(msg.key_ids),
             number=msg.number,
             size=size,
             master=msg.caller,
-            slaves=list(parties),
+            slaves=list(slaves),
             expires=self._expiry(ctx, msg),
             mark=[self._mark(v) for v in values],
         )
-        self._news(ctx, msg.key_ids, (msg.caller, *parties), ("requested", "routed", "established"))
+        self._news(ctx, msg.key_ids, (msg.caller, *slaves), ("requested", "routed", "established"))
         return Keys(tuple(Key(k, v) for k, v in zip(msg.key_ids, values, strict=True)))
 
     def _checked_size(self, app: App, msg: OpenKeys) -> int:
@@ -398,6 +427,114 @@ class Kme(Element):
         )
         self._news(ctx, msg.key_ids, (msg.caller, msg.master), ("delivered",))
         return Keys(tuple(Key(k, v) for k, v in zip(msg.key_ids, taken.values, strict=True)))
+
+    # -- service units -------------------------------------------------------------------------------
+
+    @handles(OpenUnit)
+    async def on_open_unit(self, ctx: Context, msg: OpenUnit) -> Unit:
+        """Open a unit by its URNs: the key behind it, handed to the originator with the answer. The other
+        endpoints take it by its key_ID."""
+        app = self._app(msg.originator)
+        lifecycle = Lifecycle.parse(msg.lifecycle, self._namespace)
+        others = []
+        for text in msg.endpoints:
+            urn = self._namespace.endpoint(text)
+            if not endpoint_equivalent(urn, Urn.parse(app.attachment.urn)):
+                others.append((await self._resolve(ctx, app, urn.assigned_name)).sae)
+        if len(others) != len(msg.endpoints) - 1:
+            raise Problem("malformed", "the originator is one of the endpoints, once")
+        if not others:
+            raise Problem("malformed", "a unit has at least two endpoints")
+        left = None
+        if lifecycle.valid_until_unix_s is not None:
+            left = self._calendar.ns_of(lifecycle.valid_until_unix_s) - ctx.now
+            if left <= 0:
+                raise Problem("bad-lifecycle", "valid-until has passed")
+        request = OpenKeys(msg.originator, others[0], 1, (msg.unit_id,), lifecycle.size, tuple(others[1:]), left)
+        keys = await self.on_open_keys(ctx, request)
+        unit = await self._unit(ctx, msg.originator, msg.unit_id)
+        return msgspec.structs.replace(unit, content=keys.keys[0].value)
+
+    @handles(GetUnit)
+    async def on_get_unit(self, ctx: Context, msg: GetUnit) -> Unit:
+        self._app(msg.caller)
+        return await self._unit(ctx, msg.caller, msg.unit_id)
+
+    @handles(ListUnits)
+    async def on_list_units(self, ctx: Context, msg: ListUnits) -> Units:
+        self._app(msg.caller)
+        found: tuple[Handout, ...] = await self._do(ctx, ListOp(msg.caller, msg.limit))
+        units = [await self._shown(ctx, handout) for handout in found]
+        if msg.prefix is not None:
+            prefix = Urn.parse(msg.prefix)
+            units = [u for u in units if any(covers(prefix, Urn.parse(e)) for e in u.endpoints)]
+        return Units(tuple(u for u in units if msg.state is None or u.state == msg.state))
+
+    @handles(CloseUnit)
+    async def on_close_unit(self, ctx: Context, msg: CloseUnit) -> Unit:
+        """End a unit before its time: no party gets its content any more, at any end."""
+        self._app(msg.caller)
+        unit = await self._unit(ctx, msg.caller, msg.unit_id)
+        for kme in await self._kmes_of(ctx, unit):
+            if kme != self.name:
+                await ctx.ask(kme, Withdraw((msg.unit_id,)), within=WITHIN)
+        await self._do(ctx, CancelOp((msg.unit_id,), ctx.now))
+        ctx.emit("unit.closed", unit_id=msg.unit_id, caller=msg.caller)
+        self._news(ctx, (msg.unit_id,), (msg.caller,), ("failed",))
+        return await self._unit(ctx, msg.caller, msg.unit_id)
+
+    @handles(Withdraw)
+    async def on_withdraw(self, ctx: Context, msg: Withdraw) -> Mirrored:
+        await self._do(ctx, CancelOp(msg.key_ids, ctx.now))
+        return Mirrored(len(msg.key_ids))
+
+    @handles(PeerUnit)
+    async def on_peer_unit(self, ctx: Context, msg: PeerUnit) -> PeerView:
+        found: Handout | None = await self._do(ctx, FindOp(msg.key_id))
+        return PeerView("unknown", ()) if found is None else PeerView(found.state, found.delivered)
+
+    async def _unit(self, ctx: Context, caller: str, unit_id: str) -> Unit:
+        found: Handout | None = await self._do(ctx, FindOp(unit_id))
+        if found is None:
+            raise Problem("unknown-unit")
+        if caller not in (found.master, *found.slaves):
+            raise Problem("foreign-unit")
+        return await self._shown(ctx, found)
+
+    async def _shown(self, ctx: Context, handout: Handout) -> Unit:
+        urns = {sae: await self._urn(ctx, sae) for sae in (handout.master, *handout.slaves)}
+        route = next((s.route for s in self._streams.values() if s.name == handout.stream), ())
+        unit = unit_of(
+            handout, state_of(handout), urns.__getitem__, self._namespace, self._calendar.unix_s, self._domain, route
+        )
+        if handout.state != "done" or handout.master not in self._apps:
+            return unit
+        # The master's store is done with a key once the master has it: its slaves' KMEs know the rest.
+        taken: tuple[str, ...] = ()
+        for kme in await self._kmes_of(ctx, unit):
+            if kme != self.name:
+                view: PeerView = await ctx.ask(kme, PeerUnit(handout.key_id), within=WITHIN)
+                taken += view.delivered
+                if view.state in ("void", "expired"):
+                    handout = msgspec.structs.replace(handout, state=view.state)
+        return msgspec.structs.replace(unit, state=str(state_of(handout, taken)))
+
+    async def _attachment(self, ctx: Context, name: str) -> Attachment:
+        if name in self._apps:
+            return self._apps[name].attachment
+        if name not in self._known:
+            answer: Resolved = await ctx.ask(controller(self._domain), Resolve(name), within=WITHIN)
+            self._known[name] = answer.attachment
+        return self._known[name]
+
+    async def _urn(self, ctx: Context, sae: str) -> str:
+        return (await self._attachment(ctx, sae)).urn
+
+    async def _kmes_of(self, ctx: Context, unit: Unit) -> list[str]:
+        """KMEs of the unit's parties."""
+        names = [Urn.parse(e).assigned_name for e in unit.endpoints]
+        mine = {Urn.parse(a.attachment.urn).assigned_name: self.name for a in self._apps.values()}
+        return sorted({mine.get(n) or (await self._attachment(ctx, n)).kme for n in names})
 
     # -- peers ---------------------------------------------------------------------------------------
 

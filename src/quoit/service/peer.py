@@ -51,3 +51,10 @@ class PeerView(Message):
 
     state: str
     delivered: tuple[str, ...]
+
+
+@message("service.Withdraw")
+class Withdraw(Message):
+    """Void these keys at your end too; answered by `Mirrored` once durable."""
+
+    key_ids: tuple[str, ...]

@@ -10,8 +10,7 @@ class KeyPolicy:
     """Sizes in bits, times in ns. `stream_low`/`stream_high`: when refill of a pair's stream begins and ends.
 
     `patience_ns`: how long a request waits for a refill before it is refused. `commit_ns`: the time that a
-    durable commit takes in simulated time. `allow_self`: SAEs that may share a key with themselves (a
-    diagnostics identity).
+    durable commit takes in simulated time.
     """
 
     key_size: int = 256

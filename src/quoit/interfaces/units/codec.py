@@ -6,6 +6,7 @@ details. Instants are given twice: simulated nanoseconds (`*_ns`) and the scenar
 
 from __future__ import annotations
 
+import base64
 import re
 import uuid
 from collections.abc import Callable, Mapping
@@ -76,8 +77,12 @@ def parse_list(caller: str, query: Mapping[str, str]) -> ListUnits:
 
 def unit_object(unit: Unit, unix_s: Callable[[int], float]) -> dict[str, Any]:
     """A unit as it is shown to its parties."""
-    shown_unit = msgspec.to_builtins(unit)
+    shown_unit = msgspec.to_builtins(msgspec.structs.replace(unit, content=None))
     assert isinstance(shown_unit, dict)
+    if unit.content is None:
+        del shown_unit["content"]
+    else:
+        shown_unit["content"] = base64.b64encode(unit.content.reveal()).decode("ascii")
     shown_unit["created_unix_s"] = unix_s(unit.created_ns)
     shown_unit["expires_unix_s"] = None if unit.expires_ns is None else unix_s(unit.expires_ns)
     return shown_unit
@@ -110,7 +115,7 @@ def render_problem(problem: Problem) -> Answer:
     }
     if row.blame is not Blame.US:
         details["fields"] = {name: value for name, value in problem.fields.items() if name != "allow"}
-        if problem.detail and row.code != "foreign-unit":
+        if problem.detail and row.code not in ("foreign-unit", "unknown-unit"):
             details["detail"] = problem.detail
     if row.code == "foreign-unit":  # a stranger must not learn that the unit exists
         details["type"], details["code"] = "urn:quoit:problem:unknown-unit", "unknown-unit"

@@ -7,6 +7,9 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# The system's certificates, as pip and curl use them: uv's own bundle knows no company's proxy. Two names of one
+# switch, of newer and older uv.
+UV := VIRTUAL_ENV='$(abspath $(VENV))' UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 $(BIN)/uv
 EXAMPLES := $(wildcard examples/*.yaml)
 
 .PHONY: help setup demo test lint types imports pytest examples fresh bench lock docs clean
@@ -33,8 +36,11 @@ $(READY): requirements.lock pyproject.toml
 	  $$found -m venv --clear $(VENV); \
 	fi
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
-	@VIRTUAL_ENV='$(abspath $(VENV))' $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
-	@VIRTUAL_ENV='$(abspath $(VENV))' $(BIN)/uv pip install --quiet --no-deps --editable .
+	@$(UV) pip sync --quiet --require-hashes requirements.lock || { \
+	  echo "uv could not fetch; trying pip, which knows this machine's pip.conf" >&2; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock; }
+	@$(UV) pip install --quiet --no-deps --editable . || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
 demo: $(READY) ## Madrid, live: a key at both ends, an eavesdropper caught
@@ -69,7 +75,7 @@ bench: $(READY) ## How fast this machine runs the twin
 	@$(BIN)/python -m quoit.testing.bench
 
 lock: $(READY) ## Resolve the dependencies anew
-	VIRTUAL_ENV='$(abspath $(VENV))' $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --all-extras --group dev --custom-compile-command 'make lock' pyproject.toml -o requirements.lock
 
 docs: $(READY) ## Write the generated pages

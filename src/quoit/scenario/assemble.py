@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, cast
 
 from quoit.connectivity.controller import ConnectivityController
 from quoit.connectivity.plant import Plant
@@ -15,7 +15,10 @@ from quoit.engine.engine import Engine, LinkPlan
 from quoit.engine.physics import fibre
 from quoit.engine.world import BendSpan, CutSpan, Intercept, SetRate, TrueLink, TrueSpan, World
 from quoit.fabric.controller import FabricController, LinkEntry
+from quoit.fabric.distill.estimation import Proof, Security
+from quoit.fabric.exact import ExactPlan, ExactReceiver, ExactSender
 from quoit.fabric.kma import Kma, PoolPlan
+from quoit.fabric.links.bb84 import DecoyBB84
 from quoit.fabric.links.profile import BUILT_IN, PROTOCOL_OF, Profile, RatedProfile, with_overrides
 from quoit.fabric.links.receiver import LinkProtocol
 from quoit.fabric.meters import FabricMeters, MeterPlan
@@ -43,6 +46,9 @@ DEFAULT_PROFILE: Mapping[str, str] = {
     "cv-gg02": "cv-metro",
     "rated": "rated",
 }
+
+BOOTSTRAP_BYTES = 16 + 16 * 64
+"""Key that a link is commissioned with for its own messages: a hash key and the pads of 64 blocks."""
 
 StoreMaker = Callable[[str], Device]
 
@@ -140,7 +146,9 @@ class Assembler:
             loss = world.loss_db(link.id) or 0.0
             chunk = protocol.chunk_ns(loss, self.n.telemetry_interval_ns)
             a, b = (f"module:{link.id}:{node}" for node in link.between)
-            plans.append(LinkPlan(link.id, a, b, protocol.sampler(), chunk))
+            exact = self._exact_of(link)
+            source = None if exact is None else exact.exact_source()
+            plans.append(LinkPlan(link.id, a, b, protocol.sampler(), chunk, source))
         strokes = [stroke for event in self.n.events for stroke in _strokes(event)]
         return [Engine(world, plans, self.root, self.seed), Fate(tuple(strokes))]
 
@@ -160,7 +168,7 @@ class Assembler:
             a, b = link.between
             protocol = self._protocols[link.id]
             ends = LinkEnds(link.id, a, b, self.n.telemetry_interval_ns)
-            out += [SenderModule(ends), ReceiverModule(ends, protocol)]
+            out += self._modules(link, ends, protocol)
             abort = getattr(getattr(protocol, "profile", None), "qber_abort", 0.08)
             entries.append(LinkEntry(link.id, a, b, self._spans_of(link)))
             meters.append(MeterPlan(link.id, a, b, ceiling or abort, self.n.policies.quarantine_hold_ns))
@@ -173,6 +181,27 @@ class Assembler:
         for node in self.n.nodes:
             out += self._trusted_node(node)
         return out
+
+    def _exact_of(self, link: Link) -> DecoyBB84 | None:
+        """The protocol if this link is to run in mode `exact`; only decoy BB84 can."""
+        protocol = self._protocols[link.id]
+        wanted = (link.mode or self.n.mode) == "exact"
+        return protocol if wanted and isinstance(protocol, DecoyBB84) else None
+
+    def _modules(self, link: Link, ends: LinkEnds, protocol: LinkProtocol) -> list[Element]:
+        exact = self._exact_of(link)
+        if exact is None:
+            return [SenderModule(ends), ReceiverModule(ends, protocol)]
+        p = exact.profile
+        security = Security(p.eps_sec, p.eps_cor, p.qber_abort, cast(Proof, p.finite_key_proof))
+        plan = ExactPlan(ends, p.mu, p.p_intensity, p.block_bits, security)
+        forth, back = (
+            seeds.keystream(self.root, "tags", link.id, way, nbytes=BOOTSTRAP_BYTES) for way in ("forth", "back")
+        )
+        return [
+            ExactSender(plan, Secret(forth), Secret(back)),
+            ExactReceiver(plan, Secret(back), Secret(forth)),
+        ]
 
     def _trusted_node(self, node: str) -> list[Element]:
         here = [link for link in self.n.links if node in link.between]

@@ -1,7 +1,7 @@
 """Every closed form under its public id, with plain arguments and plain results.
 
-`FORMULAS[id](**inputs)` gives a float or a dict of floats. Ids and argument names are stable: test suites
-and notebooks outside this package call them.
+`FORMULAS[id](**inputs)` gives a number, or a dict of numbers (lists where there is one an intensity). Ids and
+argument names are stable: test suites and notebooks outside this package call them.
 """
 
 from __future__ import annotations
@@ -151,6 +151,27 @@ def _onedecoy_2024(
     return {"s_K1": r.s_key1, "s_T1": r.s_test1, "lambda_U": r.phase_error, "ell": r.ell}
 
 
+def _cv_finite(
+    V_A: float,
+    T: float,
+    xi: float,
+    eta: float,
+    v_el: float,
+    beta: float,
+    N: float,
+    n_key: float,
+    eps_PE: float = 1e-10,
+    eps_bar: float = 1e-10,
+    eps_PA: float = 1e-10,
+) -> dict[str, float]:
+    r = cv.finite(V_A, T, xi, eta, v_el, beta, N, n_key, "hom", eps_PE, eps_bar, eps_PA)
+    return {"z": r.z, "T_min": r.t_min, "xi_max": r.xi_max, "Delta": r.delta, "K": r.key}
+
+
+def _dos_light(sig_rate: float, e_opt: float, noise_rate: float) -> dict[str, float]:
+    return {"QBER": attacks.dos_light_qber(sig_rate, e_opt, noise_rate)}
+
+
 _MDI = {
     "yield_11": "Y11",
     "error_11": "e11_X",
@@ -167,7 +188,20 @@ _INFINITE = {
     "gain_1": "Q1",
     "rate": "R",
 }
-_CV_FINITE = {"z": "z", "t_min": "T_min", "xi_max": "xi_max", "delta": "Delta", "key": "K"}
+_SPLITTING = {
+    "gain": "Q_mu",
+    "p_multi": "p_multi",
+    "full_info": "full_info",
+    "eta_critical": "eta_critical",
+}
+_SIGNATURE = {
+    "yield_multi": "Y_multi",
+    "decoy_gain": "Q_nu_attack",
+    "decoy_gain_normal": "Q_nu_normal",
+    "ratio": "ratio",
+    "yield_1": "Y1_L",
+}
+_TAP = {"gain_ratio": "Q_ratio", "loss_db": "loss_db", "p_eve_click": "p_eve_click"}
 _SCHEDULE = ("t_block", "first_key_at", "net_bits_per_block", "mean_rate", "mean_age_at_delivery")
 _TAGS = {
     "p_forge": "p_forge",
@@ -213,7 +247,7 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "qkd.tf_yield": twin_field.tf_yield,
     "qkd.tf_cal": _renamed(twin_field.tf_cal, {"p_xx": "p_XX", "error_x": "e_X", "error_z": "e_Z_U", "rate": "R"}),
     "qkd.cv_gg02": _renamed(cv.gg02, {"i_ab": "I_AB", "chi_be": "chi_BE", "key": "K"}),
-    "qkd.cv_finite": _renamed(cv.finite, _CV_FINITE),
+    "qkd.cv_finite": _cv_finite,
     "qkd.dps": _renamed(dps_cow.dps, {"p_click": "p_click", "qber": "QBER", "tau": "tau", "rate": "R"}),
     "qkd.cow": _renamed(dps_cow.cow, {"xi": "xi", "fraction": "r", "rate": "R"}),
     "pp.ec_leak_finite_bits": postprocessing.ec_leak_finite_bits,
@@ -229,6 +263,16 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "relay.stockout_poisson": _renamed(relay.stockout_poisson, _same("keys", "p_stockout")),
     "relay.token_bucket_bits": relay.token_bucket_bits,
     "atk.intercept_resend_qber": attacks.intercept_resend_qber,
+    "atk.pns_non_decoy": _renamed(attacks.pns_non_decoy, _SPLITTING),
+    "atk.pns_decoy_signature": _renamed(attacks.pns_decoy_signature, _SIGNATURE),
+    "atk.beam_split": _renamed(attacks.beam_split, _TAP),
+    "atk.trojan_mu": attacks.trojan_mu,
+    "atk.photon_rate": fibre.photon_rate_hz,
+    "atk.time_shift": _renamed(attacks.time_shift, _same("bias", "eve_info", "key_factor_min")),
+    "atk.dos_light_qber": _dos_light,
+    "atk.dos_noise_to_kill_cps": attacks.dos_noise_to_kill_cps,
+    "atk.bend": _renamed(attacks.bend, {"gain_ratio": "Q_ratio", "error": "E"}),
+    "atk.jam_depletion_s": attacks.jam_depletion_s,
     "atk.qber_test_sample": attacks.qber_test_sample,
     "atk.count_z": attacks.count_z,
     "atk.mitm_success": attacks.mitm_success,

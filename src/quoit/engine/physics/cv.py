@@ -11,7 +11,7 @@ from math import log2, sqrt
 from statistics import NormalDist
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Gg02:
     """Mutual information, Holevo bound, and key per symbol (not clamped)."""
 
@@ -25,7 +25,16 @@ def _g(x: float) -> float:
 
 
 def gg02(V_A: float, T: float, xi: float, eta: float, v_el: float, beta: float, detection: str = "hom") -> Gg02:
-    """Asymptotic key of homodyne (`hom`) or heterodyne (`het`) detection; 0 < T <= 1."""
+    """Asymptotic key of homodyne (`hom`) or heterodyne (`het`) detection.
+
+    `V_A` modulation variance, `T` channel transmittance in (0, 1], `xi` excess noise, `eta` and `v_el`
+    efficiency and electronic noise of the detector, `beta` reconciliation efficiency.
+    ValueError for another `detection` or T outside.
+    """
+    if detection not in ("hom", "het"):
+        raise ValueError(f"detection is hom or het, found {detection!r}")
+    if not 0 < T <= 1:
+        raise ValueError(f"the transmittance T is within (0, 1], found {T}")
     V = V_A + 1
     chi_line = 1 / T - 1 + xi
     hom = detection == "hom"
@@ -52,7 +61,7 @@ def _eigenvalues(a: float, b: float) -> tuple[float, float]:
     return sqrt((a + root) / 2), sqrt(max(0.0, (a - root) / 2))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FiniteGg02:
     """Worst-case channel within the estimation's confidence, and key per symbol sent."""
 
@@ -77,8 +86,14 @@ def finite(
     eps_bar: float = 1e-10,
     eps_pa: float = 1e-10,
 ) -> FiniteGg02:
-    """Key per symbol when N - n_key of N symbols estimate the channel."""
+    """Key per symbol when N - n_key of N symbols estimate the channel (homodyne analysis of the source).
+
+    Not clamped, but 0 when the estimate does not exclude that nothing arrives (then t_min is 0 and xi_max
+    infinite). ValueError unless 0 < n_key < N.
+    """
     m = N - n_key
+    if not 0 < n_key < N:
+        raise ValueError(f"key symbols n_key must leave some of N for estimation, found n_key={n_key}, N={N}")
     z = NormalDist().inv_cdf(1 - eps_pe / 2)
     t = sqrt(eta * T)
     s2 = 1 + v_el + eta * T * xi

@@ -1,4 +1,4 @@
-"""Single-photon detectors: dark counts, dead time, afterpulses, jitter."""
+"""Single-photon detectors: dark counts, dead time, afterpulses, jitter. Times in s, rates in 1/s."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ def dark_probability(dcr_hz: float, gate_s: float) -> float:
 
 
 def deadtime_rate(r_in: float, tau: float, kind: str = "nonparalyzable") -> float:
-    """Count rate behind a dead time of `tau` s. ValueError for another `kind`."""
+    """Count rate of one detector with a dead time of `tau` s and `r_in` would-be clicks per second.
+
+    `nonparalyzable` for a hold-off (gated avalanche diodes, nanowires), `paralyzable` when a click during
+    the dead time starts it anew. Light shared by d detectors: call with r/d and multiply by d.
+    ValueError for another `kind`.
+    """
     if kind == "nonparalyzable":
         return r_in / (1 + r_in * tau)
     if kind == "paralyzable":
@@ -23,7 +28,7 @@ def deadtime_rate(r_in: float, tau: float, kind: str = "nonparalyzable") -> floa
     raise ValueError(f"dead time is nonparalyzable or paralyzable, found {kind!r}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Afterpulsed:
     """Rates with afterpulses: first order, and with afterpulses of afterpulses."""
 
@@ -32,11 +37,11 @@ class Afterpulsed:
 
 
 def afterpulsed(r: float, p_ap: float) -> Afterpulsed:
-    """Count rate r with afterpulse probability p_ap."""
+    """Count rate r (1/s) with afterpulse probability p_ap < 1. Half of the afterpulses are bit errors."""
     return Afterpulsed(r * (1 + p_ap), r / (1 - p_ap))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Window:
     """Share of clicks inside the window, and (with a period) inside the two neighbouring windows."""
 
@@ -45,7 +50,10 @@ class Window:
 
 
 def jitter_window(fwhm_s: float, window_s: float, period_s: float | None = None) -> Window:
-    """Gaussian jitter against a window centred on the pulse."""
+    """Gaussian jitter against a window centred on the pulse; `period_s` from window to window.
+
+    Half of the leak becomes error when neighbours carry other bits (time-bin coding).
+    """
     sigma = fwhm_s / FWHM_PER_SIGMA
     capture = erf(window_s / (2 * sqrt(2) * sigma))
     if period_s is None:

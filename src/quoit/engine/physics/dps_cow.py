@@ -12,7 +12,7 @@ from math import exp, log2, sqrt
 from quoit.engine.physics.bb84 import binary_entropy
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Dps:
     """Click probability and error per slot, compression, key per slot."""
 
@@ -31,7 +31,7 @@ def dps(mu: float, eta: float, p_dark: float, e_base: float, f_ec: float = 1.16)
     return Dps(p_click, e, tau, p_click * (tau - f_ec * binary_entropy(e)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cow:
     """Overlap term, key per sifted bit, key per pulse."""
 

@@ -11,7 +11,7 @@ from math import erf, log, sqrt
 from quoit.engine.physics.bb84 import E0, binary_entropy
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PulsedPairs:
     """Coincidence gain and error per pulse, secret rate per pulse (not clamped)."""
 
@@ -30,16 +30,27 @@ def bbm92_spdc(
     f_ec: float = 1.22,
     q_sift: float = 0.5,
 ) -> PulsedPairs:
-    """Pulsed down-conversion, threshold detectors; 2 lam pairs per pulse on average."""
+    """Pulsed down-conversion, threshold detectors; 2 lam pairs per pulse on average.
+
+    `eta_a`, `eta_b`: source to click, per photon; `y0a`, `y0b`: background clicks per pulse; `q_sift`: share
+    of the coincidences in equal bases.
+    """
     both = 1 + eta_a * lam + eta_b * lam - eta_a * eta_b * lam
     a, b = 1 + eta_a * lam, 1 + eta_b * lam
-    gain = 1 - (1 - y0a) / a**2 - (1 - y0b) / b**2 + (1 - y0a) * (1 - y0b) / both**2
-    error = (E0 * gain - 2 * (E0 - e_d) * eta_a * eta_b * lam * (1 + lam) / (a * b * both)) / gain
+    pairs = eta_a * eta_b * lam * (1 + lam)  # = a b - both
+    # 1 - (1-y0a)/a^2 - (1-y0b)/b^2 + (1-y0a)(1-y0b)/both^2 loses all digits at high loss. The same, of positive
+    # terms only: chance coincidences of the two sides, and what pairs add to them.
+    side_a = (eta_a * lam * (2 + eta_a * lam) + y0a) / a**2
+    side_b = (eta_b * lam * (2 + eta_b * lam) + y0b) / b**2
+    gain = side_a * side_b + (1 - y0a) * (1 - y0b) * pairs * (a * b + both) / (a * b * both) ** 2
+    if gain <= 0:
+        return PulsedPairs(0.0, E0, 0.0)
+    error = E0 - 2 * (E0 - e_d) * pairs / (a * b * both * gain)
     h = binary_entropy(error)
     return PulsedPairs(gain, error, q_sift * gain * (1 - f_ec * h - h))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CwPairs:
     """Rates per second of a continuous-wave source."""
 
@@ -67,7 +78,10 @@ def bbm92_cw(
     dead_a_s: float = 0.0,
     dead_b_s: float = 0.0,
 ) -> CwPairs:
-    """Coincidences in a window `coincidence_s` under a Gaussian peak of width `peak_fwhm_s`."""
+    """Coincidences in a window `coincidence_s` under a Gaussian peak of width `peak_fwhm_s`.
+
+    `brightness_hz`: pairs per second; dead times are of the non-paralyzable kind. `key_bps` is clamped at 0.
+    """
     raw_a, raw_b = brightness_hz * eta_a + dark_a_hz, brightness_hz * eta_b + dark_b_hz
     live_a, live_b = 1 / (1 + raw_a * dead_a_s), 1 / (1 + raw_b * dead_b_s)
     singles_a, singles_b = raw_a * live_a, raw_b * live_b
@@ -90,5 +104,5 @@ def bbm92_cw(
 
 
 def car_fidelity(car: float, F0: float) -> float:
-    """Fidelity of a pair when accidentals are white noise."""
+    """Fidelity of pairs of fidelity F0 at coincidence-to-accidental ratio `car`; accidentals are white noise."""
     return (car * F0 + 0.25) / (car + 1)

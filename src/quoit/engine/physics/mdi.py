@@ -10,7 +10,7 @@ import numpy as np
 from quoit.engine.physics.bb84 import E0, binary_entropy
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Mdi:
     """Single-photon yield and error, gain and error of the key basis, key per pair of signal pulses."""
 
@@ -23,7 +23,10 @@ class Mdi:
 
 
 def mdi(mu_a: float, mu_b: float, eta_a: float, eta_b: float, p_d: float, e_d: float, f_ec: float = 1.16) -> Mdi:
-    """eta_a, eta_b: arm times detector; p_d per detector; four threshold detectors."""
+    """eta_a, eta_b: arm times detector; p_d > 0 or light on both sides; four threshold detectors.
+
+    The rate is per pair of pulses that are signals in the key basis: multiply by their share.
+    """
     live = (1 - p_d) ** 2
     y11 = live * (
         eta_a * eta_b / 2 + (2 * eta_a + 2 * eta_b - 3 * eta_a * eta_b) * p_d + 4 * (1 - eta_a) * (1 - eta_b) * p_d**2

@@ -14,12 +14,15 @@ from quoit.engine.physics.bb84 import binary_entropy
 
 
 def ec_leak_finite_bits(n: float, q: float, eps: float) -> float:
-    """Least leakage of one-way reconciliation of n bits at error rate q with failure probability eps."""
-    v = q * (1 - q) * log2((1 - q) / q) ** 2
+    """Least leakage (bits) of one-way reconciliation of n bits at error rate q, failure probability eps.
+
+    Second-order approximation: a twin that leaks less is wrong.
+    """
+    v = q * (1 - q) * log2((1 - q) / q) ** 2 if 0 < q < 1 else 0.0
     return n * binary_entropy(q) + sqrt(n * v) * NormalDist().inv_cdf(1 - eps) - log2(n) / 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TagCost:
     """Forgery probability per message, key spent per block, least tag length for 1e-12."""
 
@@ -28,15 +31,15 @@ class TagCost:
     min_tag_bits: int
 
 
-def wegman_carter(msg_bits: int, tag_bits: int, msgs_per_block: int) -> TagCost:
-    """Polynomial-hash tags under one-time pads."""
+def wegman_carter(msg_bits: float, tag_bits: int, msgs_per_block: int) -> TagCost:
+    """Polynomial-hash tags of `tag_bits` under one-time pads, for messages of at most `msg_bits`."""
     least = 1
     while ldexp(ceil(msg_bits / least), -least) > 1e-12:
         least += 1
     return TagCost(ldexp(ceil(msg_bits / tag_bits), -tag_bits), tag_bits * msgs_per_block, least)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Schedule:
     """When keys come: block time, first key, net bits a block, mean rate, mean age of a bit (s)."""
 
@@ -50,7 +53,10 @@ class Schedule:
 def block_schedule(
     n_block: float, sift_rate: float, ell: float, post_s: float = 0.0, auth_bits: float = 0.0
 ) -> Schedule:
-    """Blocks of n_block sifted bits at sift_rate bit/s."""
+    """Blocks of `n_block` sifted bits at `sift_rate` bit/s give `ell` bits, `post_s` s after the last detection.
+
+    `auth_bits` of them pay for the tags of the block.
+    """
     t_block = n_block / sift_rate
     net = ell - auth_bits
     return Schedule(t_block, t_block + post_s, net, net / t_block, t_block / 2 + post_s)

@@ -1,13 +1,13 @@
-"""Key relay over trusted nodes: consumption, compromise, stores, token buckets."""
+"""Key relay over trusted nodes: consumption, compromise, stores, token buckets. Bits, seconds, bit/s."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, floor, log
+from math import exp, floor, lgamma, log
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Consumption:
     """Bits spent per link and in the whole network."""
 
@@ -22,8 +22,10 @@ def consumption(key_bits: int, hops: int, tag_bits: int = 0, msgs: int = 1) -> C
 
 
 def multipath_compromise(p_node: float, hops_per_path: Sequence[int]) -> float:
-    """Probability that every one of several disjoint paths holds a compromised trusted node.
-    A path of n entries in `hops_per_path` has n trusted nodes."""
+    """Probability that each of several node-disjoint paths holds a compromised trusted node.
+
+    `hops_per_path`: number of trusted nodes on each path; `p_node`: probability for one of them.
+    """
     product = 1.0
     for nodes in hops_per_path:
         product *= 1 - (1 - p_node) ** nodes
@@ -31,11 +33,11 @@ def multipath_compromise(p_node: float, hops_per_path: Sequence[int]) -> float:
 
 
 def eps_compose(eps_list: Sequence[float]) -> float:
-    """Security parameters add up."""
+    """Security parameter of everything together: failure probabilities add up."""
     return sum(eps_list)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Burst:
     """Least reserve that bridges two blocks, whether the drain can go on, utilisation."""
 
@@ -50,7 +52,7 @@ def store_burst(ell: float, T_block: float, drain_bps: float, reserve: float = 0
     return Burst(need, ell / T_block >= drain_bps, need / ell)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StoreRun:
     """Level after the last block, bits served, lost to overflow, asked for in vain."""
 
@@ -74,7 +76,7 @@ def store_recursion(s0: float, cap: float, ell: float, T_block: float, drain_bps
     return StoreRun(level, served, lost, unserved)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Stockout:
     """Keys in store, probability that a block's time brings more requests than that."""
 
@@ -85,13 +87,22 @@ class Stockout:
 def stockout_poisson(blocks_in_store: int, key_bits: int, ell: float, T_block: float, req_per_s: float) -> Stockout:
     """Poisson requests against a store that is refilled once a block."""
     keys = floor(blocks_in_store * ell / key_bits)
-    mean = req_per_s * T_block
-    term, total = -mean, 0.0
-    for k in range(keys + 1):
-        if k:
-            term += log(mean) - log(k)
-        total += exp(term)
-    return Stockout(keys, max(0.0, 1 - total))
+    return Stockout(keys, _poisson_above(keys, req_per_s * T_block))
+
+
+def _poisson_above(k: int, mean: float) -> float:
+    """P[Poisson(mean) > k] for k >= 0, summed on the thin side of the law so that small tails keep digits."""
+    if mean <= 0:
+        return 0.0
+    up = k + 1 > mean
+    at = k + 1 if up else k
+    term = exp(at * log(mean) - mean - lgamma(at + 1))
+    total = 0.0
+    while term > total * 1e-17 and at >= 0:
+        total += term
+        term *= mean / (at + 1) if up else at / mean
+        at += 1 if up else -1
+    return total if up else 1 - total
 
 
 def token_bucket_bits(rate: float, burst: float, demand: float, t: float) -> float:

@@ -19,7 +19,7 @@ def tf_yield(n: int, m: int, t: float, p_d: float) -> float:
     return (1 - p_d) * total - (1 - p_d) ** 2 * (1 - t) ** (n + m)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TwinField:
     """Conclusive probability per detector, bit error, bound on the phase error, key per pulse pair."""
 

@@ -43,6 +43,15 @@ SIZES: Mapping[str, Decimal] = MappingProxyType(
 LENGTHS: Mapping[str, Decimal] = MappingProxyType({"km": Decimal(1), "m": Decimal("0.001")})
 LOSSES: Mapping[str, Decimal] = MappingProxyType({"dB": Decimal(1)})
 ATTENUATIONS: Mapping[str, Decimal] = MappingProxyType({"dB/km": Decimal(1)})
+FREQUENCIES: Mapping[str, Decimal] = MappingProxyType(
+    {
+        "Hz": Decimal(1),
+        "kHz": Decimal(10**3),
+        "MHz": Decimal(10**6),
+        "GHz": Decimal(10**9),
+        "THz": Decimal(10**12),
+    }
+)
 
 # Whole numbers fit 64 bits wherever they go: messages, stores, 292 years of nanoseconds.
 MAX_WHOLE = 2**63 - 1
@@ -102,6 +111,11 @@ def parse_loss_db(text: object) -> float:
 def parse_attenuation_db_per_km(text: object) -> float:
     """`0.2 dB/km` as dB/km."""
     return float(parse(text, ATTENUATIONS, "0.2 dB/km"))
+
+
+def parse_frequency_hz(text: object) -> float:
+    """`1 GHz`, `50 Hz` as Hz."""
+    return float(parse(text, FREQUENCIES, "1 GHz"))
 
 
 def write_duration(ns: int) -> str:

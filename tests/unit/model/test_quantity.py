@@ -24,6 +24,7 @@ from quoit.model import quantity as q
         ("5 μs", 5000),
         ("5us", 5000),
         ("2min", 120 * 10**9),
+        ("1.5 min", 90 * 10**9),
         ("1d", 86400 * 10**9),
         ("1e3 ns", 1000),
         (" 7 ns ", 7),
@@ -36,7 +37,16 @@ def test_durations(text: str, ns: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "bits"), [("256 bit", 256), ("2 MiB", 2**24), ("1 kB", 8000), ("1.5 B", 12), ("2 Mbit", 2 * 10**6)]
+    ("text", "bits"),
+    [
+        ("256 bit", 256),
+        ("2 MiB", 2**24),
+        ("1 kB", 8000),
+        ("1.5 B", 12),
+        ("4 kbit", 4000),
+        ("32 B", 256),
+        ("2 Mbit", 2 * 10**6),
+    ],
 )
 def test_sizes(text: str, bits: int) -> None:
     assert q.parse_size_bits(text) == bits
@@ -49,6 +59,9 @@ def test_reals() -> None:
     assert q.parse_length_km("300 m") == 0.3
     assert q.parse_loss_db("8.72 dB") == 8.72
     assert q.parse_attenuation_db_per_km("0.2 dB/km") == 0.2
+    assert q.parse_frequency_hz("1 GHz") == 1e9
+    assert q.parse_frequency_hz("193.4 THz") == 193.4e12
+    assert q.parse_frequency_hz("50Hz") == 50.0
 
 
 PARSERS = (
@@ -58,6 +71,7 @@ PARSERS = (
     q.parse_length_km,
     q.parse_loss_db,
     q.parse_attenuation_db_per_km,
+    q.parse_frequency_hz,
 )
 
 
@@ -88,6 +102,8 @@ def test_what_is_no_quantity(parse: Callable[[object], float], text: object) -> 
         (q.parse_length_km, "-3 km", "0 or more"),
         (q.parse_loss_db, "3 db", "dB"),
         (q.parse_attenuation_db_per_km, "0.2 dB", "dB/km"),
+        (q.parse_frequency_hz, "1 ghz", "GHz"),
+        (q.parse_frequency_hz, "-1 Hz", "0 or more"),
     ],
 )
 def test_errors_name_what_was_expected(parse: Callable[[object], float], text: str, words: str) -> None:

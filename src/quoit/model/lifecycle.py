@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Self
+from typing import Any, Self
 
 from quoit.model.problem import Problem
 from quoit.model.urn import LIFECYCLE, Namespace, Urn, write_parameters
 
 SIZE, VALID_UNTIL, FIDELITY = "size", "valid-until", "fidelity"
 _KNOWN = (SIZE, VALID_UNTIL, FIDELITY)
+MAX_NUMBER = 10**18 - 1
 _WHOLE = re.compile(r"[0-9]{1,18}\Z")
 _DECIMAL = re.compile(r"(?:0(?:\.[0-9]{1,15})?|1(?:\.0{1,15})?)\Z")
 
@@ -24,6 +25,7 @@ class Lifecycle:
 
     `valid_until_unix_s`: None is without end. `fidelity`: the least one promised, 0 to 1.
     `more`: parameters that have no meaning here; they are kept, and count in comparisons.
+    Problem `bad-lifecycle` for values outside these, `malformed-urn` for names and values in `more` that no URN holds.
     """
 
     size: int
@@ -32,12 +34,17 @@ class Lifecycle:
     more: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise Problem("bad-lifecycle", f"{SIZE}: expected a whole number above 0, found {self.size}")
-        if self.valid_until_unix_s is not None and self.valid_until_unix_s < 0:
-            raise Problem("bad-lifecycle", f"{VALID_UNTIL}: expected 0 or more, found {self.valid_until_unix_s}")
-        if self.fidelity is not None and not 0 <= self.fidelity <= 1:
-            raise Problem("bad-lifecycle", f"{FIDELITY}: expected 0 to 1, found {self.fidelity}")
+        # What can be built can be written as a URN and read back (unless `more` is too long for one).
+        if not 1 <= self.size <= MAX_NUMBER:
+            raise Problem(
+                "bad-lifecycle", f"{SIZE}: expected a whole number above 0, at most {MAX_NUMBER}, found {self.size}"
+            )
+        until = self.valid_until_unix_s
+        if until is not None and not 0 <= until <= MAX_NUMBER:
+            raise Problem("bad-lifecycle", f"{VALID_UNTIL}: expected 0 to {MAX_NUMBER}, found {until}")
+        if self.fidelity is not None and not _DECIMAL.match(f"{self.fidelity:f}"):
+            raise Problem("bad-lifecycle", f"{FIDELITY}: expected 0 to 1, at most 15 decimals, found {self.fidelity}")
+        write_parameters(dict(self.more))
         taken = [name for name in _KNOWN if name in self.more]
         if taken:
             raise Problem("bad-lifecycle", f"expected {taken[0]} as an attribute, found it among the others")
@@ -79,6 +86,10 @@ class Lifecycle:
             # 0.90 and 0.9 are the same promise
             pairs[FIDELITY] = f"{self.fidelity.normalize():f}"
         return namespace.lifecycle(write_parameters(pairs))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A mappingproxy is neither copied nor pickled
+        return type(self), (self.size, self.valid_until_unix_s, self.fidelity, dict(self.more))
 
     def valid_at(self, unix_s: float) -> bool:
         """Whether it is still good at this time; at `valid_until_unix_s` itself it is over."""

@@ -164,14 +164,17 @@ def _upper_hex(text: str) -> str:
 
 
 def _escape(value: str) -> str:
-    data = value.encode("utf-8", "surrogateescape")
+    try:
+        data = value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as fault:
+        raise Problem("malformed-urn", f"expected text, found a lone surrogate in {value[:80]!r}") from fault
     return "".join(chr(byte) if byte in _SAFE else f"%{byte:02X}" for byte in data)
 
 
 def write_parameters(pairs: dict[str, str]) -> str:
     """Pairs as a canonical q-component: sorted by name, an empty value without `=`.
 
-    Problem `malformed-urn` for a name that could not be read back.
+    Problem `malformed-urn` for a name or a value that could not be read back.
     """
     for name in pairs:
         if not _PARAMETER.match(name):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import itertools
+import pickle
 import uuid
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
@@ -28,8 +31,8 @@ def unit(*endpoints: str, lifecycle: str = LIFE, originator: str | None = None) 
 
 lifecycles = st.builds(
     Lifecycle,
-    size=st.integers(1, 10**17),
-    valid_until_unix_s=st.none() | st.integers(0, 10**17),
+    size=st.integers(1, 10**18 - 1),
+    valid_until_unix_s=st.none() | st.integers(0, 10**18 - 1),
     fidelity=st.none() | st.decimals(0, 1, places=6),
     more=st.dictionaries(st.sampled_from(["alg", "type", "x.y_z-1"]), st.text(max_size=5), max_size=3),
 )
@@ -88,11 +91,39 @@ def test_bad_lifecycles(text: str, words: str) -> None:
 
 
 def test_impossible_lifecycles_cannot_be_built() -> None:
-    for wrong in ({"size": 0}, {"valid_until_unix_s": -1}, {"fidelity": Decimal(2)}, {"more": {"size": "1"}}):
-        with pytest.raises(Problem):
+    for wrong in (
+        {"size": 0},
+        {"size": 10**18},
+        {"valid_until_unix_s": -1},
+        {"valid_until_unix_s": 10**18},
+        {"fidelity": Decimal(2)},
+        {"fidelity": Decimal("-0.1")},
+        {"fidelity": Decimal("nan")},
+        {"fidelity": Decimal("0." + "9" * 16)},  # would be written as another number, or not be read
+        {"more": {"size": "1"}},
+        {"more": {"a&b": "c"}},
+        {"more": {"a": "\ud800"}},
+    ):
+        with pytest.raises(Problem, match="expected"):
             Lifecycle(**{"size": 1, **wrong})  # type: ignore[arg-type]
-    with pytest.raises(Problem):
-        Lifecycle(1, more={"a&b": "c"}).to_urn(QKD)
+
+
+@pytest.mark.parametrize("fidelity", ["0", "1", "1.000", "0." + "9" * 15, "1E+0", "1E-15", "0E+3"])
+def test_extreme_fidelities_are_written_and_read(fidelity: str) -> None:
+    life = Lifecycle(1, fidelity=Decimal(fidelity))
+    assert Lifecycle.from_urn(life.to_urn(QKD), QKD) == life
+
+
+def test_largest_numbers_are_written_and_read() -> None:
+    life = Lifecycle(10**18 - 1, 10**18 - 1)
+    assert Lifecycle.from_urn(life.to_urn(QKD), QKD) == life
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda life: pickle.loads(pickle.dumps(life))])
+def test_copies_are_equal(again: Callable[[Lifecycle], Lifecycle]) -> None:
+    life = Lifecycle(256, 100, Decimal("0.9"), {"alg": "x"})
+    assert again(life) == life
+    assert dict(again(life).more) == {"alg": "x"}
 
 
 def test_the_last_second_is_over() -> None:

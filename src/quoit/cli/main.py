@@ -69,11 +69,15 @@ def up(
     seed: Seed = None,
     port: Annotated[int, Parameter(help="Port of every KME's listener.")] = 8443,
     digest: Annotated[bool, Parameter(negative="", help="With --until: print only the trace digest.")] = False,
+    processes: Annotated[int, Parameter(help="Run in so many processes over a NATS bus.")] = 1,
+    part: Annotated[int | None, Parameter(show=False)] = None,
+    nats: Annotated[str, Parameter(show=False)] = "",
+    run: Annotated[str, Parameter(show=False)] = "",
 ) -> int:
     """Run a network live: real ETSI 014 clients may connect over mutual TLS. Ctrl-C ends it."""
     from quoit.cli.up import UpOptions, bring_up
 
-    return bring_up(file, UpOptions(dir, start, until, speed, seed, port, digest))
+    return bring_up(file, UpOptions(dir, start, until, speed, seed, port, digest, processes, part, nats, run))
 
 
 @app.command

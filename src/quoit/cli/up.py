@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from quoit.cli import show
+from quoit.cli.crew import lead, share
 from quoit.cli.run import instant
 from quoit.model.quantity import format_duration
 from quoit.scenario.host import Host, HostOptions
@@ -27,6 +28,10 @@ class UpOptions:
     seed: int | None
     port: int
     digest: bool
+    processes: int = 1
+    part: int | None = None
+    nats: str = ""
+    run: str = ""
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
@@ -47,7 +52,12 @@ def bring_up(file: Path, options: UpOptions) -> int:
         raise show.UserError(f"--speed: expected above 0, found {options.speed}")
     if options.digest and options.until is None:
         raise show.UserError("--digest needs --until: a digest is of a whole run")
+    if options.processes > 1 and options.part is None:
+        return lead(file, options.directory, options.processes, _arguments(options), options.digest)
     until = None if options.until is None else instant(options.until, "--until")
+    place = None
+    if options.part is not None:
+        place = share(options.directory, options.part, options.processes, options.nats, options.run)
     host_options = HostOptions(
         options.directory,
         options.seed,
@@ -56,8 +66,19 @@ def bring_up(file: Path, options: UpOptions) -> int:
         until,
         options.port,
         serve=not options.digest,
+        share=place,
     )
     return run_loop(lambda: _host(file, host_options, options.digest))
+
+
+def _arguments(options: UpOptions) -> list[str]:
+    """The options that every process of a crew is started with."""
+    given = ["--from", options.start, "--speed", str(options.speed), "--port", str(options.port)]
+    if options.until is not None:
+        given += ["--until", options.until]
+    if options.seed is not None:
+        given += ["--seed", str(options.seed)]
+    return [*given, *(["--digest"] if options.digest else [])]
 
 
 async def _host(file: Path, options: HostOptions, digest: bool) -> int:
@@ -78,8 +99,9 @@ async def _host(file: Path, options: HostOptions, digest: bool) -> int:
             await waiting
     await host.stop()
     if digest:
-        print(host.digest.hexdigest())
-        return 0
+        if options.share is None:
+            print(host.digest.hexdigest())
+        return 0 if host.world.faithful else 1
     if not host.world.faithful:
         show.error(f"not faithful: the twin fell up to {host.world.worst_lateness_s:.2f} s behind its own time")
         return 1

@@ -437,7 +437,8 @@ class ExactReceiver(Element):
             ctx.tell(api.kma(self._plan.ends.receiver), Deposit(link, msg.block, final))
         else:
             self._tags.transcript.clear()
-        return BlockMade(link, msg.block, bits, round(verdict.qber, 6), len(raw), verdict.leak_bits, ctx.now, took, why)
+        qber = round(verdict.qber, 6)
+        return BlockMade(link, msg.block, bits, qber, len(raw), verdict.leak_bits, ctx.now, took, fault)
 
     async def _correct(
         self,

@@ -95,6 +95,8 @@ class Kernel:
         self.devices: Devices = AtOnce()
         self.handled = 0
         self.disorder = 0
+        # A handler's fault stops a virtual run; a live twin logs it and goes on.
+        self.strict = True
         self._latency_of = latency
         self._latencies: dict[tuple[str, str], int] = {}
         self._post = post
@@ -244,6 +246,11 @@ class Kernel:
             else:
                 ctx.log.warning("problem.unanswered", code=problem.code, detail=problem.detail)
             return
+        except Exception as fault:
+            if self.strict:
+                raise
+            self._crashed(ctx, asker, correlation, fault)
+            return
         task = resume[0] if resume is not None else _Task(routine, ctx, asker, correlation)
         if type(request) is int:
             ctx.seq += 1
@@ -254,6 +261,11 @@ class Kernel:
             self._submit(request, task)
         else:
             raise TypeError(f"{ctx!r} awaited something that is not of this kernel: {request!r}")
+
+    def _crashed(self, ctx: Context, asker: int, correlation: int, fault: Exception) -> None:
+        ctx.log.exception("handler.crashed", kind=type(fault).__name__)
+        if correlation:
+            self._reply(ctx, asker, correlation, REFUSE, Problem("internal", "a handler failed"))
 
     def _submit(self, effect: Effect, task: _Task) -> None:
         def done(result: Any) -> None:

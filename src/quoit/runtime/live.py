@@ -227,6 +227,7 @@ class LiveWorld:
         self._timer = self._make_timer(self._loop, self._advance)
         self._devices = ThreadedDevices(self._loop, self.kernel, self._advance)
         self.kernel.devices = self._devices
+        self.kernel.strict = False
         self.kernel.watchers.append(self._on_news)
         self._stop_at = stop_at
         self._stopped = asyncio.Event()

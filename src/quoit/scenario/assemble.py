@@ -55,7 +55,8 @@ StoreMaker = Callable[[str], Device]
 
 @dataclass(frozen=True)
 class Twin:
-    """An assembled network. `kernel` holds all elements; `kmes` maps each KME to its node."""
+    """An assembled network. `kernel` holds all elements; `kmes` maps each KME to its node, `here` are those
+    that this process runs."""
 
     network: NetworkFile
     kernel: Kernel
@@ -64,6 +65,7 @@ class Twin:
     stores: dict[str, Device]
     policy: KeyPolicy
     labels: dict[str, str]
+    here: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,9 @@ class Assembler:
             post=self.parts.post,
         )
         kmes = {k.id: k.node for k in self.n.all_kmes()}
-        return Twin(self.n, kernel, kmes, attachments, self.stores, policy, self.labels)
+        mine = self.parts.process_of
+        here = frozenset(e.name for e in elements if e.name in kmes and (mine is None or mine(e) == self.parts.process))
+        return Twin(self.n, kernel, kmes, attachments, self.stores, policy, self.labels, here)
 
     # -- engine --------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import structlog
 
+from quoit.adapters.buses.nats import NatsBus
 from quoit.adapters.crypto.pki import Authority, Issued
 from quoit.adapters.stores.sqlite import SqliteStore
 from quoit.interfaces.etsi014.codec import Compat, Limits
@@ -32,9 +33,21 @@ from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, Twin, assemble
 from quoit.scenario.check import loads
 from quoit.scenario.operator import OperatorSocket
+from quoit.scenario.spread import Spread
 
 _log = structlog.get_logger("quoit", element="host")
 RENEWAL_CHECK_S = 60.0
+
+
+@dataclass(frozen=True)
+class Share:
+    """One process's part of a twin that runs in several: which part of how many, and the bus between them.
+    All must be given the same `root`."""
+
+    process: int
+    processes: int
+    bus: NatsBus
+    root: bytes
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,7 @@ class HostOptions:
     port: int = 8443
     serve: bool = True
     deterministic_keys: bool = False
+    share: Share | None = None
 
 
 @dataclass
@@ -77,13 +91,13 @@ class Host:
         self._renewal: asyncio.Task[None] | None = None
         self._operator: OperatorSocket | None = None
         self._prepare_directory()
-        root = None if self.options.deterministic_keys else os.urandom(32)
-        self.twin: Twin = assemble(self.network, Parts(self._store, self.options.seed, root))
+        self.twin: Twin = assemble(self.network, self._parts())
         self.authority = Authority(self.options.directory / "pki", self.network.name)
-        self._events = (self.options.directory / "events.jsonl").open("wb")
+        self._events = (self.options.directory / f"events{self._suffix}.jsonl").open("wb")
         self.twin.kernel.sinks += [self.digest, self._write_event]
         header = Header(FORMAT, version("quoit"), self.twin.kernel.seed, self.network_text)
-        self.journal = JournalWriter((self.options.directory / "journal.jsonl").open("wb"), header)
+        journal = (self.options.directory / f"journal{self._suffix}.jsonl").open("wb")
+        self.journal = JournalWriter(journal, header)
         self.world = LiveWorld(
             self.twin.kernel,
             speed=self.options.speed,
@@ -91,14 +105,27 @@ class Host:
             record=self.journal,
         )
 
+    @property
+    def _suffix(self) -> str:
+        share = self.options.share
+        return "" if share is None else f".{share.process}"
+
+    def _parts(self) -> Parts:
+        share = self.options.share
+        if share is None:
+            root = None if self.options.deterministic_keys else os.urandom(32)
+            return Parts(self._store, self.options.seed, root)
+        spread = Spread(self.network, share.processes)
+        return Parts(self._store, self.options.seed, share.root, share.bus, share.process, spread)
+
     def _prepare_directory(self) -> None:
         directory = self.options.directory
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Keys of an earlier run belong to another simulated past.
-        shutil.rmtree(directory / "stores", ignore_errors=True)
+        shutil.rmtree(directory / f"stores{self._suffix}", ignore_errors=True)
 
     def _store(self, kme: str) -> SqliteStore:
-        return SqliteStore(self.options.directory / "stores" / kme)
+        return SqliteStore(self.options.directory / f"stores{self._suffix}" / kme)
 
     def _write_event(self, event: Event) -> None:
         self._events.write(to_line(event))
@@ -107,17 +134,25 @@ class Host:
 
     async def start(self, progress: Callable[[int], None] | None = None) -> None:
         """Fast-forward if asked, open all listeners, go live."""
+        share = self.options.share
+        wall_ns = None
+        if share is not None:
+            await share.bus.connect(self.world.receive)
+            wall_ns = await share.bus.start_together(share.processes)
         ahead = VirtualWorld(self.twin.kernel)
         ahead.begin()
         if self.options.from_ns:
             ahead.run_until(self.options.from_ns, progress)
         for attachment in self.twin.attachments.values():
+            if attachment.kme not in self.twin.here:
+                continue
             self.apps[attachment.sae] = self.authority.issue_application(attachment.sae, attachment.urn)
         if self.options.serve:
             await self._open_doors()
-            self._operator = OperatorSocket(self.options.directory / "operator.sock", self)
-            await self._operator.start()
-        self.world.begin(stop_at=self.options.until_ns)
+            if share is None or share.process == 0:
+                self._operator = OperatorSocket(self.options.directory / "operator.sock", self)
+                await self._operator.start()
+        self.world.begin(stop_at=self.options.until_ns, wall_ns=wall_ns)
         self._renewal = asyncio.get_running_loop().create_task(self._renew())
 
     async def _open_doors(self) -> None:
@@ -126,6 +161,8 @@ class Host:
         limits = ListenerLimits()
         census = Census(limits.in_all, limits.per_identity)
         for number, kme in enumerate(sorted(self.twin.kmes)):
+            if kme not in self.twin.here:
+                continue
             given = next((k.address for k in self.network.all_kmes() if k.id == kme), None)
             own = given or f"127.77.{number // 250}.{number % 250 + 1}"
             leaf = self.authority.issue_kme(kme, sorted({own, "127.0.0.1"}), ["localhost"])
@@ -195,6 +232,8 @@ class Host:
         for door in self.doors.values():
             await door.listener.close()
         self.world.end()
+        if self.options.share is not None:
+            await self.options.share.bus.close()
         self.journal.close(self.twin.kernel.now)
         self._events.close()
         for store in self.twin.stores.values():

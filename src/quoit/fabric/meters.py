@@ -91,10 +91,10 @@ class FabricMeters(Element):
         if meter.suspect:
             self._wait_for_calm(ctx, meter, msg)
         elif meter.trend.add(msg.tested, msg.errors, msg.block):
-            expected = meter.trend.baseline if meter.trend.baseline is not None else meter.plan.ceiling
-            self._suspect(ctx, meter, meter.trend.since, msg.errors / msg.tested, expected, "QBER trend")
+            self._suspect(ctx, meter, meter.trend.since, msg.errors / msg.tested, "QBER trend")
 
-    def _suspect(self, ctx: Context, meter: _Meter, first_block: int, qber: float, expected: float, why: str) -> None:
+    def _suspect(self, ctx: Context, meter: _Meter, first_block: int, qber: float, why: str) -> None:
+        expected = meter.trend.baseline if meter.trend.baseline is not None else meter.plan.ceiling
         meter.suspect = True
         meter.calm_ns = 0
         link = meter.plan.link
@@ -125,7 +125,7 @@ class FabricMeters(Element):
         if not msg.secret_bits:
             meter.failed += 1
             if not (meter.dark or meter.suspect) and msg.qber > meter.plan.ceiling:
-                self._suspect(ctx, meter, msg.block, msg.qber, meter.plan.ceiling, "block failed")
+                self._suspect(ctx, meter, msg.block, msg.qber, "block failed")
 
     @handles(PoolLevel)
     async def on_pool(self, ctx: Context, msg: PoolLevel) -> None:

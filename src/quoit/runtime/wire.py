@@ -7,6 +7,7 @@ and never into a journal (`redacted=True`).
 
 from __future__ import annotations
 
+from base64 import b64decode
 from typing import Any, TypeVar, dataclass_transform
 
 import msgspec
@@ -71,8 +72,18 @@ def _dec_secret(kind: type, value: Any) -> Any:
     raise TypeError(f"{kind.__name__} has no decoding")
 
 
+def _dec_redacted(kind: type, value: Any) -> Any:
+    # JSON has no bytes: what was a secret's buffer is Base64 text there.
+    return _dec_secret(kind, b64decode(value, validate=True))
+
+
 _encoder = msgspec.msgpack.Encoder(enc_hook=_enc_secret)
-_redacting_encoder = msgspec.json.Encoder(enc_hook=_enc_redacted)
+_redactingdef _dec_redacted(kind: type, value: Any) -> Any:
+    # JSON has no bytes: what was a secret's buffer is Base64 text there.
+    return _dec_secret(kind, b64decode(value, validate=True))
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_enc_redacted)
 
 
 def encode(msg: Message) -> bytes:
@@ -92,4 +103,4 @@ def encode_redacted(msg: Message) -> bytes:
 
 def decode_redacted(name: str, data: bytes) -> Message:
     """Inverse of `encode_redacted`, with zeros where secrets were."""
-    return msgspec.json.decode(data, type=_BY_NAME[name], dec_hook=_dec_secret)
+    return msgspec.json.decode(data, type=_BY_NAME[name], dec_hook=_dec_redacted)

@@ -15,11 +15,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from quoit.adapters.buses.nats import NatsBus
 from quoit.adapters.crypto.pki import Authority, Issued
 from quoit.adapters.stores.sqlite import SqliteStore
 from quoit.interfaces.etsi014.codec import Compat, Limits
@@ -34,6 +33,9 @@ from quoit.scenario.assemble import Parts, Twin, assemble
 from quoit.scenario.check import loads
 from quoit.scenario.operator import OperatorSocket
 from quoit.scenario.spread import Spread
+
+if TYPE_CHECKING:
+    from quoit.adapters.buses.nats import NatsBus  # the `nats` extra: imported where a bus is made
 
 _log = structlog.get_logger("quoit", element="host")
 RENEWAL_CHECK_S = 60.0

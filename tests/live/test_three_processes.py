@@ -1,0 +1,44 @@
+"""One story, three worlds: virtual, live in one process, live in three processes over NATS."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FILE = Path(__file__).parent / "three.yaml"
+UNTIL = "6s"
+
+
+def quoit(*arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "quoit.cli.main", *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1]
+
+
+def transcript(log: Path) -> list[tuple[int, str, str]]:
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    return sorted((e["t"], e["by"], e["event"]) for e in entries)
+
+
+@pytest.mark.realises("F1", "F3", "F8", "G3")
+@pytest.mark.live
+def test_the_same_transcript_with_the_same_time_stamps(tmp_path: Path) -> None:
+    one, three = tmp_path / "one", tmp_path / "three"
+    virtual = quoit("run", str(FILE), "--until", UNTIL, "--digest")
+    live = quoit("up", str(FILE), "--until", UNTIL, "--digest", "--dir", str(one))
+    spread = quoit("up", str(FILE), "--until", UNTIL, "--digest", "--dir", str(three), "--processes", "3")
+    assert transcript(one / "events.jsonl") == transcript(three / "events.jsonl")
+    assert virtual == live == spread
+
+
+@pytest.mark.live
+def test_nothing_secret_is_left_in_the_directory_of_a_crew(tmp_path: Path) -> None:
+    quoit("up", str(FILE), "--until", "1s", "--digest", "--dir", str(tmp_path), "--processes", "2")
+    left = {path.name for path in tmp_path.iterdir()}
+    assert not left & {"root.key", "nats.token", "nats.conf"}

@@ -78,12 +78,7 @@ def _dec_redacted(kind: type, value: Any) -> Any:
 
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=_enc_secret)
-_redactingdef _dec_redacted(kind: type, value: Any) -> Any:
-    # JSON has no bytes: what was a secret's buffer is Base64 text there.
-    return _dec_secret(kind, b64decode(value, validate=True))
-
-
-_encoder = msgspec.json.Encoder(enc_hook=_enc_redacted)
+_redacting_encoder = msgspec.json.Encoder(enc_hook=_enc_redacted)
 
 
 def encode(msg: Message) -> bytes:

@@ -1,0 +1,1 @@
+"""How fast this machine runs the twin, as ratios against something run beside it."""

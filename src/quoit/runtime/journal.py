@@ -94,10 +94,17 @@ def read(path: Path) -> Journal:
         end: int | None = None
         for number, line in enumerate(lines, start=2):
             if line.startswith(b'{"end_ns"'):
-                end = msgspec.json.decode(line)["end_ns"]
+                end = _end(path, number, line)
             else:
                 inputs.append(_input(path, number, line))
     return Journal(header, tuple(inputs), end)
+
+
+def _end(path: Path, number: int, line: bytes) -> int:
+    try:
+        return msgspec.json.decode(line, type=dict[str, int])["end_ns"]
+    except msgspec.MsgspecError as fault:
+        raise JournalError(f"{path}:{number}: the end of the recording is damaged: {fault}") from fault
 
 
 def _input(path: Path, number: int, line: bytes) -> Input:

@@ -339,9 +339,9 @@ class LiveWorld:
         kernel, devices = self.kernel, self._devices
         assert devices is not None
         assert self._timer is not None
-        if devices.earliest_owed is not None:
+        owed, due = devices.earliest_owed, kernel.next_due
+        if owed is not None and (due is None or due >= owed):
             return  # the writer thread's answer advances us
-        due = kernel.next_due
         if now == self._stop_at and (due is None or due > now):
             kernel.now = now
             assert self._stopped is not None

@@ -38,3 +38,17 @@ class Graph:
                 if there not in done and price is not None:
                     heappush(queue, (total + price, hops + 1, (*edges, edge), (*nodes, there)))
         return None
+
+    def distances(self, src: str, length: Callable[[str], float]) -> dict[str, float]:
+        """Length of the shortest route from `src` to every node that can be reached."""
+        found: dict[str, float] = {}
+        queue: list[tuple[float, str]] = [(0.0, src)]
+        while queue:
+            total, here = heappop(queue)
+            if here in found:
+                continue
+            found[here] = total
+            for edge, there in self._at.get(here, ()):
+                if there not in found:
+                    heappush(queue, (total + length(edge), there))
+        return found

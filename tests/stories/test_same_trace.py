@@ -68,7 +68,7 @@ def test_live_as_virtual(tmp_path: Path, start: str) -> None:
 
 async def _recorded(directory: Path) -> str:
     """A live run with requests of every kind, good and bad; its digest."""
-    host = Host(TWO.read_text(), HostOptions(directory, seed=7, from_ns=3 * S, until_ns=4 * S, serve=False))
+    host = Host(TWO.read_text(), HostOptions(directory, seed=7, from_ns=3 * S, until_ns=6 * S, serve=False))
     await host.start()
     world = host.world
     for n in range(4):
@@ -93,5 +93,5 @@ def test_a_recorded_run_is_repeated_event_for_event(tmp_path: Path) -> None:
     live = asyncio.run(_recorded(tmp_path))
     recording = tmp_path / "journal.jsonl"
     assert len(journal.read(recording).inputs) == 4 * 4 + 2
-    assert live != virtual(TWO, 4 * S, 7)  # what entered from outside left its mark
+    assert live != virtual(TWO, 6 * S, 7)  # what entered from outside left its mark
     assert quoit("replay", str(recording), "--digest") == live

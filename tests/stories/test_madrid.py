@@ -138,11 +138,6 @@ def test_no_key_on_a_suspect_block_is_delivered_at_either_end() -> None:
     madrid.check()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the look-back of a quarantine is one reading short: it begins at the block under way when the first "
-    "suspect reading ended, and blocks made within that reading stay in use",
-)
 @pytest.mark.realises("I2")
 def test_a_quarantine_reaches_back_to_the_first_block_under_attack() -> None:
     madrid = Madrid(

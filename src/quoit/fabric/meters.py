@@ -86,10 +86,10 @@ class FabricMeters(Element):
         if msg.tested:
             meter.qber = msg.errors / msg.tested
             ctx.gauge("quoit_link_qber", label, meter.qber)
-        if meter.dark:
-            return
-        if meter.suspect:
-            self._wait_for_calm(ctx, meter, msg)
+        if meter.dark or meter.suspect:
+            meter.trend.skip(msg.block)
+            if meter.suspect and not meter.dark:
+                self._wait_for_calm(ctx, meter, msg)
         elif meter.trend.add(msg.tested, msg.errors, msg.block):
             self._suspect(ctx, meter, meter.trend.since, msg.errors / msg.tested, "QBER trend")
 

@@ -19,7 +19,11 @@ LEAST_SHIFT = 0.01
 
 
 class ErrorTrend:
-    """CUSUM over (tested, errors) pairs; `since` is the mark of the reading where the excursion began."""
+    """CUSUM over (tested, errors) pairs.
+
+    `since` is the mark at which the excursion began: that of the last reading before it, so that nothing
+    made within the first suspect reading is trusted. While the baseline is learned, that is the start.
+    """
 
     def __init__(self, ceiling: float) -> None:
         """`ceiling`: an error rate that is an alarm whatever the baseline."""
@@ -27,17 +31,20 @@ class ErrorTrend:
         self.baseline: float | None = None
         self.score: float = 0.0
         self.since = 0
+        self._mark = 0
         self._tested = 0
         self._errors = 0
 
     def add(self, tested: int, errors: int, mark: int) -> bool:
-        """Take in one reading; True when the alarm limit is passed."""
+        """Take in one reading, which ended at `mark`; True when the alarm limit is passed."""
+        began = self._mark
+        self._mark = mark
         if tested == 0:
             return False
-        if self.score == 0.0:
-            self.since = mark
         if self.baseline is None:
             return self._learn(tested, errors)
+        if self.score == 0.0:
+            self.since = began
         q0 = self.baseline
         q1 = min(0.5, q0 + max(LEAST_SHIFT, q0 / 3))
         step = errors * log(q1 / q0) + (tested - errors) * log((1 - q1) / (1 - q0))
@@ -61,6 +68,11 @@ class ErrorTrend:
         q0 = self.baseline if self.baseline is not None else self.ceiling / 2
         return errors / tested <= q0 + max(LEAST_SHIFT, q0 / 3) / 2 + 3 * sqrt(q0 / tested)
 
+    def skip(self, mark: int) -> None:
+        """Pass over a reading that ended at `mark` and must not count."""
+        self._mark = mark
+
     def rearm(self) -> None:
         """Forget the excursion, keep the baseline."""
         self.score = 0.0
+        self.since = self._mark

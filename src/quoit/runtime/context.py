@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import structlog
 
 from quoit.runtime import seeds
+from quoit.runtime.agenda import Entry, order_of
 from quoit.runtime.trace import Event
 from quoit.runtime.wire import Message
 
 if TYPE_CHECKING:
     from quoit.runtime.kernel import Kernel
 
-R = TypeVar("R")
+SAY, ANSWER, REFUSE, RESUME, EXPIRE = range(5)
+"""Kinds of entries: a message, an answer or a refusal to a question, a waiting that ends, patience that ends."""
 
 
 class Device(Protocol):
@@ -29,6 +31,10 @@ class Device(Protocol):
     def execute(self, batch: list[Any]) -> list[Any]: ...
 
 
+Route = tuple[int, int, Callable[[int, Entry], None]]
+"""(target's index, latency in nanoseconds, what puts an entry (due, entry) on its way)"""
+
+
 class Ask:
     """A question on its way: what a handler's coroutine yields to the kernel while it waits."""
 
@@ -38,35 +44,60 @@ class Ask:
         self.correlation = correlation
 
 
+class Sleep:
+    """Yielded to the kernel, which resumes the coroutine at `due`."""
+
+    __slots__ = ("ctx", "due")
+
+    def __init__(self, ctx: Context, due: int) -> None:
+        self.ctx = ctx
+        self.due = due
+
+
 class Effect:
     """An operation handed to a device: yielded to the kernel, which resumes the coroutine with the result."""
 
-    __slots__ = ("device", "due", "operation", "seq")
+    __slots__ = ("device", "due", "index", "operation", "order")
 
-    def __init__(self, device: Device, operation: Any, due: int, seq: int) -> None:
+    def __init__(self, device: Device, operation: Any, due: int, index: int, order: int) -> None:
         self.device = device
         self.operation = operation
         self.due = due
-        self.seq = seq
+        self.index = index
+        self.order = order
 
 
 @types.coroutine
-def _suspend(request: Any) -> Generator[Any, Any, Any]:
+def suspend(request: Any) -> Generator[Any, Any, Any]:
+    """Give `request` to the kernel and wait for what it sends back."""
     return (yield request)
 
 
 class Context:
     """The world as one element sees it. Times are integer nanoseconds since the scenario's start."""
 
-    __slots__ = ("_generators", "_kernel", "_name", "emitted", "index", "log", "place", "seq")
+    __slots__ = (
+        "_audiences",
+        "_generators",
+        "_kernel",
+        "_name",
+        "_order",
+        "_routes",
+        "emitted",
+        "index",
+        "log",
+        "place",
+    )
 
     def __init__(self, kernel: Kernel, index: int, name: str, place: str, log_fields: dict[str, str]) -> None:
         self._kernel = kernel
         self._name = name
         self.index = index
         self.place = place
-        self.seq = 0
         self.emitted = 0
+        self._order = order_of(index, 0)
+        self._routes: dict[str | int, Route] = {}
+        self._audiences: dict[str, tuple[Route, ...]] = {}
         self._generators: dict[str, np.random.Generator] = {}
         self.log = structlog.get_logger("quoit").bind(element=name, **log_fields)
 
@@ -77,20 +108,25 @@ class Context:
 
     def tell(self, to: str, msg: Message, after: int = 0) -> None:
         """Send `msg`; it arrives after the classical path's latency plus `after` nanoseconds."""
-        self._kernel.post(self, to, msg, after)
+        try:
+            target, latency, put = self._routes[to]
+        except KeyError:
+            target, latency, put = self.route(to)
+        self._order = order = self._order + 1
+        put(self._kernel.now + after + latency, (order, SAY, target, msg, 0))
 
     async def ask(self, to: str, msg: Message, *, within: int) -> Any:
         """Send `msg` and wait for the reply. Raises the `Problem` that the other end raised, or
         `Problem("deadline")` if none came `within` nanoseconds."""
-        return await _suspend(Ask(self._kernel.post_question(self, to, msg, within)))
+        return await suspend(Ask(self._kernel.question(self, to, msg, within)))
 
     async def sleep(self, duration: int) -> None:
         """Wait `duration` nanoseconds of simulated time."""
-        await _suspend(self._kernel.now + duration)
+        await suspend(Sleep(self, self._kernel.now + duration))
 
     async def sleep_until(self, due: int) -> None:
         """Wait until simulated time `due`; at once if it has passed."""
-        await _suspend(max(due, self._kernel.now))
+        await suspend(Sleep(self, max(due, self._kernel.now)))
 
     async def effect(self, device: Device, operation: Any, takes: int) -> Any:
         """Let `device` do `operation`, which takes `takes` nanoseconds of simulated time.
@@ -98,12 +134,19 @@ class Context:
         The live world holds the kernel at that instant until the device has really answered: a slow
         disk makes the twin late, never wrong.
         """
-        self.seq += 1
-        return await _suspend(Effect(device, operation, self._kernel.now + takes, self.seq))
+        return await suspend(Effect(device, operation, self._kernel.now + takes, self.index, self.next_order()))
 
     def publish(self, subject: str, msg: Message) -> None:
         """Give news to every subscriber of `subject` (dot-separated labels), each after its path's latency."""
-        self._kernel.publish(self, subject, msg)
+        kernel = self._kernel
+        audience = self._audiences.get(subject)
+        if audience is None:
+            audience = self._audiences[subject] = kernel.audience(self, subject, type(msg))
+        for target, latency, put in audience:
+            self._order = order = self._order + 1
+            put(kernel.now + latency, (order, SAY, target, msg, 0))
+        for watcher in kernel.watchers:
+            watcher(subject, msg)
 
     def emit(self, event: str, /, **fields: Any) -> None:
         """Write one entry of the run's event log. Fields are plain values, never secrets."""
@@ -131,4 +174,22 @@ class Context:
 
     def spawn(self, msg: Message) -> None:
         """Start work of one's own beside the current handler: `msg` to oneself, at once."""
-        self._kernel.post(self, self._name, msg, 0)
+        self.tell(self._name, msg)
+
+    # -- for the kernel ------------------------------------------------------------------------------
+
+    def route(self, to: str | int) -> Route:
+        """The way to an element, found once. Raises Problem("no-such-element")."""
+        found = self._routes.get(to)
+        if found is None:
+            found = self._routes[to] = self._kernel.route(self, to)
+        return found
+
+    def next_order(self) -> int:
+        """The order of the next thing that this element sends."""
+        self._order = order = self._order + 1
+        return order
+
+    def count_from(self, count: int) -> None:
+        """Let the next thing sent be number `count` + 1 (a replay gives recorded numbers)."""
+        self._order = order_of(self.index, count)

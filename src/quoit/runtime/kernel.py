@@ -3,26 +3,42 @@
 That key needs no global counter, so several processes that hold parts of one scenario order the events
 of each element alike. A kernel holds the elements of its own process; what goes to others leaves
 through the `Post`. Who advances the time is the world's business (`virtual`, `live`).
+
+Events are handled by *workers*: coroutines that take one event after the other and await its handler. As
+long as no handler waits, one worker does all the work, and a handler costs no more than a call that is
+awaited (driving each by `send` costs a StopIteration, several times as much). A handler that waits keeps
+its worker with it, and the next one goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from heapq import heappop, heappush
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from heapq import heappop
 from typing import Any, Protocol
 
 from quoit.model.problem import Problem
-from quoit.runtime.context import Ask, Context, Device, Effect
+from quoit.runtime.agenda import COUNT_BITS, Agenda, Entry, order_of
+from quoit.runtime.context import (
+    ANSWER,
+    EXPIRE,
+    REFUSE,
+    RESUME,
+    SAY,
+    Ask,
+    Context,
+    Device,
+    Effect,
+    Route,
+    Sleep,
+    suspend,
+)
 from quoit.runtime.element import Element, Plane
 from quoit.runtime.instruments import Instruments
 from quoit.runtime.trace import Sink
 from quoit.runtime.wire import Message, decode, encode, name_of
 
-SAY, ANSWER, REFUSE, RESUME, EXPIRE = range(5)
-
 Latency = Callable[[str, str], int]
-Entry = tuple[int, int, int, int, int, Any, int]
-"""(due, sender, sender's count, kind, target, payload, correlation)"""
+Worker = Coroutine[Any, Any, None]
 
 
 class PlaneViolation(Exception):
@@ -41,18 +57,6 @@ class Devices(Protocol):
     """Runs operations of devices: at once in virtual time, on a writer thread in a live world."""
 
     def submit(self, device: Device, operation: Any, due: int, done: Callable[[Any], None]) -> None: ...
-
-
-class _Task:
-    """A handler that waits, with what its end is owed to."""
-
-    __slots__ = ("correlation", "ctx", "routine", "target")
-
-    def __init__(self, routine: Any, ctx: Context, target: int, correlation: int) -> None:
-        self.routine = routine
-        self.ctx = ctx
-        self.target = target
-        self.correlation = correlation
 
 
 class AtOnce:
@@ -97,10 +101,11 @@ class Kernel:
         self.disorder = 0
         # A handler's fault stops a virtual run; a live twin logs it and goes on.
         self.strict = True
+        self._enough: int | None = None
         self._latency_of = latency
-        self._latencies: dict[tuple[str, str], int] = {}
         self._post = post
-        self._heap: list[Entry] = []
+        self._agenda = Agenda()
+        self._until = start_ns
         self._index = {e.name: i for i, e in enumerate(self.elements)}
         if len(self._index) != len(self.elements):
             raise ValueError("two elements of one scenario share a name")
@@ -110,11 +115,10 @@ class Kernel:
             for i, e in enumerate(self.elements)
         ]
         self._tables = [{kind: handler.__get__(e) for kind, handler in e.handlers.items()} for e in self.elements]
-        self._guarded = [e.only_resource_plane for e in self.elements]
-        self._subscribers: dict[str, tuple[int, ...]] = {}
-        self._waiting: dict[int, _Task] = {}
+        self._idle: list[Worker] = []
+        # By question: the worker whose handler waits for the answer.
+        self._waiting: dict[int, Worker] = {}
         self._questions = 0
-        self._until = start_ns
         # Requests from outside and replies to them use one more index than there are elements.
         self.outside = Context(self, len(self.elements), "outside", "outside", {})
         self._outside_replies: dict[int, Callable[[Any], None]] = {}
@@ -123,9 +127,11 @@ class Kernel:
 
     def start(self) -> None:
         """Begin every element's `start`, in name order, at the present instant."""
+        self._until = self.now - 1  # starts only: what they send is for `run`
         for i, element in enumerate(self.elements):
             if self._process_of[i] == self.process:
-                self._step(element.start(self._contexts[i]), self._contexts[i], i, 0, None)
+                ctx = self._contexts[i]
+                self._drive(self._begin(ctx, element.start(ctx)), None)
 
     def index_of(self, name: str) -> int:
         """The number of the element called `name`; Problem("no-such-element") otherwise."""
@@ -134,30 +140,34 @@ class Kernel:
             raise Problem("no-such-element", f"no element is called {name!r}", element=name)
         return found
 
-    def post(self, ctx: Context, to: str, msg: Message, after: int) -> None:
-        target = self.index_of(to)
-        due = self.now + after + self._latency(ctx, target)
-        ctx.seq += 1
-        self._put((due, ctx.index, ctx.seq, SAY, target, msg, 0))
-
-    def post_question(self, ctx: Context, to: str, msg: Message, within: int) -> int:
-        target = self.index_of(to)
+    def question(self, ctx: Context, to: str, msg: Message, within: int) -> int:
+        """Send a question of `ctx` and the end of its patience on their ways; returns the question's number."""
+        target, latency, put = ctx.route(to)
         self._questions += 1
         correlation = self._questions
-        ctx.seq += 2
-        self._put((self.now + self._latency(ctx, target), ctx.index, ctx.seq, SAY, target, msg, correlation))
-        heappush(self._heap, (self.now + within, ctx.index, ctx.seq - 1, EXPIRE, ctx.index, to, correlation))
+        expiry = ctx.next_order()
+        put(self.now + latency, (ctx.next_order(), SAY, target, msg, correlation))
+        self._agenda.put(self.now + within, (expiry, EXPIRE, ctx.index, to, correlation))
         return correlation
 
-    def publish(self, ctx: Context, subject: str, msg: Message) -> None:
-        found = self._subscribers.get(subject)
-        if found is None:
-            found = self._subscribers[subject] = self._match(subject, type(msg))
-        for target in found:
-            ctx.seq += 1
-            self._put((self.now + self._latency(ctx, target), ctx.index, ctx.seq, SAY, target, msg, 0))
-        for watcher in self.watchers:
-            watcher(subject, msg)
+    def route(self, ctx: Context, to: str | int) -> Route:
+        """The way from `ctx` to an element by name, or by index for replies: (index, latency, how to put)."""
+        target = to if isinstance(to, int) else self.index_of(to)
+        element = self.elements[target]
+        if isinstance(to, str) and element.only_resource_plane and ctx is not self.outside:
+            speaker = self.elements[ctx.index]
+            if speaker.plane is not Plane.RESOURCE:
+                raise PlaneViolation(f"{speaker!r} is not of the resource plane and may not reach {element!r}")
+        latency = 0 if ctx.place == element.place else self._latency_of(ctx.place, element.place)
+        return target, latency, self._agenda.put if self._process_of[target] == self.process else self._send_away
+
+    def audience(self, ctx: Context, subject: str, kind: type[Message]) -> tuple[Route, ...]:
+        """The ways from `ctx` to all who subscribe to `subject` and understand `kind`."""
+        return tuple(
+            ctx.route(e.name)
+            for e in self.elements
+            if kind in e.handlers and any(matches(pattern, subject) for pattern in e.subscribes)
+        )
 
     def ask_from_outside(
         self, at: int, to: str, msg: Message, reply: Callable[[Any], None], seq: int | None = None
@@ -166,12 +176,13 @@ class Kernel:
         target = self.index_of(to)
         if self._process_of[target] != self.process:
             raise Problem("no-such-element", f"{to!r} lives in another process of this twin", element=to)
-        self.outside.seq = self.outside.seq + 1 if seq is None else seq
+        if seq is not None:
+            self.outside.count_from(seq - 1)
+        order = self.outside.next_order()
         self._questions += 1
         self._outside_replies[self._questions] = reply
-        entry = (at, self.outside.index, self.outside.seq, SAY, target, msg, self._questions)
-        heappush(self._heap, entry)
-        return self.outside.seq
+        self._agenda.put(at, (order, SAY, target, msg, self._questions))
+        return order & (1 << COUNT_BITS) - 1
 
     def abandon(self, reply: Callable[[Any], None]) -> None:
         """Forget an outside request whose asker has gone."""
@@ -188,108 +199,135 @@ class Kernel:
             body = Problem.from_dict(payload)
         if due < self.now:
             self.disorder += 1
-        heappush(self._heap, (due, sender, count, kind, target, body, correlation))
+        self._agenda.put(due, (order_of(sender, count), kind, target, body, correlation))
 
     def hold(self, before: int) -> None:
         """Let the `run` that is going on stop ahead of instant `before` (a device owes a result then)."""
         self._until = min(self._until, before - 1)
+        if self._agenda.due >= before:
+            self.handled -= self._agenda.close()
 
     @property
     def next_due(self) -> int | None:
         """When the earliest waiting event is due."""
-        return self._heap[0][0] if self._heap else None
+        return self._agenda.next_due
 
     def run(self, until: int, limit: int | None = None) -> int:
-        """Handle all events due up to and including `until`, `limit` at most; returns how many."""
-        heap = self._heap
-        tables = self._tables
-        contexts = self._contexts
+        """Handle all events due up to and including `until`; returns how many. Begins no further instant
+        once `limit` events have been handled."""
         before = self.handled
-        last = before + limit if limit is not None else None
         self._until = until
-        while heap and heap[0][0] <= self._until:
-            due, sender, _, kind, target, payload, correlation = heappop(heap)
-            self.now = due
-            self.handled += 1
-            if kind == SAY:
-                handler = tables[target].get(type(payload))
-                if handler is None:
-                    self._misdirected(sender, target, payload, correlation)
-                else:
-                    ctx = contexts[target]
-                    self._step(handler(ctx, payload), ctx, sender, correlation, None)
-            elif kind == RESUME:
-                self._step(payload[0].routine, payload[0].ctx, payload[0].target, payload[0].correlation, payload)
-            else:
-                self._settle(kind, target, payload, correlation)
-            if last is not None and self.handled >= last:
-                break
+        self._enough = None if limit is None else before + limit
+        self._drive(self._idle.pop() if self._idle else self._work(), None)
         return self.handled - before
 
-    # -- stepping ------------------------------------------------------------------------------------
+    # -- workers -------------------------------------------------------------------------------------
 
-    def _step(self, routine: Any, ctx: Context, asker: int, correlation: int, resume: Any) -> None:
-        try:
-            if resume is None:
-                request = routine.send(None)
-            elif isinstance(resume[1], BaseException):
-                request = routine.throw(resume[1])
+    def _drive(self, worker: Worker, value: Any) -> None:
+        """Let `worker` go on with `value`, and others after it, until no event is due."""
+        while True:
+            request = worker.throw(value) if isinstance(value, BaseException) else worker.send(value)
+            if request is None:
+                self._idle.append(worker)
+                return
+            if type(request) is tuple:  # this worker is at leisure: another one's waiting is over
+                self._idle.append(worker)
+                worker, value = request
+                continue
+            if type(request) is Ask:
+                self._waiting[request.correlation] = worker
+            elif type(request) is Sleep:
+                order, index = request.ctx.next_order(), request.ctx.index
+                self._agenda.put(request.due, (order, RESUME, index, (worker, None), 0))
+            elif type(request) is Effect:
+                self._submit(request, worker)
             else:
-                request = routine.send(resume[1])
-        except StopIteration as end:
-            if correlation:
-                self._reply(ctx, asker, correlation, ANSWER, end.value)
-            return
-        except Problem as problem:
-            if correlation:
-                self._reply(ctx, asker, correlation, REFUSE, problem)
-            else:
-                ctx.log.warning("problem.unanswered", code=problem.code, detail=problem.detail)
-            return
-        except Exception as fault:
-            if self.strict:
-                raise
-            self._crashed(ctx, asker, correlation, fault)
-            return
-        task = resume[0] if resume is not None else _Task(routine, ctx, asker, correlation)
-        if type(request) is int:
-            ctx.seq += 1
-            heappush(self._heap, (request, ctx.index, ctx.seq, RESUME, ctx.index, (task, None), 0))
-        elif type(request) is Ask:
-            self._waiting[request.correlation] = task
-        elif type(request) is Effect:
-            self._submit(request, task)
-        else:
-            raise TypeError(f"{ctx!r} awaited something that is not of this kernel: {request!r}")
+                raise TypeError(f"a handler awaited something that is not of this kernel: {request!r}")
+            worker, value = self._idle.pop() if self._idle else self._work(), None
 
-    def _crashed(self, ctx: Context, asker: int, correlation: int, fault: Exception) -> None:
-        ctx.log.exception("handler.crashed", kind=type(fault).__name__)
-        if correlation:
-            self._reply(ctx, asker, correlation, REFUSE, Problem("internal", "a handler failed"))
-
-    def _submit(self, effect: Effect, task: _Task) -> None:
+    def _submit(self, effect: Effect, worker: Worker) -> None:
         def done(result: Any) -> None:
-            index = task.ctx.index
-            heappush(self._heap, (effect.due, index, effect.seq, RESUME, index, (task, result), 0))
+            self._agenda.put(effect.due, (effect.order, RESUME, effect.index, (worker, result), 0))
 
         self.devices.submit(effect.device, effect.operation, effect.due, done)
 
+    async def _begin(self, ctx: Context, first: Awaitable[Any]) -> None:
+        """A worker whose first work is an element's `start`."""
+        try:
+            await first
+        except Exception as fault:  # noqa: BLE001 - border of an element: its faults are answers or are logged
+            self._failed(ctx, 0, 0, fault)
+        await self._work()
+
+    async def _work(self) -> None:
+        """A worker: handles events, for ever; gives None to `_drive` when nothing is due."""
+        agenda, tables, contexts = self._agenda, self._tables, self._contexts
+        late = agenda.late
+        while True:
+            slot = agenda.slot
+            if late and (not slot or late[0] < slot[-1]):
+                order, kind, target, payload, correlation = heappop(late)
+                self.handled += 1
+            elif slot:
+                order, kind, target, payload, correlation = slot.pop()
+            else:
+                if not self._next_slot():
+                    await suspend(None)
+                continue
+            if kind == SAY:
+                ctx = contexts[target]
+                handler = tables[target].get(type(payload))
+                if handler is None:
+                    self._misdirected(order >> COUNT_BITS, target, payload, correlation)
+                    continue
+                try:
+                    answer = await handler(ctx, payload)
+                except Exception as fault:  # noqa: BLE001 - border of an element, as above
+                    self._failed(ctx, order >> COUNT_BITS, correlation, fault)
+                else:
+                    if correlation:
+                        self._reply(ctx, order >> COUNT_BITS, correlation, ANSWER, answer)
+            elif kind == RESUME:
+                await suspend(payload)
+            else:
+                waiting = self._waiting.pop(correlation, None)
+                if waiting is not None:
+                    await suspend((waiting, _deadline(payload) if kind == EXPIRE else payload))
+
+    def _next_slot(self) -> bool:
+        agenda = self._agenda
+        if self._enough is not None and self.handled >= self._enough:
+            return False
+        opened = agenda.open(self._until)
+        if not opened:
+            return False
+        self.now = agenda.due
+        self.handled += opened
+        return True
+
+    def _failed(self, ctx: Context, asker: int, correlation: int, fault: Exception) -> None:
+        """A handler ended with an exception: a `Problem` is an answer, all else is a fault of ours."""
+        if isinstance(fault, Problem):
+            if correlation:
+                self._reply(ctx, asker, correlation, REFUSE, fault)
+            else:
+                ctx.log.warning("problem.unanswered", code=fault.code, detail=fault.detail)
+            return
+        if self.strict:
+            raise fault
+        ctx.log.error("handler.crashed", kind=type(fault).__name__, exc_info=fault)
+        if correlation:
+            self._reply(ctx, asker, correlation, REFUSE, Problem("internal", "a handler failed"))
+
     def _reply(self, ctx: Context, asker: int, correlation: int, kind: int, value: Any) -> None:
-        ctx.seq += 1
+        order = ctx.next_order()
         if asker == self.outside.index:
             answer = self._outside_replies.pop(correlation, None)
             if answer is not None:
                 answer(value)
             return
-        self._put((self.now + self._latency(ctx, asker), ctx.index, ctx.seq, kind, asker, value, correlation))
-
-    def _settle(self, kind: int, target: int, payload: Any, correlation: int) -> None:
-        task = self._waiting.pop(correlation, None)
-        if task is None:
-            return
-        if kind == EXPIRE:
-            payload = Problem("deadline", f"{payload} did not answer in time", element=payload)
-        self._step(task.routine, task.ctx, task.target, task.correlation, (task, payload))
+        _, latency, put = ctx.route(asker)
+        put(self.now + latency, (order, kind, asker, value, correlation))
 
     def _misdirected(self, sender: int, target: int, payload: Any, correlation: int) -> None:
         ctx = self._contexts[target]
@@ -298,23 +336,8 @@ class Kernel:
         if correlation:
             self._reply(ctx, sender, correlation, REFUSE, Problem("internal", what))
 
-    # -- routing -------------------------------------------------------------------------------------
-
-    def _put(self, entry: Entry) -> None:
-        target = entry[4]
-        if self._guarded[target] and entry[1] < len(self.elements):
-            speaker = self.elements[entry[1]]
-            if speaker.plane is not Plane.RESOURCE and entry[3] == SAY:
-                raise PlaneViolation(
-                    f"{speaker!r} is not of the resource plane and may not reach {self.elements[target]!r}"
-                )
-        if self._process_of[target] == self.process:
-            heappush(self._heap, entry)
-        else:
-            self._send_away(entry)
-
-    def _send_away(self, entry: Entry) -> None:
-        due, sender, count, kind, target, payload, correlation = entry
+    def _send_away(self, due: int, entry: Entry) -> None:
+        order, kind, target, payload, correlation = entry
         if self._post is None:
             raise ValueError("elements are spread over processes but the kernel has no post")
         name, body = "", payload
@@ -322,25 +345,12 @@ class Kernel:
             name, body = name_of(type(payload)), encode(payload)
         elif isinstance(payload, Problem):
             body = payload.to_dict()
-        frame = (due, sender, count, kind, target, correlation, name, body)
-        self._post.send(self._process_of[target], frame)
+        sender, count = order >> COUNT_BITS, order & (1 << COUNT_BITS) - 1
+        self._post.send(self._process_of[target], (due, sender, count, kind, target, correlation, name, body))
 
-    def _latency(self, ctx: Context, target: int) -> int:
-        there = self.elements[target].place
-        if ctx.place == there:
-            return 0
-        pair = (ctx.place, there)
-        found = self._latencies.get(pair)
-        if found is None:
-            found = self._latencies[pair] = self._latency_of(*pair)
-        return found
 
-    def _match(self, subject: str, kind: type[Message]) -> tuple[int, ...]:
-        return tuple(
-            i
-            for i, e in enumerate(self.elements)
-            if kind in e.handlers and any(matches(pattern, subject) for pattern in e.subscribes)
-        )
+def _deadline(element: str) -> Problem:
+    return Problem("deadline", f"{element} did not answer in time", element=element)
 
 
 def matches(pattern: str, subject: str) -> bool:

@@ -42,13 +42,15 @@ class VirtualWorld:
         """Ask an element now and run until it answers. Raises its `Problem`, or `Problem("deadline")`."""
         box: list[Any] = []
         kernel = self.kernel
-        end = kernel.now + within_ns
-        kernel.ask_from_outside(kernel.now, to, msg, box.append)
-        while not box:
-            due = kernel.next_due
-            if due is None or due > end:
-                raise Problem("deadline", f"{to} did not answer within {within_ns} ns", element=to)
-            kernel.run(due, limit=1)
+
+        def answered(value: Any) -> None:
+            box.append(value)
+            kernel.hold(kernel.now)  # the run ends with the answer
+
+        kernel.ask_from_outside(kernel.now, to, msg, answered)
+        kernel.run(kernel.now + within_ns)
+        if not box:
+            raise Problem("deadline", f"{to} did not answer within {within_ns} ns", element=to)
         if isinstance(box[0], Problem):
             raise box[0]
         return box[0]

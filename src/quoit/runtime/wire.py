@@ -16,8 +16,12 @@ from quoit.model.secret import Secret
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
-class Message(msgspec.Struct, frozen=True):
-    """Base of everything that elements say to each other."""
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """Base of everything that elements say to each other.
+
+    Messages are left out of the search for reference cycles: an immutable value of values has none, and
+    the search would cost more than the handling.
+    """
 
 
 M = TypeVar("M", bound=type[Message])

@@ -1,6 +1,9 @@
 """Messages per second: our kernel, asyncio in virtual time, SimPy; the same work in one run.
 
-The work: a ring of actors. Each waits for a message and sends one on, to arrive a little later.
+The work: a ring of actors. Each waits for a message, which is an immutable object; it is handled by the
+`async def` that is there for its type (SimPy, which has no such thing, handles it in the process), and
+one is sent on, to arrive a little later. In step, all arrive at the same instants, as in a network with
+readings each second; scattered, hardly two do.
 """
 
 from __future__ import annotations
@@ -8,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 import time
+from collections.abc import Callable
 from typing import Any
 
 import simpy
@@ -19,6 +23,21 @@ from quoit.runtime.wire import Message, message
 
 ACTORS = 1_000
 DELAY_NS = 1_000
+
+ROUND = 7
+
+Delays = Callable[[int], tuple[int, ...]]
+"""The delays that an actor of this number uses in turn, `ROUND` of them."""
+
+
+def in_step(actor: int) -> tuple[int, ...]:
+    """All actors send as late as the others do."""
+    return tuple(DELAY_NS + n for n in range(ROUND))
+
+
+def scattered(actor: int) -> tuple[int, ...]:
+    """Delays of one to a hundred times `DELAY_NS`, by number of actor and turn."""
+    return tuple(DELAY_NS + (actor * 7919 + n * 104729) % 100_003 for n in range(ROUND))
 
 
 @message("bench.Token")
@@ -33,8 +52,9 @@ class Actor(Element):
 
     stratum, plane = Stratum.ENGINE, Plane.RESOURCE
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, delays: Delays) -> None:
         super().__init__(f"actor{number}", "ring")
+        self._delays = delays(number)
         self._next = f"actor{(number + 1) % ACTORS}"
 
     async def start(self, ctx: Context) -> None:
@@ -42,12 +62,12 @@ class Actor(Element):
 
     @handles(Token)
     async def on_token(self, ctx: Context, msg: Token) -> None:
-        ctx.tell(self._next, Token(msg.n + 1), after=DELAY_NS + msg.n % 7)
+        ctx.tell(self._next, Token(msg.n + 1), after=self._delays[msg.n % ROUND])
 
 
-def kernel_rate(messages: int) -> float:
+def kernel_rate(messages: int, delays: Delays) -> float:
     """Messages per CPU second of our kernel."""
-    kernel = Kernel([Actor(i) for i in range(ACTORS)])
+    kernel = Kernel([Actor(i, delays) for i in range(ACTORS)])
     kernel.start()
     began = time.process_time()
     done = kernel.run(2**62, limit=messages)
@@ -75,26 +95,53 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
         return self.jump.now
 
 
-def asyncio_rate(messages: int) -> float:
+class _Countdown:
+    """Sets `done` when as many messages as wanted have been handled."""
+
+    def __init__(self, messages: int, done: Any) -> None:
+        self._left = messages
+        self._done = done
+
+    def one(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self._done()
+
+
+class _AsyncioActor:
+    """The same actor on asyncio: a task with a queue."""
+
+    def __init__(self, number: int, delays: Delays, countdown: _Countdown) -> None:
+        self.queue: asyncio.Queue[Token] = asyncio.Queue()
+        self.next: asyncio.Queue[Token] = self.queue
+        self._delays = delays(number)
+        self._countdown = countdown
+        self._loop = asyncio.get_running_loop()
+        self._handlers = {Token: self.on_token}
+
+    async def run(self) -> None:
+        while True:
+            msg = await self.queue.get()
+            await self._handlers[type(msg)](msg)
+            self._countdown.one()
+
+    async def on_token(self, msg: Token) -> None:
+        self._loop.call_later(self._delays[msg.n % ROUND] * 1e-9, self.next.put_nowait, Token(msg.n + 1))
+
+
+def asyncio_rate(messages: int, delays: Delays) -> float:
     """Messages per CPU second of asyncio tasks with queues, in virtual time."""
     loop = _VirtualLoop()
-    left = messages
-
-    async def actor(mine: asyncio.Queue[int], following: asyncio.Queue[int], done: asyncio.Event) -> None:
-        nonlocal left
-        while True:
-            n = await mine.get()
-            left -= 1
-            if left == 0:
-                done.set()
-            loop.call_later((DELAY_NS + n % 7) * 1e-9, following.put_nowait, n + 1)
 
     async def main() -> None:
         done = asyncio.Event()
-        queues: list[asyncio.Queue[int]] = [asyncio.Queue() for _ in range(ACTORS)]
-        tasks = [asyncio.create_task(actor(queues[i], queues[(i + 1) % ACTORS], done)) for i in range(ACTORS)]
-        for queue in queues:
-            queue.put_nowait(0)
+        countdown = _Countdown(messages, done.set)
+        actors = [_AsyncioActor(i, delays, countdown) for i in range(ACTORS)]
+        for i, actor in enumerate(actors):
+            actor.next = actors[(i + 1) % ACTORS].queue
+        tasks = [asyncio.create_task(actor.run()) for actor in actors]
+        for actor in actors:
+            actor.queue.put_nowait(Token(0))
         await done.wait()
         for task in tasks:
             task.cancel()
@@ -106,29 +153,27 @@ def asyncio_rate(messages: int) -> float:
     return messages / took
 
 
-def simpy_rate(messages: int) -> float:
+def simpy_rate(messages: int, delays: Delays) -> float:
     """Messages per CPU second of SimPy processes with stores."""
     env = simpy.Environment()
     stores = [simpy.Store(env) for _ in range(ACTORS)]
-    left = messages
-
-    def send(following: Any, n: int) -> Any:
-        yield env.timeout(DELAY_NS + n % 7)
-        yield following.put(n + 1)
-
-    def actor(mine: Any, following: Any, done: Any) -> Any:
-        nonlocal left
-        while True:
-            n = yield mine.get()
-            left -= 1
-            if left == 0:
-                done.succeed()
-            env.process(send(following, n))
-
     done = env.event()
+    countdown = _Countdown(messages, done.succeed)
+
+    def send(following: Any, after: int, msg: Message) -> Any:
+        yield env.timeout(after)
+        yield following.put(msg)
+
+    def actor(number: int) -> Any:
+        mine, following, turns = stores[number], stores[(number + 1) % ACTORS], delays(number)
+        while True:
+            msg = yield mine.get()
+            env.process(send(following, turns[msg.n % ROUND], Token(msg.n + 1)))
+            countdown.one()
+
     for i in range(ACTORS):
-        env.process(actor(stores[i], stores[(i + 1) % ACTORS], done))
-        stores[i].put(0)
+        env.process(actor(i))
+        stores[i].put(Token(0))
     began = time.process_time()
     env.run(done)
     return messages / (time.process_time() - began)

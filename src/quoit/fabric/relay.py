@@ -84,7 +84,8 @@ class Relay(Element):
         super().__init__(api.relay(node), node)
         self._node = node
         self._neighbours = neighbours
-        self._hashes = {link: PolynomialHash(key.reveal()) for link, key in hash_keys.items()}
+        self._hash_keys = hash_keys
+        self._hashes: dict[str, PolynomialHash] = {}
         self._table: dict[tuple[str, str], str] = {}
         self._epochs: dict[tuple[str, str], int] = {}
 
@@ -164,7 +165,10 @@ class Relay(Element):
 
     def _tag(self, link: str, order: Order, key: tuple[Piece, ...], sealed: bytes, pad: Secret) -> bytes:
         protected = encode(RelayHop(order, key, sealed, (), b""))
-        return _xor(self._hashes[link].value(protected).to_bytes(16, "little"), pad.reveal())
+        found = self._hashes.get(link)
+        if found is None:  # its tables are 64 kB, and most links of a large network never carry a relayed key
+            found = self._hashes[link] = PolynomialHash(self._hash_keys[link].reveal())
+        return _xor(found.value(protected).to_bytes(16, "little"), pad.reveal())
 
 
 def _xor(a: bytes, b: bytes) -> bytes:

@@ -39,15 +39,18 @@ class Graph:
                     heappush(queue, (total + price, hops + 1, (*edges, edge), (*nodes, there)))
         return None
 
-    def distances(self, src: str, length: Callable[[str], float]) -> dict[str, float]:
-        """Length of the shortest route from `src` to every node that can be reached."""
-        found: dict[str, float] = {}
-        queue: list[tuple[float, str]] = [(0.0, src)]
+    def distances(self, src: str, length: Callable[[str], int], until: str | None = None) -> dict[str, int]:
+        """Length of the shortest route from `src` to every node that can be reached; with `until`, to those
+        that are no farther than it. Whole numbers, so that both directions of a route are equally long."""
+        found: dict[str, int] = {}
+        queue: list[tuple[int, str]] = [(0, src)]
         while queue:
             total, here = heappop(queue)
             if here in found:
                 continue
             found[here] = total
+            if here == until:
+                break
             for edge, there in self._at.get(here, ()):
                 if there not in found:
                     heappush(queue, (total + length(edge), there))

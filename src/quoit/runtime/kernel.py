@@ -115,6 +115,7 @@ class Kernel:
             for i, e in enumerate(self.elements)
         ]
         self._tables = [{kind: handler.__get__(e) for kind, handler in e.handlers.items()} for e in self.elements]
+        self._listeners = [e for e in self.elements if e.subscribes]
         self._idle: list[Worker] = []
         # By question: the worker whose handler waits for the answer.
         self._waiting: dict[int, Worker] = {}
@@ -165,7 +166,7 @@ class Kernel:
         """The ways from `ctx` to all who subscribe to `subject` and understand `kind`."""
         return tuple(
             ctx.route(e.name)
-            for e in self.elements
+            for e in self._listeners
             if kind in e.handlers and any(matches(pattern, subject) for pattern in e.subscribes)
         )
 

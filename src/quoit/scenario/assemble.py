@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import entry_points
 from typing import Any, cast
 
@@ -33,7 +35,7 @@ from quoit.runtime.context import Device
 from quoit.runtime.element import Element
 from quoit.runtime.kernel import Kernel, Post
 from quoit.scenario.fate import Fate, Load, LoadPlan, Stroke
-from quoit.scenario.schema import Application, Event, Link, NetworkFile
+from quoit.scenario.schema import Application, Event, Link, NetworkFile, Span
 from quoit.service.calendar import Calendar
 from quoit.service.controller import ServiceController
 from quoit.service.directory import Attachment
@@ -137,9 +139,23 @@ class Assembler:
     def _spans_of(self, link: Link) -> tuple[str, ...]:
         if link.spans is not None:
             return tuple(link.spans)
-        ends = frozenset(link.between)
-        direct = [s for s in self.n.spans if frozenset(s.between) == ends]
+        direct = self._spans_between[frozenset(link.between)]
         return (min(direct, key=lambda s: (s.loss_db, s.id)).id,)
+
+    @cached_property
+    def _spans_between(self) -> dict[frozenset[str], list[Span]]:
+        found: dict[frozenset[str], list[Span]] = {}
+        for span in self.n.spans:
+            found.setdefault(frozenset(span.between), []).append(span)
+        return found
+
+    @cached_property
+    def _links_at(self) -> dict[str, list[Link]]:
+        found: dict[str, list[Link]] = {node: [] for node in self.n.nodes}
+        for link in self.n.links:
+            for node in link.between:
+                found[node].append(link)
+        return found
 
     def _engine_side(self) -> list[Element]:
         spans = {s.id: TrueSpan(s.id, s.loss_db) for s in self.n.spans}
@@ -208,7 +224,7 @@ class Assembler:
         ]
 
     def _trusted_node(self, node: str) -> list[Element]:
-        here = [link for link in self.n.links if node in link.between]
+        here = self._links_at[node]
         policies = self.n.policies
         plans = tuple(
             PoolPlan(
@@ -341,23 +357,33 @@ class Latency:
     """Classical latency between places: light in the shortest fibre path, and a processing time.
 
     Places off the plant (the engine) are one processing time away: the time a device's read-out takes.
+    Lengths are taken to the millimetre.
     """
 
+    HUB = 4
+    """Places asked for so often get a table of all distances; neighbours are found by a search each."""
+
     def __init__(self, network: NetworkFile) -> None:
-        self._lengths = {s.id: s.length_km for s in network.spans}
+        self._lengths_mm = {s.id: round(s.length_km * 1e6) for s in network.spans}
         self._graph = Graph((s.id, s.between[0], s.between[1]) for s in network.spans)
         self._processing = network.policies.control_latency_ns
-        self._from: dict[str, dict[str, float]] = {}
+        self._from: dict[str, dict[str, int]] = {}
+        self._asked: Counter[str] = Counter()
 
     def __call__(self, here: str, there: str) -> int:
-        # One search serves a place and everybody it speaks to; both directions are the same length.
-        near, far = (there, here) if there in self._from else (here, there)
-        if near not in self._from:
-            self._from[near] = self._graph.distances(near, self._lengths.__getitem__)
-        km = self._from[near].get(far)
-        if km is None:
+        mm = self._distance_mm(here, there)
+        if mm is None:
             return max(1, self._processing)
-        return max(1, math.ceil(fibre.delay_s(round(km, 9)) * 1e9) + self._processing)
+        return max(1, math.ceil(round(fibre.delay_s(mm / 1e6) * 1e9, 3)) + self._processing)
+
+    def _distance_mm(self, here: str, there: str) -> int | None:
+        for near, far in ((there, here), (here, there)):
+            self._asked[near] += 1
+            if near not in self._from and self._asked[near] > self.HUB:
+                self._from[near] = self._graph.distances(near, self._lengths_mm.__getitem__)
+            if near in self._from:
+                return self._from[near].get(far)
+        return self._graph.distances(here, self._lengths_mm.__getitem__, until=there).get(there)
 
 
 def assemble(network: NetworkFile, parts: Parts) -> Twin:

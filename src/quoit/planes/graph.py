@@ -18,6 +18,9 @@ class Graph:
         for found in self._at.values():
             found.sort()
 
+    def __contains__(self, node: str) -> bool:
+        return node in self._at
+
     def route(
         self, src: str, dst: str, cost: Callable[[str], float | None]
     ) -> tuple[tuple[str, ...], tuple[str, ...]] | None:

@@ -377,6 +377,8 @@ class Latency:
         return max(1, math.ceil(round(fibre.delay_s(mm / 1e6) * 1e9, 3)) + self._processing)
 
     def _distance_mm(self, here: str, there: str) -> int | None:
+        if here not in self._graph or there not in self._graph:
+            return None
         for near, far in ((there, here), (here, there)):
             self._asked[near] += 1
             if near not in self._from and self._asked[near] > self.HUB:

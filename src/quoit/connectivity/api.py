@@ -6,6 +6,10 @@ from quoit.runtime.wire import Message, message
 
 PLANT = "connectivity.plant"
 CONTROLLER = "connectivity.controller"
+METERS = "connectivity.meters"
+UPKEEP = "connectivity.upkeep"
+SPAN_NEWS = "connectivity.span"
+"""Subjects are `connectivity.span.<span>`."""
 PATH_NEWS = "connectivity.path"
 """Subjects are `connectivity.path.<link>`."""
 
@@ -55,3 +59,33 @@ class PathLoss(Message):
     loss_db: float
     planned_db: float
     at_ns: int
+
+
+@message("connectivity.SpanLight")
+class SpanLight(Message):
+    """News: the power meter at a span's end reads this loss; None: no light arrives."""
+
+    span: str
+    loss_db: float | None
+    at_ns: int
+
+
+@message("connectivity.GetSpans")
+class GetSpans(Message):
+    """What do the power meters say? Answered with `Spans`."""
+
+
+class SpanRow(Message):
+    """One span: loss at commissioning and now. `state`: lit, dark, or unknown before the first reading."""
+
+    span: str
+    a: str
+    b: str
+    commissioned_db: float
+    loss_db: float | None
+    state: str
+
+
+@message("connectivity.Spans")
+class Spans(Message):
+    spans: tuple[SpanRow, ...]

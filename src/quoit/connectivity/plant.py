@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from quoit.connectivity.api import PATH_NEWS, PLANT, Path, PathDown, PathLoss, PathUp
+from quoit.connectivity.api import PATH_NEWS, PLANT, SPAN_NEWS, Path, PathDown, PathLoss, PathUp, SpanLight
 from quoit.engine.api import ENGINE, LightLevel, WatchLight
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
@@ -59,7 +59,7 @@ class Plant(Element):
     async def on_level(self, ctx: Context, msg: LightLevel) -> None:
         was = self._level[msg.span]
         self._level[msg.span] = msg.loss_db
-        ctx.gauge("quoit_span_lit", (msg.span,), 0.0 if msg.loss_db is None else 1.0)
+        ctx.publish(f"{SPAN_NEWS}.{msg.span}", SpanLight(msg.span, msg.loss_db, ctx.now))
         if was == msg.loss_db:
             return
         ctx.emit("light.lost" if msg.loss_db is None else "light.changed", span=msg.span, loss_db=msg.loss_db)

@@ -14,6 +14,7 @@ from quoit.fabric import api
 from quoit.fabric.api import LinkCalm, LinkQuarantined, LinkReleased, LinkSuspect
 from quoit.fabric.kma import DiscardFrom
 from quoit.fabric.module import Distrust, Trust
+from quoit.planes.management import AlarmBook, Alarms, GetAlarms, Severity
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 
@@ -34,13 +35,14 @@ class FabricUpkeep(Element):
     """Quarantines and releases links."""
 
     stratum, plane = Stratum.FABRIC, Plane.MANAGEMENT
-    realises = ("C6", "G2", "I2")
+    realises = ("A2", "C6", "G2", "I2")
     subscribes = (f"{PATH_NEWS}.*", f"{api.LINK_NEWS}.*.suspect", f"{api.LINK_NEWS}.*.calm")
 
     def __init__(self, place: str, plans: tuple[UpkeepPlan, ...]) -> None:
         super().__init__(api.UPKEEP, place)
         self._plans = {plan.link: plan for plan in plans}
         self._first: dict[str, int] = {}
+        self._alarms = AlarmBook(self.stratum)
 
     @handles(LinkSuspect)
     async def on_suspect(self, ctx: Context, msg: LinkSuspect) -> None:
@@ -52,6 +54,8 @@ class FabricUpkeep(Element):
         last = msg.first_block + REACH
         for node in (plan.sender, plan.receiver):
             ctx.tell(api.kma(node), DiscardFrom(msg.link, msg.first_block, last, msg.why))
+        text = f"QBER {msg.qber:.4f}, {msg.expected:.4f} expected; keys from block {msg.first_block} on are void"
+        self._alarms.raise_(ctx, msg.link, "suspected eavesdropping", Severity.CRITICAL, text)
         ctx.emit("link.quarantined", link=msg.link, first_block=msg.first_block, why=msg.why)
         news = LinkQuarantined(msg.link, msg.first_block, last, ctx.now, msg.why)
         ctx.publish(f"{api.LINK_NEWS}.{msg.link}.quarantined", news)
@@ -64,6 +68,7 @@ class FabricUpkeep(Element):
         for node in (plan.sender, plan.receiver):
             ctx.tell(api.kma(node), DiscardFrom(msg.link, 0, -1, "released"))
         ctx.tell(api.module(msg.link, plan.receiver), Trust(msg.link))
+        self._alarms.clear(ctx, msg.link, "suspected eavesdropping")
         ctx.emit("link.released", link=msg.link)
         ctx.publish(f"{api.LINK_NEWS}.{msg.link}.released", LinkReleased(msg.link, ctx.now))
 
@@ -71,6 +76,7 @@ class FabricUpkeep(Element):
     async def on_down(self, ctx: Context, msg: PathDown) -> None:
         plan = self._plans.get(msg.link)
         if plan is not None:
+            self._alarms.raise_(ctx, msg.link, "dark", Severity.MAJOR, f"no light on span {msg.span}")
             ctx.emit("link.dark", link=msg.link, span=msg.span)
             ctx.tell(api.module(msg.link, plan.receiver), Distrust(msg.link))
 
@@ -78,6 +84,11 @@ class FabricUpkeep(Element):
     async def on_up(self, ctx: Context, msg: PathUp) -> None:
         plan = self._plans.get(msg.link)
         if plan is not None:
+            self._alarms.clear(ctx, msg.link, "dark")
             ctx.emit("link.lit", link=msg.link)
             if msg.link not in self._first:
                 ctx.tell(api.module(msg.link, plan.receiver), Trust(msg.link))
+
+    @handles(GetAlarms)
+    async def on_get(self, ctx: Context, msg: GetAlarms) -> Alarms:
+        return self._alarms.standing

@@ -35,8 +35,11 @@ _C, _G, _H = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
 _ROWS = (
     MetricRow("quoit_kernel_lateness_seconds", _H, "s", (), "How late an event was handled; never early"),
     MetricRow("quoit_kernel_events_total", _C, "event", (), "Events handled"),
+    # All strata
+    MetricRow("quoit_alarms", _G, "alarm", ("stratum", "severity"), "Standing alarms"),
     # Connectivity
     MetricRow("quoit_span_lit", _G, "1", ("span",), "1 while light arrives at the end of a span"),
+    MetricRow("quoit_span_loss_db", _G, "dB", ("span",), "Loss of a span by its power meter"),
     MetricRow("quoit_link_loss_db", _G, "dB", ("link",), "Loss of the link's path"),
     # Quantum Fabric
     MetricRow("quoit_link_qber", _G, "1", ("link",), "Error rate of the last interval's test detections"),

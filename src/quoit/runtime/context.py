@@ -97,7 +97,7 @@ class Context:
         self.emitted = 0
         self._order = order_of(index, 0)
         self._routes: dict[str | int, Route] = {}
-        self._audiences: dict[str, tuple[Route, ...]] = {}
+        self._audiences: dict[tuple[str, type[Message]], tuple[Route, ...]] = {}
         self._generators: dict[str, np.random.Generator] = {}
         self.log = structlog.get_logger("quoit").bind(element=name, **log_fields)
 
@@ -139,9 +139,10 @@ class Context:
     def publish(self, subject: str, msg: Message) -> None:
         """Give news to every subscriber of `subject` (dot-separated labels), each after its path's latency."""
         kernel = self._kernel
-        audience = self._audiences.get(subject)
+        news = subject, type(msg)
+        audience = self._audiences.get(news)
         if audience is None:
-            audience = self._audiences[subject] = kernel.audience(self, subject, type(msg))
+            audience = self._audiences[news] = kernel.audience(self, *news)
         for target, latency, put in audience:
             self._order = order = self._order + 1
             put(kernel.now + latency, (order, SAY, target, msg, 0))

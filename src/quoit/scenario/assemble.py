@@ -11,8 +11,10 @@ from importlib.metadata import entry_points
 from typing import Any, cast
 
 from quoit.connectivity.controller import ConnectivityController
+from quoit.connectivity.meters import ConnectivityMeters
 from quoit.connectivity.plant import Plant
 from quoit.connectivity.plant import Span as PlantSpan
+from quoit.connectivity.upkeep import ConnectivityUpkeep
 from quoit.engine.engine import Engine, LinkPlan
 from quoit.engine.physics import fibre
 from quoit.engine.world import BendSpan, CutSpan, Intercept, SetRate, TrueLink, TrueSpan, World
@@ -176,7 +178,12 @@ class Assembler:
 
     def _connectivity(self) -> list[Element]:
         spans = tuple(PlantSpan(s.id, s.between[0], s.between[1], s.loss_db) for s in self.n.spans)
-        return [Plant(self.center, spans), ConnectivityController(self.center, spans)]
+        return [
+            Plant(self.center, spans),
+            ConnectivityController(self.center, spans),
+            ConnectivityMeters(self.center, spans),
+            ConnectivityUpkeep(self.center, spans),
+        ]
 
     # -- fabric --------------------------------------------------------------------------------------
 

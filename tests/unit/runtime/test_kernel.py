@@ -189,6 +189,29 @@ def test_an_earlier_due_time_goes_before_everything() -> None:
     assert listener.heard == [(3, "soon"), (9, "late")]
 
 
+@message("test.Rumour")
+class Rumour(Message):
+    """Other news on the same subject."""
+
+
+class Herald(Element):
+    """Publishes news of two kinds on one subject."""
+
+    stratum, plane = Stratum.FABRIC, Plane.RESOURCE
+
+    async def start(self, ctx: Context) -> None:
+        ctx.publish("news.here", Rumour())
+        ctx.publish("news.here", Gossip("heard"))
+
+
+def test_news_reach_all_who_understand_them_whatever_else_their_subject_carried() -> None:
+    listener = Recorder("z", subscribes=("news.*",))
+    kernel = Kernel([Herald("a", "here"), listener])
+    kernel.start()
+    kernel.run(0)
+    assert listener.heard == [(0, "heard")]
+
+
 def test_two_elements_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="share a name"):
         Kernel([Recorder("x"), Recorder("x")])

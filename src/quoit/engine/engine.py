@@ -96,6 +96,7 @@ class Engine(Element):
         self._world = world
         self._root = root
         self._observers: dict[str, list[str]] = {}
+        self._channels: dict[str, Channel] = {}
         self._links = {
             plan.link: _Running(plan, ChunkStream(plan.sampler, plan.chunk_ns / 1e9, _streams(seed, plan.link)))
             for plan in plans
@@ -127,8 +128,7 @@ class Engine(Element):
             return
         running.serial += 1
         plan = running.plan
-        true = self._world.links[msg.link]
-        channel = Channel(self._world.loss_db(msg.link), true.intercepted, true.rate_bps)
+        channel = self._channels.get(msg.link) or self._channel(msg.link)
         if plan.exact is None:
             counts = running.stream.next(channel)
             # The sender learns from the receiver what was detected, as it does in reality.
@@ -136,6 +136,13 @@ class Engine(Element):
         else:
             self._draw_exactly(ctx, running, plan.exact, channel)
         ctx.tell(ENGINE, msg, after=plan.chunk_ns)
+
+    def _channel(self, link: str) -> Channel:
+        """What a link's light meets, until the world is edited."""
+        true = self._world.links[link]
+        channel = Channel(self._world.loss_db(link), true.intercepted, true.rate_bps)
+        self._channels[link] = channel
+        return channel
 
     def _draw_exactly(self, ctx: Context, running: _Running, source: ExactSource, channel: Channel) -> None:
         plan = running.plan
@@ -176,20 +183,24 @@ class Engine(Element):
 
     @handles(CutSpan)
     async def on_cut(self, ctx: Context, msg: CutSpan) -> None:
+        self._channels.clear()
         self._world.spans[msg.span].cut = msg.cut
         self._show(ctx, msg.span)
 
     @handles(BendSpan)
     async def on_bend(self, ctx: Context, msg: BendSpan) -> None:
+        self._channels.clear()
         self._world.spans[msg.span].bend_db = msg.loss_db
         self._show(ctx, msg.span)
 
     @handles(Intercept)
     async def on_intercept(self, ctx: Context, msg: Intercept) -> None:
+        self._channels.clear()
         self._world.links[msg.link].intercepted = msg.fraction
 
     @handles(SetRate)
     async def on_rate(self, ctx: Context, msg: SetRate) -> None:
+        self._channels.clear()
         self._world.links[msg.link].rate_bps = msg.rate_bps
 
     def _show(self, ctx: Context, span: str) -> None:

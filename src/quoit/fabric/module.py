@@ -8,17 +8,19 @@ distillation's time; the two ends' classical rounds are counted in that time, no
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import add
 
 from quoit.engine.api import ENGINE, Chunk, CloseLink, DrawKey, DrawnKey, OpenLink
 from quoit.fabric import api
 from quoit.fabric.api import BlockMade, LinkReading
 from quoit.fabric.kma import Deposit
-from quoit.fabric.links.receiver import EMPTY, LinkProtocol, RawBlock
+from quoit.fabric.links.receiver import EMPTY, LinkProtocol, RawBlock, Reading
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 from quoit.runtime.wire import Message, message
 
 WITHIN = 5_000_000_000
+SILENCE = Reading(0, 0, 0, 0)
 
 
 @message("fabric.ActivateLink")
@@ -114,7 +116,8 @@ class ReceiverModule(Element):
         self._number = 1
         self._round = 0
         self._trusted = True
-        self._seen = [0, 0, 0, 0, 0]
+        self._seen = SILENCE
+        self._seen_ns = 0
 
     @property
     def block(self) -> int:
@@ -137,16 +140,15 @@ class ReceiverModule(Element):
     def _tell_meters(self, ctx: Context, msg: Chunk) -> None:
         """Sum chunks up to one reading an interval."""
         reading = self._protocol.reading(msg.counts)
-        seen = self._seen
-        seen[0] += reading.tested
-        seen[1] += reading.errors
-        seen[2] += reading.sifted
-        seen[3] += reading.raw
-        seen[4] += msg.duration_ns
-        if seen[4] >= self._ends.telemetry_ns:
-            per_s = 1e9 / seen[4]
-            news = LinkReading(msg.link, seen[0], seen[1], seen[2] * per_s, seen[3] * per_s, msg.end_ns, self._number)
-            self._seen = [0, 0, 0, 0, 0]
+        if self._seen_ns:
+            reading = Reading(*map(add, self._seen, reading))
+        self._seen = reading
+        self._seen_ns += msg.duration_ns
+        if self._seen_ns >= self._ends.telemetry_ns:
+            per_s = 1e9 / self._seen_ns
+            tested, errors, sifted, raw = reading
+            news = LinkReading(msg.link, tested, errors, sifted * per_s, raw * per_s, msg.end_ns, self._number)
+            self._seen_ns = 0
             ctx.tell(api.METERS, news)
 
     @handles(Distil)

@@ -42,9 +42,11 @@ class LinkPool:
     def add(self, block: int, value: Secret) -> int:
         """Take in a new block; returns the bits that did not fit (they are wiped, and lost)."""
         room = max(0, self.capacity_bits - self.unallocated_bits) // 8
-        data = bytearray(value.reveal()[:room])
-        lost = 8 * (len(value) - len(data))
-        value.wipe()
+        lost = 8 * max(0, len(value) - room)
+        data = value.take()
+        if lost:
+            data[room:] = bytes(len(data) - room)
+            del data[room:]
         if data:
             self._blocks[block] = _Block(data, 0, 8 * len(data))
             self.unallocated_bits += 8 * len(data)

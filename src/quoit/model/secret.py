@@ -25,6 +25,11 @@ class Secret:
         """The bytes themselves; the caller answers for them from here on."""
         return bytes(self._data)
 
+    def take(self) -> bytearray:
+        """The buffer itself, without a copy; nothing stays here. Whoever takes it overwrites it after use."""
+        taken, self._data = self._data, bytearray()
+        return taken
+
     def wipe(self) -> None:
         """Overwrite the buffer with zeros and empty it."""
         self._data[:] = bytes(len(self._data))

@@ -32,6 +32,8 @@ class ErrorTrend:
         self.score: float = 0.0
         self.since = 0
         self._mark = 0
+        self._per_error = 0.0
+        self._per_good = 0.0
         self._tested = 0
         self._errors = 0
 
@@ -45,11 +47,9 @@ class ErrorTrend:
             return self._learn(tested, errors)
         if self.score == 0.0:
             self.since = began
-        q0 = self.baseline
-        q1 = min(0.5, q0 + max(LEAST_SHIFT, q0 / 3))
-        step = errors * log(q1 / q0) + (tested - errors) * log((1 - q1) / (1 - q0))
-        self.score = max(0.0, self.score + float(step))
-        return bool(self.score > ALARM)
+        score = self.score + errors * self._per_error + (tested - errors) * self._per_good
+        self.score = score if score > 0 else 0.0
+        return score > ALARM
 
     def _learn(self, tested: int, errors: int) -> bool:
         self._tested += tested
@@ -58,8 +58,14 @@ class ErrorTrend:
         if self._tested >= LEARN // 20 and rate > self.ceiling:
             return True
         if self._tested >= LEARN:
-            self.baseline = max(rate, 1e-4)
+            self._arm(max(rate, 1e-4))
         return False
+
+    def _arm(self, q0: float) -> None:
+        q1 = min(0.5, q0 + max(LEAST_SHIFT, q0 / 3))
+        self.baseline = q0
+        self._per_error = log(q1 / q0)
+        self._per_good = log((1 - q1) / (1 - q0))
 
     def normal(self, tested: int, errors: int) -> bool:
         """Whether a reading agrees with the baseline again (within half the shift the test is built for)."""

@@ -40,6 +40,9 @@ from quoit.runtime.wire import Message, decode, encode, name_of
 Latency = Callable[[str, str], int]
 Worker = Coroutine[Any, Any, None]
 
+ENDLESS = 2**63
+NEVER = -1
+
 
 class PlaneViolation(Exception):
     """An element of another plane spoke to one that is open to the resource plane only."""
@@ -101,7 +104,7 @@ class Kernel:
         self.disorder = 0
         # A handler's fault stops a virtual run; a live twin logs it and goes on.
         self.strict = True
-        self._enough: int | None = None
+        self._enough = ENDLESS
         self._latency_of = latency
         self._post = post
         self._agenda = Agenda()
@@ -218,7 +221,7 @@ class Kernel:
         once `limit` events have been handled."""
         before = self.handled
         self._until = until
-        self._enough = None if limit is None else before + limit
+        self._enough = ENDLESS if limit is None else before + limit
         self._drive(self._idle.pop() if self._idle else self._work(), None)
         return self.handled - before
 
@@ -272,7 +275,11 @@ class Kernel:
             elif slot:
                 order, kind, target, payload, correlation = slot.pop()
             else:
-                if not self._next_slot():
+                opened = agenda.open(self._until if self.handled < self._enough else NEVER)
+                if opened:
+                    self.now = agenda.due
+                    self.handled += opened
+                else:
                     await suspend(None)
                 continue
             if kind == SAY:
@@ -294,17 +301,6 @@ class Kernel:
                 waiting = self._waiting.pop(correlation, None)
                 if waiting is not None:
                     await suspend((waiting, _deadline(payload) if kind == EXPIRE else payload))
-
-    def _next_slot(self) -> bool:
-        agenda = self._agenda
-        if self._enough is not None and self.handled >= self._enough:
-            return False
-        opened = agenda.open(self._until)
-        if not opened:
-            return False
-        self.now = agenda.due
-        self.handled += opened
-        return True
 
     def _failed(self, ctx: Context, asker: int, correlation: int, fault: Exception) -> None:
         """A handler ended with an exception: a `Problem` is an answer, all else is a fault of ours."""

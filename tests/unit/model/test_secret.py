@@ -98,3 +98,9 @@ def test_only_bytes_become_secrets(data: object) -> None:
     # bytearray(16) would be sixteen zeros: a key that everybody knows
     with pytest.raises(TypeError, match="expected bytes"):
         Secret(data)  # type: ignore[arg-type]
+
+
+def test_what_is_taken_is_no_longer_there() -> None:
+    secret = Secret(b"abc")
+    assert secret.take() == bytearray(b"abc")
+    assert (len(secret), secret.reveal()) == (0, b"")

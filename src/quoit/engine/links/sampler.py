@@ -47,16 +47,16 @@ class ChunkStream:
         self._epoch = -1
         self._channel: Channel | None = None
         self._rng = stream(0)
-        self._ready: list[list[int]] = []
+        self._ready: list[Counts] = []
 
     def next(self, channel: Channel) -> Counts:
         """Counts of the next chunk over `channel`."""
-        if channel != self._channel:
+        if channel is not self._channel and channel != self._channel:
             self._epoch += 1
             self._rng = self._stream(self._epoch)
             self._channel = channel
             self._ready = []
         if not self._ready:
             drawn = self._sampler.draw(channel, self._duration_s, AHEAD, self._rng)
-            self._ready = drawn[::-1].tolist()
-        return tuple(self._ready.pop())
+            self._ready = list(map(tuple, drawn[::-1].tolist()))
+        return self._ready.pop()

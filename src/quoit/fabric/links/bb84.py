@@ -37,6 +37,7 @@ class DecoyBB84:
         self.post_time_ns = round(profile.post_time_s * 1e9)
         self.optics = self._optics(profile)
         self.expected_qber = rates(self.optics, Channel(0.0)).error[0]
+        self._end = 4 * len(profile.mu)
         self._proof = PROOFS[profile.finite_key_proof]
 
     @staticmethod
@@ -87,17 +88,16 @@ class DecoyBB84:
         return telemetry_ns // parts
 
     def reading(self, counts: Counts) -> Reading:
-        k = len(self.profile.mu)
-        n_x, m_x = sum(counts[2 : 4 * k : 4]), sum(counts[3 : 4 * k : 4])
-        return Reading(n_x, m_x, sum(counts[0 : 4 * k : 2]), counts[4 * k])
+        end = self._end
+        n_x = sum(counts[2:end:4])
+        return Reading(n_x, sum(counts[3:end:4]), n_x + sum(counts[0:end:4]), counts[end])
 
     def full(self, block: RawBlock) -> bool:
-        return sum(block.total[0 : 4 * len(self.profile.mu) : 4]) >= self.profile.block_bits
+        return sum(block.total[0 : self._end : 4]) >= self.profile.block_bits
 
     def judge(self, block: RawBlock) -> BlockVerdict:
         p = self.profile
-        end = 4 * len(p.mu)
-        n_z, m_z, n_x, m_x = (block.total[i:end:4] for i in range(4))
+        n_z, m_z, n_x, m_x = (block.total[i : self._end : 4] for i in range(4))
         sifted, errors = sum(n_z), sum(m_z)
         if not sifted or not sum(n_x):
             return BlockVerdict(0, 0.5, sifted, 0, "no detections")

@@ -7,13 +7,13 @@ is full, what the telemetry of a chunk is and how many secret bits a block gives
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from operator import add
+from typing import NamedTuple, Protocol
 
 from quoit.engine.links.sampler import Counts, Sampler
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """Telemetry of one chunk: test detections and errors among them, sifted and raw detections."""
 
     tested: int
@@ -33,8 +33,7 @@ class BlockVerdict:
     why: str | None = None
 
 
-@dataclass(frozen=True)
-class RawBlock:
+class RawBlock(NamedTuple):
     """Chunks on their way to a block: the sums of their counts, how many, how long they took."""
 
     total: Counts
@@ -43,7 +42,7 @@ class RawBlock:
 
     def plus(self, counts: Counts, duration_ns: int) -> RawBlock:
         """With one chunk more."""
-        total = tuple(a + b for a, b in zip(self.total, counts, strict=True)) if self.total else counts
+        total = tuple(map(add, self.total, counts)) if self.total else counts
         return RawBlock(total, self.chunks + 1, self.duration_ns + duration_ns)
 
 

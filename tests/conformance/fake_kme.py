@@ -31,8 +31,8 @@ from quoit.service.api import (
     Status,
     TakeKeys,
     Unit,
-    UnitChanged,
     Units,
+    UnitsChanged,
 )
 
 URNS = {name: f"urn:qkd:test:{name}" for name in ("alice", "bob", "carol", "dave")}
@@ -203,5 +203,5 @@ def bench_in(directory: Path) -> Iterator[Bench]:
         bench.close()
 
 
-def change(unit_id: str, parties: tuple[str, ...], state: str = "established") -> UnitChanged:
-    return UnitChanged(unit_id, parties, "requested", state, 7_000_000_000)
+def change(unit_id: str, parties: tuple[str, ...], state: str = "established") -> UnitsChanged:
+    return UnitsChanged((unit_id,), parties, ("requested", state), 7_000_000_000)

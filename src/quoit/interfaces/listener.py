@@ -322,6 +322,9 @@ class Listener:
             if not self.census.enter():
                 client.close()
                 continue
+            # asyncio sets this only on sockets whose protocol number it chose itself; without it, an answer's
+            # second segment waits 40 ms for the client's delayed acknowledgement of the first.
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             task = loop.create_task(self._handshake(client))
             self._handshakes.add(task)
             task.add_done_callback(self._handshakes.discard)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from quoit.runtime.wire import Message
+from quoit.runtime.wire import Message, message
+
+
+@message("runtime.Missed")
+class Missed(Message):
+    """To a watcher that lagged: so many news were lost before the one that comes next."""
+
+    news: int
 
 
 class Gate(Protocol):
@@ -27,5 +34,6 @@ class Gate(Protocol):
         ...
 
     def watch(self, kind: type[Message]) -> AsyncIterator[Message]:
-        """News of one type as they are published; a watcher that lags loses the oldest, and is told."""
+        """News of one type as they are published; a watcher that lags loses the oldest, and gets
+        `Missed` before the next."""
         ...

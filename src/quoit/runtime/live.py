@@ -16,13 +16,14 @@ import struct
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 import structlog
 
 from quoit.model.problem import Problem
 from quoit.runtime.context import Device
+from quoit.runtime.gate import Missed
 from quoit.runtime.kernel import Kernel
 from quoit.runtime.wire import Message
 
@@ -108,7 +109,11 @@ def best_timer(loop: asyncio.AbstractEventLoop, fire: Callable[[], None]) -> Tim
 
 
 class WriterThread:
-    """One thread a device: takes all operations that wait, runs them as one batch, hands results back."""
+    """One thread a device: takes all operations that wait, runs them as one batch, hands results back.
+
+    No result is wanted before its simulated time has passed, so a batch may wait for more operations until
+    the latest start of its first one: under load many share one commit, and nobody is later for it.
+    """
 
     def __init__(self, device: Device, loop: asyncio.AbstractEventLoop, done: Callable[[list[Any]], None]) -> None:
         self._device = device
@@ -118,26 +123,36 @@ class WriterThread:
         self._thread = threading.Thread(target=self._work, name="quoit-device", daemon=True)
         self._thread.start()
 
-    def put(self, item: tuple[Any, int, Callable[[Any], None]]) -> None:
-        self._queue.put(item)
+    def put(self, start_by_ns: int, operation: Any, due: int, done: Callable[[Any], None]) -> None:
+        """Run `operation`, beginning at monotonic time `start_by_ns` at the latest."""
+        self._queue.put((start_by_ns, operation, due, done))
 
     def _work(self) -> None:
         while True:
             batch = [self._queue.get()]
-            while not self._queue.empty():
-                batch.append(self._queue.get())
+            if batch[0] is not None:
+                self._gather(batch)
             if batch[-1] is None:
                 if len(batch) > 1:
                     self._execute(batch[:-1])
                 return
             self._execute(batch)
 
+    def _gather(self, batch: list[Any]) -> None:
+        start_by_ns = batch[0][0]
+        while batch[-1] is not None:
+            left_s = (start_by_ns - time.monotonic_ns()) / 1e9
+            try:
+                batch.append(self._queue.get(timeout=left_s) if left_s > 0 else self._queue.get_nowait())
+            except Empty:
+                return
+
     def _execute(self, batch: list[Any]) -> None:
         try:
-            results = self._device.execute([operation for operation, _, _ in batch])
+            results = self._device.execute([operation for _, operation, _, _ in batch])
         except Exception as fault:  # noqa: BLE001 - border of the writer thread: the askers must hear of it
             results = [Problem("store-failed", type(fault).__name__)] * len(batch)
-        finished = [(due, done, result) for (_, due, done), result in zip(batch, results, strict=True)]
+        finished = [(due, done, result) for (_, _, due, done), result in zip(batch, results, strict=True)]
         with contextlib.suppress(RuntimeError):  # the loop has gone: nobody waits any more
             self._loop.call_soon_threadsafe(self._done, finished)
 
@@ -149,10 +164,17 @@ class WriterThread:
 class ThreadedDevices:
     """Runs device operations beside the kernel, and holds the kernel where a result is owed."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, kernel: Kernel, advance: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        kernel: Kernel,
+        advance: Callable[[], None],
+        wall_of: Callable[[int], int],
+    ) -> None:
         self._loop = loop
         self._kernel = kernel
         self._advance = advance
+        self._wall_of = wall_of
         self._threads: dict[int, WriterThread] = {}
         self._owed: dict[int, int] = {}
 
@@ -162,7 +184,8 @@ class ThreadedDevices:
             thread = self._threads[id(device)] = WriterThread(device, self._loop, self._finished)
         self._owed[due] = self._owed.get(due, 0) + 1
         self._kernel.hold(due)
-        thread.put((operation, due, done))
+        halfway = (self._kernel.now + due) // 2
+        thread.put(self._wall_of(halfway), operation, due, done)
 
     def _finished(self, results: list[Any]) -> None:
         for due, done, result in results:
@@ -182,6 +205,23 @@ class ThreadedDevices:
     def close(self) -> None:
         for thread in self._threads.values():
             thread.close()
+
+
+class _Watch:
+    """One observer's queue. A slow observer loses the oldest news, and is told how many (B2)."""
+
+    def __init__(self, kind: type[Message]) -> None:
+        self.kind = kind
+        self.queue: asyncio.Queue[Message] = asyncio.Queue(WATCH_QUEUE)
+        self.lost = 0
+
+    def put(self, msg: Message) -> None:
+        if self.queue.full():
+            self.queue.get_nowait()
+            if not self.lost:
+                _log.warning("watcher.lagging", kind=self.kind.__name__)
+            self.lost += 1
+        self.queue.put_nowait(msg)
 
 
 class LiveWorld:
@@ -213,7 +253,7 @@ class LiveWorld:
         self._make_timer = timer
         self._timer: Timer | None = None
         self._devices: ThreadedDevices | None = None
-        self._queues: list[tuple[type[Message], asyncio.Queue[Message]]] = []
+        self._watches: list[_Watch] = []
         self._running = False
         self._stop_at: int | None = None
         self._stopped: asyncio.Event | None = None
@@ -225,7 +265,7 @@ class LiveWorld:
         self._base_sim = self.kernel.now
         self._base_wall = time.monotonic_ns() if wall_ns is None else wall_ns
         self._timer = self._make_timer(self._loop, self._advance)
-        self._devices = ThreadedDevices(self._loop, self.kernel, self._advance)
+        self._devices = ThreadedDevices(self._loop, self.kernel, self._advance, self._wall_of)
         self.kernel.devices = self._devices
         self.kernel.strict = False
         self.kernel.watchers.append(self._on_news)
@@ -289,22 +329,22 @@ class LiveWorld:
 
     async def watch(self, kind: type[Message]) -> AsyncIterator[Message]:
         """See `Gate.watch`."""
-        queue: asyncio.Queue[Message] = asyncio.Queue(WATCH_QUEUE)
-        entry = (kind, queue)
-        self._queues.append(entry)
+        watch = _Watch(kind)
+        self._watches.append(watch)
         try:
             while True:
-                yield await queue.get()
+                msg = await watch.queue.get()
+                if watch.lost:
+                    lost, watch.lost = watch.lost, 0
+                    yield Missed(lost)
+                yield msg
         finally:
-            self._queues.remove(entry)
+            self._watches.remove(watch)
 
     def _on_news(self, subject: str, msg: Message) -> None:
-        for kind, queue in self._queues:
-            if isinstance(msg, kind):
-                if queue.full():
-                    queue.get_nowait()
-                    _log.warning("watcher.lagging", kind=kind.__name__, lost=1)
-                queue.put_nowait(msg)
+        for watch in self._watches:
+            if isinstance(msg, watch.kind):
+                watch.put(msg)
 
     # -- pacing --------------------------------------------------------------------------------------
 

@@ -6,6 +6,8 @@ SAE = secure application entity (ETSI GS QKD 014); its identifier here is the on
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from quoit.model.secret import Secret
@@ -152,9 +154,25 @@ class GetAttached(Message):
     """Which applications are attached to this KME? Answered with `Fields`."""
 
 
-@message("service.UnitChanged")
+@message("service.UnitsChanged")
+class UnitsChanged(Message):
+    """News: units of the same parties went through `steps`, beginning with the state they were in."""
+
+    unit_ids: tuple[str, ...]
+    parties: tuple[str, ...]
+    steps: tuple[str, ...]
+    at_ns: int
+    why: str | None = None
+
+    def each(self) -> Iterator[UnitChanged]:
+        """Every step of every unit."""
+        for unit_id in self.unit_ids:
+            for was, state in pairwise(self.steps):
+                yield UnitChanged(unit_id, self.parties, was, state, self.at_ns, self.why)
+
+
 class UnitChanged(Message):
-    """News: a unit went from one state to another."""
+    """A unit went from one state to another."""
 
     unit_id: str
     parties: tuple[str, ...]

@@ -35,8 +35,8 @@ from quoit.service.api import (
     Status,
     TakeKeys,
     Unit,
-    UnitChanged,
     Units,
+    UnitsChanged,
 )
 from quoit.service.calendar import Calendar
 from quoit.service.directory import Attachment, Resolve, Resolved, controller
@@ -587,12 +587,9 @@ class Kme(Element):
         ctx.tell(self.name, Sweep(), after=EXPIRY_NS)
 
     def _news(self, ctx: Context, key_ids: tuple[str, ...], parties: tuple[str, ...], states: tuple[str, ...]) -> None:
-        """Tell observers of each unit's way; `was` is the state before."""
-        for key_id in key_ids:
-            was = "requested" if states[0] == "requested" else "established"
-            for state in states:
-                ctx.publish(f"service.unit.{self.name}", UnitChanged(key_id, parties, was, state, ctx.now))
-                was = state
+        """Tell observers of the units' way; a way that begins anew begins with the request."""
+        was = "requested" if states[0] == "requested" else "established"
+        ctx.publish(f"service.unit.{self.name}", UnitsChanged(key_ids, parties, (was, *states), ctx.now))
 
 
 def _provenance(pieces: tuple[fabric.Piece, ...]) -> tuple[Provenance, ...]:

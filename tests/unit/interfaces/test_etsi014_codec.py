@@ -18,9 +18,9 @@ from quoit.service.api import Key, Keys, OpenKeys, TakeKeys
 UUID = "7D1B9A44-6d62-4ec7-9b0e-0f6f2ea4a001"
 
 
-def numbered() -> Callable[[], str]:
+def numbered() -> Callable[[int], tuple[str, ...]]:
     numbers = count()
-    return lambda: f"id-{next(numbers)}"
+    return lambda many: tuple(f"id-{next(numbers)}" for _ in range(many))
 
 
 def test_key_ids_are_drawn_at_the_edge_one_a_key() -> None:
@@ -32,7 +32,7 @@ def test_key_ids_are_drawn_at_the_edge_one_a_key() -> None:
 
 
 def test_no_key_id_is_drawn_for_a_refused_request() -> None:
-    def never() -> str:
+    def never(many: int) -> tuple[str, ...]:
         raise AssertionError("drawn")
 
     with pytest.raises(Problem, match="bad-size"):

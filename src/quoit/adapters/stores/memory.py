@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from quoit.model.problem import Problem
-from quoit.service.keystore import Op, StoreBook
+from quoit.service.keystore import Op
+from quoit.service.storebook import StoreBook
 
 
 class MemoryStore:
@@ -21,7 +22,7 @@ class MemoryStore:
                 results.append(self._book.apply(op))
             except Problem as problem:
                 results.append(problem)
-        self._book.changed.clear()
+        self._book.fetch_changes()
         return results
 
     def close(self) -> None:

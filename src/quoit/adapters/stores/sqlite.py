@@ -5,7 +5,7 @@ commit fails, memory is ahead of the disk, so the store refuses everything from 
 Blocks are sealed with AES-256-GCM under a data key of their own, wrapped by the key-encryption key; a
 block whose keys are all done with is deleted with its data key.
 
-Limits: handouts are kept in memory and on disk as tombstones; a consumed key's sealed bits stay on disk
+Limits: issues are kept in memory and on disk when their keys are gone; a consumed key's sealed bits stay on disk
 until the rest of its block is consumed. Use from one thread at a time.
 """
 
@@ -25,27 +25,20 @@ from quoit.adapters.crypto.kek import FileKek, Kek
 from quoit.adapters.stores.audit import AuditError, AuditLog
 from quoit.model.problem import Problem
 from quoit.model.secret import Secret
-from quoit.service.keystore import (
-    AppendOp,
-    Block,
-    FindOp,
-    Handout,
-    LevelOp,
-    ListOp,
-    Op,
-    Provenance,
-    StoreBook,
-    Stream,
-)
+from quoit.service.keystore import AppendOp, FindOp, LevelOp, ListOp, Op, Provenance
+from quoit.service.storebook import Block, Issue, Origin, StoreBook, Stream
 
+SCHEMA_VERSION = 1
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS stream(name TEXT PRIMARY KEY, mine INT, head INT, tail INT) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS block(stream TEXT, start INT, wrapped BLOB, sealed BLOB, provenance BLOB,
+CREATE TABLE stream(name TEXT PRIMARY KEY, mine INT, head INT, tail INT) WITHOUT ROWID;
+CREATE TABLE origin(stream TEXT, start INT, end INT, provenance BLOB, void INT,
   PRIMARY KEY(stream, start)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS handout(key_id TEXT PRIMARY KEY, record BLOB) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS value(key_id TEXT PRIMARY KEY, wrapped BLOB, sealed BLOB) WITHOUT ROWID;
+CREATE TABLE block(stream TEXT, start INT, wrapped BLOB, sealed BLOB, PRIMARY KEY(stream, start)) WITHOUT ROWID;
+CREATE TABLE issue(number INTEGER PRIMARY KEY, fixed BLOB, handed BLOB);
+CREATE TABLE value(key_id TEXT PRIMARY KEY, wrapped BLOB, sealed BLOB) WITHOUT ROWID;
 """
 _SILENT = (FindOp, ListOp, LevelOp, AppendOp)
+TAG_BYTES = 16
 _NONCE = bytes(12)
 """Every data key seals one message only, so the nonce need not vary."""
 
@@ -82,7 +75,13 @@ class SqliteStore:
         self._db.pragma("secure_delete", True)
         if self._db.pragma("quick_check") != "ok":
             raise StoreCorrupt(f"{path}: quick_check found damage; restore a backup")
-        self._db.execute(_SCHEMA)
+        found = self._db.pragma("user_version")
+        if found not in (0, SCHEMA_VERSION):
+            raise StoreCorrupt(f"{path}: expected a store of version {SCHEMA_VERSION}, found {found}; use its quoit")
+        if not found:
+            with self._db:
+                self._db.execute(_SCHEMA)
+                self._db.pragma("user_version", SCHEMA_VERSION)
 
     # -- running -------------------------------------------------------------------------------------
 
@@ -110,34 +109,36 @@ class SqliteStore:
         return results
 
     def _commit(self) -> None:
-        changed, self._book.changed = self._book.changed, []
-        if not changed:
+        changes = self._book.fetch_changes()
+        if not changes:
             return
-        streams: dict[str, Stream] = {}
-        handouts: dict[str, Handout] = {}
-        db = self._db
+        db, pack = self._db, self._pack
         with db:
-            for change in changed:
-                kind = change[0]
-                if kind == "stream":
-                    streams[change[1].name] = change[1]
-                elif kind == "handout":
-                    handouts[change[1].key_id] = change[1]
-                elif kind == "block":
-                    self._write_block(change[1], change[2])
-                elif kind == "erase":
-                    db.execute("DELETE FROM block WHERE stream=? AND start=?", (change[1].name, change[2].start))
-                else:
-                    self._write_value(change[1], change[2])
-            rows = [(s.name, s.mine, s.head, s.tail) for s in streams.values()]
-            db.executemany("INSERT OR REPLACE INTO stream VALUES(?,?,?,?)", rows)
-            kept = [(h.key_id, self._pack(h)) for h in handouts.values()]
-            db.executemany("INSERT OR REPLACE INTO handout VALUES(?,?)", kept)
+            for stream in changes.streams.values():
+                row = (stream.name, stream.mine, stream.head, stream.tail)
+                db.execute("INSERT OR REPLACE INTO stream VALUES(?,?,?,?)", row)
+            for stream, origin in changes.origins:
+                where = (stream.name, origin.start, origin.end)
+                db.execute(
+                    "INSERT OR REPLACE INTO origin VALUES(?,?,?,?,?)", (*where, pack(origin.provenance), origin.void)
+                )
+            for stream, block in changes.blocks:
+                self._write_block(stream, block)
+            for stream, block in changes.erased:
+                db.execute("DELETE FROM block WHERE stream=? AND start=?", (stream.name, block.start))
+            for number, issue in changes.issues.items():
+                fixed, handed = pack(_fixed(issue)), pack((issue.having, bytes(issue.states)))
+                db.execute("INSERT INTO issue VALUES(?,?,?)", (number, fixed, handed))
+            for number, issue in changes.handed.items():
+                if number not in changes.issues:
+                    handed = pack((issue.having, bytes(issue.states)))
+                    db.execute("UPDATE issue SET handed=? WHERE number=?", (handed, number))
+            for key_id, value in changes.values.items():
+                self._write_value(key_id, value)
 
     def _write_block(self, stream: Stream, block: Block) -> None:
-        wrapped, sealed = self._seal(bytes(block.data), f"{stream.name}|{block.start}|{block.bits}")
-        row = (stream.name, block.start, wrapped, sealed, self._pack(block.provenance))
-        self._db.execute("INSERT INTO block VALUES(?,?,?,?,?)", row)
+        wrapped, sealed = self._seal(bytes(block.data), f"{stream.name}|{block.start}|{block.end}")
+        self._db.execute("INSERT INTO block VALUES(?,?,?,?)", (stream.name, block.start, wrapped, sealed))
 
     def _write_value(self, key_id: str, value: Secret | None) -> None:
         if value is None:
@@ -159,24 +160,40 @@ class SqliteStore:
     # -- coming back ---------------------------------------------------------------------------------
 
     def _load(self, path: Path) -> None:
-        book = self._book
-        for name, mine, head, tail in self._db.execute("SELECT name, mine, head, tail FROM stream"):
-            stream = book.streams[name] = Stream(name, bool(mine))
-            stream.head, stream.tail = head, tail
-        query = "SELECT stream, start, wrapped, sealed, provenance FROM block ORDER BY stream, start"
-        for name, start, wrapped, sealed, provenance in self._db.execute(query):
-            bits = 8 * (len(sealed) - 16)
-            data = self._unseal(wrapped, sealed, f"{name}|{start}|{bits}")
-            pieces = msgspec.msgpack.decode(provenance, type=tuple[Provenance, ...])
-            book.streams[name].blocks.append(Block(start, bytearray(data), pieces))
-        for key_id, wrapped, sealed in self._db.execute("SELECT key_id, wrapped, sealed FROM value"):
+        book, db, unpack = self._book, self._db, msgspec.msgpack.decode
+        for name, mine, head, tail in db.execute("SELECT name, mine, head, tail FROM stream"):
+            book.streams[name] = Stream(name, bool(mine), head, tail)
+        for name, start, end, packed, void in db.execute("SELECT * FROM origin ORDER BY stream, start"):
+            pieces = unpack(packed, type=tuple[Provenance, ...])
+            book.streams[name].add_origin(Origin(start, end, pieces, bool(void)))
+        for name, start, wrapped, sealed in db.execute("SELECT * FROM block ORDER BY stream, start"):
+            end = start + 8 * (len(sealed) - TAG_BYTES)
+            data = self._unseal(wrapped, sealed, f"{name}|{start}|{end}")
+            book.streams[name].add_block(Block(start, bytearray(data)))
+        for key_id, wrapped, sealed in db.execute("SELECT key_id, wrapped, sealed FROM value"):
             book.values[key_id] = Secret(self._unseal(wrapped, sealed, key_id))
-        records = self._db.execute("SELECT record FROM handout")
-        book.restore(msgspec.msgpack.decode(record, type=Handout) for (record,) in records)
+        book.restore(_issue(*row) for row in db.execute("SELECT number, fixed, handed FROM issue"))
 
     def close(self) -> None:
         self._db.close()
         self._audit.close()
+
+
+def _fixed(issue: Issue) -> tuple[Any, ...]:
+    """What of an issue never changes."""
+    return (
+        issue.stream, issue.key_ids, issue.offsets, issue.size_bits, issue.parties, issue.created_ns, issue.expires_ns,
+    )  # fmt: skip
+
+
+_FIXED = tuple[str, tuple[str, ...], tuple[int, ...], int, tuple[str, ...], int, int | None]
+
+
+def _issue(number: int, fixed: bytes, handed: bytes) -> Issue:
+    issue = Issue(number, *msgspec.msgpack.decode(fixed, type=_FIXED))
+    issue.having, states = msgspec.msgpack.decode(handed, type=tuple[list[int], bytes])
+    issue.states = bytearray(states)
+    return issue
 
 
 def _audit(op: Any, result: Any) -> dict[str, Any]:

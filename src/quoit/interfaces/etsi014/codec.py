@@ -117,12 +117,17 @@ def _check_name(name: str, code: str) -> None:
 
 
 class Codec:
-    """One KME's reading of 014. `new_key_id` draws a random version-4 UUID in lower case at each call."""
+    """One KME's reading of 014. `new_key_ids` draws so many random version-4 UUIDs in lower case."""
 
-    def __init__(self, new_key_id: Callable[[], str], limits: Limits = DEFAULT_LIMITS, compat: Compat = STRICT) -> None:
+    def __init__(
+        self,
+        new_key_ids: Callable[[int], tuple[str, ...]],
+        limits: Limits = DEFAULT_LIMITS,
+        compat: Compat = STRICT,
+    ) -> None:
         self.limits = limits
         self.compat = compat
-        self._new_key_id = new_key_id
+        self._new_key_ids = new_key_ids
 
     def parse(
         self, caller: str, call: Call, method: str, query: bytes = b"", body: bytes = b""
@@ -158,8 +163,7 @@ class Codec:
         additional = self._additional(members, caller, slave)
         _check_extensions(members)
         self._refuse_self(caller, slave)
-        key_ids = tuple(self._new_key_id() for _ in range(number))
-        return OpenKeys(caller, slave, number, key_ids, size, additional)
+        return OpenKeys(caller, slave, number, self._new_key_ids(number), size, additional)
 
     def _number(self, members: dict[str, Any]) -> int:
         number = _integer(members, "number", 1)

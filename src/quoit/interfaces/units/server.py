@@ -29,9 +29,9 @@ from quoit.interfaces.units.codec import (
     unit_object,
 )
 from quoit.model.problem import Problem
-from quoit.runtime.gate import Gate
+from quoit.runtime.gate import Gate, Missed
 from quoit.runtime.wire import Message
-from quoit.service.api import CloseUnit, GetUnit, Unit, UnitChanged, Units
+from quoit.service.api import CloseUnit, GetUnit, Unit, Units, UnitsChanged
 
 _log = structlog.get_logger("quoit", element="interfaces.units")
 
@@ -142,7 +142,7 @@ class UnitsInterface:
         return StreamingResponse(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
 
     async def _stream(self, caller: str, last_event_id: str | None) -> AsyncIterator[bytes]:
-        news = self._gate.watch(UnitChanged)
+        news = self._gate.watch(UnitsChanged)
         waiting = asyncio.ensure_future(anext(news))
         try:
             await asyncio.sleep(0)  # let the watch begin before the client hears that it has
@@ -159,8 +159,11 @@ class UnitsInterface:
                 except StopAsyncIteration:
                     return
                 waiting = asyncio.ensure_future(anext(news))
-                if isinstance(change, UnitChanged) and caller in change.parties:
-                    yield event_bytes(change, self._gate.unix_s)
+                if isinstance(change, Missed):
+                    yield gap_bytes(f"{change.news} news that came too fast")
+                elif isinstance(change, UnitsChanged) and caller in change.parties:
+                    for one in change.each():
+                        yield event_bytes(one, self._gate.unix_s)
         finally:
             waiting.cancel()
 

@@ -18,9 +18,11 @@ from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, assemble
 from quoit.scenario.check import load
 from quoit.testing.bench.kernel import asyncio_rate, in_step, kernel_rate, scattered, simpy_rate
+from quoit.testing.bench.keys import figures as key_figures
 from quoit.testing.bench.pacing import lateness_ms
 
 Row = dict[str, Any]
+SPEED_BOUNDS = {"germany50": 100.0, "geant2012": 30.0}
 COMMAND = "python -m quoit.testing.bench"
 
 
@@ -62,7 +64,15 @@ def speed_rows(seconds: int) -> Iterator[Row]:
         began = time.process_time()
         world.run_until(seconds * 10**9)
         ratio = seconds / (time.process_time() - began)
-        yield row(f"virtual speed of {file.stem}", round(ratio, 1), "x real time", None, None)
+        bound = SPEED_BOUNDS.get(file.stem)
+        holds = None if bound is None else ratio >= bound
+        yield row(f"virtual speed of {file.stem}", round(ratio, 1), "x real time", bound, holds)
+
+
+def key_rows(seconds: float) -> Iterator[Row]:
+    """What a key costs over mutual TLS; see `quoit.testing.bench.keys`."""
+    for name, value, unit, bound, holds in key_figures(seconds):
+        yield row(name, value, unit, bound, holds)
 
 
 def link_rows(seconds: int) -> Iterator[Row]:
@@ -89,7 +99,8 @@ def main() -> int:
     for part in (
         kernel_rows(400_000 // scale),
         pacing_rows(10 / scale),
-        speed_rows(60 // scale),
+        speed_rows(60),
+        key_rows(max(2.0, 10 / scale)),
         link_rows(100_000 // scale),
     ):
         for one in part:

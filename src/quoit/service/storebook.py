@@ -1,0 +1,529 @@
+"""The decisions that every key store takes alike, over state in memory.
+
+Keys of one request are one *issue*: they share parties, size and expiry, and a batch of them costs hardly
+more than one. Where the bits of a stream come from is kept apart from the bits (`origins`), for it must be
+known when the bits are long gone: a quarantine looks back at what was delivered.
+
+Limit: issues and origins stay in memory for the store's life, about 200 bytes a key.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Any
+
+from quoit.model.problem import Problem
+from quoit.model.secret import Secret
+from quoit.service.keystore import (
+    AppendOp,
+    CancelOp,
+    ExpireOp,
+    FindOp,
+    Handout,
+    ImportOp,
+    Level,
+    LevelOp,
+    ListOp,
+    MirrorOp,
+    Op,
+    Opened,
+    OpenOp,
+    Provenance,
+    Taken,
+    TakeOp,
+    Voided,
+    VoidOp,
+)
+
+OPEN, DONE, VOID, EXPIRED = range(4)
+STATES = ("open", "done", "void", "expired")
+
+
+class Block:
+    """Appended bits. `spent` counts those whose keys are done with; a block wholly spent is erased."""
+
+    __slots__ = ("data", "end", "spent", "start")
+
+    def __init__(self, start: int, data: bytearray) -> None:
+        self.start = start
+        self.end = start + 8 * len(data)
+        self.data = data
+        self.spent = 0
+
+
+class Origin:
+    """Where the bits from `start` to `end` of a stream come from. `void`: they may not be used any more."""
+
+    __slots__ = ("end", "provenance", "start", "void")
+
+    def __init__(self, start: int, end: int, provenance: tuple[Provenance, ...], void: bool = False) -> None:
+        self.start = start
+        self.end = end
+        self.provenance = provenance
+        self.void = void
+
+
+class Stream:
+    """A stream at one end. `head`: first bit never handed out. Blocks and origins are in order of `start`."""
+
+    __slots__ = ("_origin_starts", "_starts", "blocks", "free_bits", "head", "mine", "name", "origins", "tail")
+
+    def __init__(self, name: str, mine: bool, head: int = 0, tail: int = 0) -> None:
+        self.name = name
+        self.mine = mine
+        self.head = head
+        self.tail = tail
+        self.blocks: list[Block] = []
+        self.origins: list[Origin] = []
+        self.free_bits = 0
+        self._starts: list[int] = []
+        self._origin_starts: list[int] = []
+
+    def add_block(self, block: Block) -> None:
+        """Add a block behind all others."""
+        self.blocks.append(block)
+        self._starts.append(block.start)
+        self.free_bits += max(0, block.end - max(block.start, self.head))
+
+    def add_origin(self, origin: Origin) -> None:
+        """Note where bits come from, behind all others."""
+        self.origins.append(origin)
+        self._origin_starts.append(origin.start)
+
+    def remove(self, block: Block) -> None:
+        """Forget a block; what of it was never handed out is no longer free."""
+        at = bisect_right(self._starts, block.start) - 1
+        del self.blocks[at], self._starts[at]
+        self.free_bits -= max(0, block.end - max(block.start, self.head))
+
+    def over(self, first: int, last: int) -> Iterator[Block]:
+        """The blocks that hold bits from `first` up to but not including `last`, in order."""
+        at = max(0, bisect_right(self._starts, first) - 1)
+        while at < len(self.blocks) and self.blocks[at].start < last:
+            if self.blocks[at].end > first:
+                yield self.blocks[at]
+            at += 1
+
+    def block_at(self, bit: int) -> Block | None:
+        """The block that holds this bit, if it is still here."""
+        return next(self.over(bit, bit + 1), None)
+
+    def advance(self, head: int) -> None:
+        """Bits below `head` are handed out, or passed over."""
+        for block in self.over(self.head, head):
+            self.free_bits -= min(block.end, head) - max(block.start, self.head)
+        self.head = head
+
+    def provenance(self, first: int, last: int) -> tuple[Provenance, ...]:
+        """Where the bits from `first` up to `last` come from: whole blocks, as they were appended."""
+        found: list[Provenance] = []
+        at = max(0, bisect_right(self._origin_starts, first) - 1)
+        while at < len(self.origins) and self.origins[at].start < last:
+            if self.origins[at].end > first:
+                found += self.origins[at].provenance
+            at += 1
+        return tuple(found)
+
+
+class Issue:
+    """Keys of one request. `having[i]`: bit j is set when party j (the master is 0) has key i."""
+
+    __slots__ = (
+        "created_ns",
+        "expires_ns",
+        "having",
+        "key_ids",
+        "number",
+        "offsets",
+        "parties",
+        "size_bits",
+        "states",
+        "stream",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        stream: str,
+        key_ids: tuple[str, ...],
+        offsets: tuple[int, ...],
+        size_bits: int,
+        parties: tuple[str, ...],
+        created_ns: int,
+        expires_ns: int | None,
+    ) -> None:
+        self.number = number
+        self.stream = stream
+        self.key_ids = key_ids
+        self.offsets = offsets
+        self.size_bits = size_bits
+        self.parties = parties
+        self.created_ns = created_ns
+        self.expires_ns = expires_ns
+        self.having = [0] * len(key_ids)
+        self.states = bytearray(len(key_ids))
+
+    @property
+    def wanted(self) -> int:
+        """`having` of a key that all slaves have."""
+        return (1 << len(self.parties)) - 2
+
+
+@dataclass
+class Changes:
+    """What a durable store has to write down."""
+
+    streams: dict[str, Stream] = field(default_factory=dict)
+    origins: list[tuple[Stream, Origin]] = field(default_factory=list)
+    blocks: list[tuple[Stream, Block]] = field(default_factory=list)
+    erased: list[tuple[Stream, Block]] = field(default_factory=list)
+    issues: dict[int, Issue] = field(default_factory=dict)
+    handed: dict[int, Issue] = field(default_factory=dict)
+    values: dict[str, Secret | None] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return any((self.streams, self.origins, self.blocks, self.erased, self.issues, self.handed, self.values))
+
+
+class StoreBook:
+    """All decisions of a key store. `changes` says what came of them since it was last fetched."""
+
+    def __init__(self) -> None:
+        self.streams: dict[str, Stream] = {}
+        self.values: dict[str, Secret] = {}
+        self.changes = Changes()
+        self._keys: dict[str, tuple[Issue, int]] = {}
+        self._by_party: dict[str, list[Issue]] = {}
+        self._of_stream: dict[str, list[Issue]] = {}
+        self._expiries: list[tuple[int, int, Issue]] = []
+        self._number = 0
+        self._do: dict[type[Any], Callable[[Any], Any]] = {
+            AppendOp: self._append,
+            OpenOp: self._open,
+            MirrorOp: self._mirror,
+            ImportOp: self._import,
+            TakeOp: self._take,
+            CancelOp: self._cancel,
+            VoidOp: self._void,
+            ExpireOp: self._expire,
+            FindOp: self._find,
+            ListOp: self._list,
+            LevelOp: self._level,
+        }
+
+    def apply(self, op: Op) -> Any:
+        """Decide and change. Raises `Problem`, and then nothing has changed."""
+        return self._do[type(op)](op)
+
+    def fetch_changes(self) -> Changes:
+        """What has changed since the last call."""
+        found, self.changes = self.changes, Changes()
+        return found
+
+    def restore(self, issues: Iterable[Issue]) -> None:
+        """Take in the issues of a store that comes back, after its streams, blocks and values."""
+        for issue in sorted(issues, key=lambda i: i.number):
+            self._number = max(self._number, issue.number)
+            self._index(issue)
+            if issue.stream:
+                done = [i for i, state in enumerate(issue.states) if state != OPEN]
+                self._erase(self.streams[issue.stream], [issue.offsets[i] for i in done], issue.size_bits)
+        self.changes = Changes()
+
+    # -- streams -------------------------------------------------------------------------------------
+
+    def _append(self, op: AppendOp) -> Level:
+        stream = self.streams.get(op.stream)
+        if stream is None:
+            stream = self.streams[op.stream] = Stream(op.stream, op.mine)
+        end = op.start + 8 * len(op.data)
+        if op.start < stream.tail:
+            known = stream.block_at(op.start)
+            same = known is None or (known.start == op.start and bytes(known.data) == op.data.reveal())
+            if end <= stream.tail and same:
+                return Level(stream.tail, stream.free_bits)
+            raise Problem("malformed", f"{op.stream} ends at bit {stream.tail}, beyond {op.start}")
+        block, origin = Block(op.start, bytearray(op.data.reveal())), Origin(op.start, end, op.provenance)
+        stream.add_block(block)
+        stream.add_origin(origin)
+        stream.tail = end
+        self.changes.streams[stream.name] = stream
+        self.changes.blocks.append((stream, block))
+        self.changes.origins.append((stream, origin))
+        return Level(stream.tail, stream.free_bits)
+
+    def _level(self, op: LevelOp) -> Level:
+        stream = self.streams.get(op.stream)
+        return Level(0, 0) if stream is None else Level(stream.tail, stream.free_bits)
+
+    @staticmethod
+    def _bits(stream: Stream, offset: int, bits: int) -> Secret:
+        out = bytearray()
+        end = offset + bits
+        for block in stream.over(offset, end):
+            first = max(offset, block.start)
+            if first != offset + 8 * len(out):
+                break
+            out += block.data[(first - block.start) // 8 : (min(end, block.end) - block.start) // 8]
+        if 8 * len(out) != bits:
+            raise Problem("key-not-found", "bits of this key are gone")
+        return Secret(out)
+
+    # -- opening -------------------------------------------------------------------------------------
+
+    def _refuse_known(self, key_ids: tuple[str, ...]) -> None:
+        if len(set(key_ids)) != len(key_ids) or any(k in self._keys for k in key_ids):
+            raise Problem("unit-exists", "a key_ID is in use already")
+
+    def _open(self, op: OpenOp) -> Opened:
+        self._refuse_known(op.key_ids)
+        stream = self.streams.get(op.stream)
+        if stream is None or not stream.mine:
+            raise Problem("no-key-material", "no key has arrived for this pair yet", available_bits=0)
+        offsets = self._next_stretches(stream, op.size_bits, len(op.key_ids))
+        if len(offsets) < len(op.key_ids):
+            free = stream.free_bits
+            raise Problem("no-key-material", f"{free} bits are free", available_bits=free)
+        values = tuple(self._bits(stream, offset, op.size_bits) for offset in offsets)
+        stream.advance(offsets[-1] + op.size_bits)
+        self.changes.streams[stream.name] = stream
+        # The master has its keys with the answer, and its store serves nobody else.
+        self._issue(op, op.stream, tuple(offsets), op.size_bits, having=1, state=DONE)
+        self._erase(stream, offsets, op.size_bits)
+        return Opened(tuple(offsets), values)
+
+    @staticmethod
+    def _next_stretches(stream: Stream, bits: int, number: int) -> list[int]:
+        """Starts of the next `number` stretches of `bits` with no gap within; fewer if there are not as many."""
+        found: list[int] = []
+        offset = end = stream.head
+        for block in stream.over(stream.head, stream.tail):
+            if block.start > end:
+                offset = block.start  # bits are missing before this block: a key does not span the gap
+            end = block.end
+            while end - offset >= bits:
+                found.append(offset)
+                if len(found) == number:
+                    return found
+                offset += bits
+        return found
+
+    def _mirror(self, op: MirrorOp) -> None:
+        self._refuse_known(op.key_ids)
+        stream = self.streams.get(op.stream)
+        if stream is None or stream.mine:
+            raise Problem("no-key-material", "no key has arrived for this pair yet")
+        head = stream.head
+        for offset in op.offsets:
+            if offset < head:
+                raise Problem("unit-exists", f"bits from {offset} on were handed out before")
+            head = offset + op.size_bits
+            if sum(min(b.end, head) - max(b.start, offset) for b in stream.over(offset, head)) != op.size_bits:
+                raise Problem("key-not-found", "bits of this key are gone")
+        stream.advance(head)
+        self.changes.streams[stream.name] = stream
+        self._issue(op, op.stream, op.offsets, op.size_bits)
+
+    def _import(self, op: ImportOp) -> None:
+        self._refuse_known(op.key_ids)
+        for key_id, value in zip(op.key_ids, op.values, strict=True):
+            self.values[key_id] = value
+            self.changes.values[key_id] = value
+        self._issue(op, "", (0,) * len(op.key_ids), 8 * len(op.values[0]))
+
+    def _issue(
+        self,
+        op: OpenOp | MirrorOp | ImportOp,
+        stream: str,
+        offsets: tuple[int, ...],
+        size_bits: int,
+        having: int = 0,
+        state: int = OPEN,
+    ) -> None:
+        self._number += 1
+        parties = (op.master, *op.slaves)
+        issue = Issue(self._number, stream, op.key_ids, offsets, size_bits, parties, op.now_ns, op.expires_ns)
+        if having:
+            issue.having = [having] * len(op.key_ids)
+        if state:
+            issue.states = bytearray([state]) * len(op.key_ids)
+        self._index(issue)
+        self.changes.issues[issue.number] = issue
+
+    def _index(self, issue: Issue) -> None:
+        for i, key_id in enumerate(issue.key_ids):
+            self._keys[key_id] = issue, i
+        for party in dict.fromkeys(issue.parties):
+            self._by_party.setdefault(party, []).append(issue)
+        if issue.stream:
+            self._of_stream.setdefault(issue.stream, []).append(issue)
+        if issue.expires_ns is not None and OPEN in issue.states:
+            heappush(self._expiries, (issue.expires_ns, issue.number, issue))
+
+    # -- taking --------------------------------------------------------------------------------------
+
+    def _take(self, op: TakeOp) -> Taken:
+        if len(set(op.key_ids)) != len(op.key_ids):
+            raise Problem("key-not-found")
+        found = [self._takeable(op, key_id) for key_id in op.key_ids]
+        if any(op.caller not in issue.parties[1:] for issue, _ in found):
+            raise Problem("not-authorised")
+        values = tuple(self._value(issue, i) for issue, i in found)
+        for issue, i in found:
+            issue.having[i] |= 1 << issue.parties.index(op.caller, 1)
+            self.changes.handed[issue.number] = issue
+            if issue.having[i] & issue.wanted == issue.wanted:
+                self._finish(issue, [i], DONE)
+        return Taken(values)
+
+    def _takeable(self, op: TakeOp, key_id: str) -> tuple[Issue, int]:
+        known = self._keys.get(key_id)
+        if known is None:
+            raise Problem("key-not-found")
+        issue, i = known
+        if (
+            issue.states[i] != OPEN
+            or (issue.expires_ns is not None and op.now_ns >= issue.expires_ns)
+            or (op.master is not None and op.master != issue.parties[0])
+            or (op.caller in issue.parties[1:] and issue.having[i] >> issue.parties.index(op.caller, 1) & 1)
+        ):
+            raise Problem("key-not-found")
+        return known
+
+    def _value(self, issue: Issue, i: int) -> Secret:
+        if issue.stream:
+            return self._bits(self.streams[issue.stream], issue.offsets[i], issue.size_bits)
+        return Secret(self.values[issue.key_ids[i]].reveal())
+
+    def _finish(self, issue: Issue, which: list[int], state: int) -> None:
+        """Nobody gets these keys here any more: note it and erase their bits."""
+        for i in which:
+            issue.states[i] = state
+        self.changes.handed[issue.number] = issue
+        if issue.stream:
+            self._erase(self.streams[issue.stream], [issue.offsets[i] for i in which], issue.size_bits)
+            return
+        for i in which:
+            value = self.values.pop(issue.key_ids[i], None)
+            if value is not None:
+                value.wipe()
+                self.changes.values[issue.key_ids[i]] = None
+
+    def _erase(self, stream: Stream, offsets: list[int], size_bits: int) -> None:
+        for first, last in _joined(offsets, size_bits):
+            for block in list(stream.over(first, last)):
+                start, end = max(first, block.start), min(last, block.end)
+                at, to = (start - block.start) // 8, (end - block.start) // 8
+                block.data[at:to] = bytes(to - at)
+                block.spent += end - start
+                if block.spent >= block.end - block.start:
+                    stream.remove(block)
+                    self.changes.erased.append((stream, block))
+
+    # -- voiding and expiry --------------------------------------------------------------------------
+
+    def _cancel(self, op: CancelOp) -> int:
+        known = [self._keys[k] for k in op.key_ids if k in self._keys]
+        for issue, i in known:
+            if issue.states[i] == OPEN:
+                self._finish(issue, [i], VOID)
+            elif issue.states[i] == DONE:
+                issue.states[i] = VOID
+                self.changes.handed[issue.number] = issue
+        return len(known)
+
+    def _void(self, op: VoidOp) -> Voided:
+        bits = 0
+        voided: list[str] = []
+        delivered: list[str] = []
+        for stream in self.streams.values():
+            suspect = [o for o in stream.origins if _touched(o, op)]
+            if not suspect:
+                continue
+            self._void_keys(stream, suspect, voided, delivered)
+            for origin in suspect:
+                if not origin.void:
+                    origin.void = True
+                    self.changes.origins.append((stream, origin))
+                for block in list(stream.over(origin.start, origin.end)):
+                    bits += max(0, block.end - max(block.start, stream.head))
+                    block.data[:] = bytes(len(block.data))
+                    stream.remove(block)
+                    self.changes.erased.append((stream, block))
+        return Voided(bits, tuple(voided), tuple(delivered))
+
+    def _void_keys(self, stream: Stream, suspect: list[Origin], voided: list[str], delivered: list[str]) -> None:
+        starts = [o.start for o in suspect]
+        for issue in self._of_stream.get(stream.name, ()):
+            hit = []
+            for i, offset in enumerate(issue.offsets):
+                at = bisect_right(starts, offset + issue.size_bits - 1) - 1
+                if at >= 0 and suspect[at].end > offset:
+                    hit.append(i)
+            delivered += [issue.key_ids[i] for i in hit if issue.having[i]]
+            still_open = [i for i in hit if issue.states[i] == OPEN]
+            if still_open:
+                voided += [issue.key_ids[i] for i in still_open]
+                self._finish(issue, still_open, VOID)
+
+    def _expire(self, op: ExpireOp) -> int:
+        gone = 0
+        while self._expiries and self._expiries[0][0] <= op.now_ns:
+            issue = heappop(self._expiries)[2]
+            late = [i for i, state in enumerate(issue.states) if state == OPEN]
+            if late:
+                self._finish(issue, late, EXPIRED)
+                gone += len(late)
+        return gone
+
+    # -- showing -------------------------------------------------------------------------------------
+
+    def _find(self, op: FindOp) -> Handout | None:
+        known = self._keys.get(op.key_id)
+        return None if known is None else self._shown(*known)
+
+    def _list(self, op: ListOp) -> tuple[Handout, ...]:
+        found: list[Handout] = []
+        for issue in reversed(self._by_party.get(op.party, [])):
+            for i in reversed(range(len(issue.key_ids))):
+                if len(found) == op.limit:
+                    return tuple(found)
+                found.append(self._shown(issue, i))
+        return tuple(found)
+
+    def _shown(self, issue: Issue, i: int) -> Handout:
+        offset, having = issue.offsets[i], issue.having[i]
+        stream = self.streams.get(issue.stream)
+        return Handout(
+            issue.key_ids[i],
+            issue.stream,
+            offset,
+            issue.size_bits,
+            issue.parties[0],
+            issue.parties[1:],
+            issue.created_ns,
+            issue.expires_ns,
+            tuple(party for j, party in enumerate(issue.parties) if having >> j & 1),
+            STATES[issue.states[i]],
+            () if stream is None else stream.provenance(offset, offset + issue.size_bits),
+        )
+
+
+def _touched(origin: Origin, op: VoidOp) -> bool:
+    return any(p.link == op.link and op.first_block <= p.block <= op.last_block for p in origin.provenance)
+
+
+def _joined(offsets: list[int], size_bits: int) -> Iterator[tuple[int, int]]:
+    """Stretches of `size_bits` at ascending `offsets` as (first, last) of runs without a gap."""
+    if not offsets:
+        return
+    first = last = offsets[0]
+    for offset in offsets:
+        if offset != last:
+            yield first, last
+            first = offset
+        last = offset + size_bits
+    yield first, last

@@ -35,7 +35,7 @@ $(READY): requirements.lock pyproject.toml
 	  echo "making $(VENV) with $$found"; \
 	  $$found -m venv --clear $(VENV); \
 	fi
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5,<0.14'
 	@$(UV) pip sync --quiet --require-hashes requirements.lock || { \
 	  echo "uv could not fetch; trying pip, which knows this machine's pip.conf" >&2; \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock; }
@@ -71,7 +71,9 @@ fresh: $(READY) ## Generated pages are as their sources say
 	@$(BIN)/python -m quoit.testing.conformance tests | diff -u docs/conformance.md - \
 	  || { echo "docs/conformance.md is stale: make docs" >&2; exit 1; }
 
-bench: $(READY) ## How fast this machine runs the twin
+bench: $(READY) ## How fast this machine runs the twin, with others beside it
+	@$(BIN)/python -c 'import sequence' 2>/dev/null || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r bench.lock
 	@$(BIN)/python -m quoit.testing.bench
 
 lock: $(READY) ## Resolve the dependencies anew

@@ -10,15 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from quoit.adapters.stores.memory import MemoryStore
-from quoit.engine.links.sampler import Channel, ChunkStream
-from quoit.fabric.links.bb84 import DecoyBB84
-from quoit.fabric.links.profile import BUILT_IN, BB84Profile
-from quoit.runtime import seeds
 from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, assemble
 from quoit.scenario.check import load
 from quoit.testing.bench.kernel import asyncio_rate, in_step, kernel_rate, scattered, simpy_rate
 from quoit.testing.bench.keys import figures as key_figures
+from quoit.testing.bench.links import figures as link_figures
 from quoit.testing.bench.pacing import lateness_ms
 
 Row = dict[str, Any]
@@ -75,17 +72,10 @@ def key_rows(seconds: float) -> Iterator[Row]:
         yield row(name, value, unit, bound, holds)
 
 
-def link_rows(seconds: int) -> Iterator[Row]:
-    """Simulated against CPU seconds of one BB84 link's counts."""
-    profile = BUILT_IN["sequence-benchmark"]
-    assert isinstance(profile, BB84Profile)
-    stream = ChunkStream(DecoyBB84(profile).sampler(), 1.0, lambda epoch: seeds.generator(1, "bench", str(epoch)))
-    channel = Channel(10.0)
-    began = time.process_time()
-    for _ in range(seconds):
-        stream.next(channel)
-    ratio = seconds / (time.process_time() - began)
-    yield row("BB84 link, counts, 50 km", round(ratio), "simulated s per CPU s", None, None)
+def link_rows(scale: float) -> Iterator[Row]:
+    """Links in both modes, with SeQUeNCe beside them; see `quoit.testing.bench.links`."""
+    for name, value, unit, bound, holds in link_figures(scale):
+        yield row(name, value, unit, bound, holds)
 
 
 def main() -> int:
@@ -101,12 +91,12 @@ def main() -> int:
         pacing_rows(10 / scale),
         speed_rows(60),
         key_rows(max(2.0, 10 / scale)),
-        link_rows(100_000 // scale),
+        link_rows(1 / scale),
     ):
         for one in part:
             rows.append(one)
             promise = "" if one["bound"] is None else f"bound {one['bound']}: {'holds' if one['holds'] else 'MISSED'}"
-            print(f"{one['name']:<40} {one['value']:>12} {one['unit']:<24} {promise}", flush=True)
+            print(f"{one['name']:<50} {one['value']:>12} {one['unit']:<24} {promise}", flush=True)
     options.out.write_text(json.dumps(rows, indent=1) + "\n")
     return 0
 

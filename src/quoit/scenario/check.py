@@ -93,11 +93,63 @@ def _examine(text: str, file: str) -> tuple[NetworkFile | None, list[Fault]]:
         network = NetworkFile.model_validate(document.values)
     except ValidationError as found:
         faults = [_translate(file, document, error) for error in found.errors()]
+        faults += _further_faults(file, document, [tuple(e["loc"]) for e in found.errors()])
         return None, _sorted(faults)
     where = document.places
     for loc, what in _cross_check(network):
         faults.append(Fault(file, _nearest(where, loc), loc, what))
     return network, _sorted(faults)
+
+
+SECTION_OF = {
+    "span": "spans",
+    "link": "links",
+    "node": "nodes",
+    "KME": "kmes",
+    "application": "applications",
+    "profile": "profiles",
+    "domain": "domains",
+}
+
+
+def _further_faults(file: str, document: yamlfile.Document, broken: list[Loc]) -> list[Fault]:
+    """Faults of the entries that are whole, as if the broken ones were not there. What may only follow from
+    their absence is left out."""
+    if not isinstance(document.values, dict):
+        return []
+    values: dict[str, Any] = dict(document.values)
+    kept: dict[str, list[int]] = {}
+    for section in {str(loc[0]) for loc in broken if loc}:
+        bad = {loc[1] for loc in broken if len(loc) > 1 and loc[0] == section}
+        entries = values.get(section)
+        if isinstance(entries, list):
+            kept[section] = [i for i in range(len(entries)) if i not in bad]
+            values[section] = [entries[i] for i in kept[section]]
+        elif isinstance(entries, dict):
+            kept[section] = []
+            values[section] = {name: entry for name, entry in entries.items() if name not in bad}
+        else:
+            values.pop(section, None)
+    values.setdefault("name", "unnamed")
+    try:
+        network = NetworkFile.model_validate(values)
+    except ValidationError:
+        return []
+    found = []
+    for loc, what in _cross_check(network):
+        if _may_follow(what, kept):
+            continue
+        if len(loc) > 1 and kept.get(str(loc[0])) and isinstance(loc[1], int):
+            loc = (loc[0], kept[str(loc[0])][loc[1]], *loc[2:])
+        found.append(Fault(file, _nearest(document.places, loc), loc, what))
+    return found
+
+
+def _may_follow(text: str, kept: dict[str, list[int]]) -> bool:
+    """Whether a fault may be due to an entry that was left out."""
+    if text.startswith("no span joins"):
+        return "spans" in kept
+    return any(text.startswith(f"no {what} is called") and section in kept for what, section in SECTION_OF.items())
 
 
 def _sorted(faults: list[Fault]) -> list[Fault]:
@@ -225,6 +277,9 @@ def _check_links(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
             yield from _unknown(("links", i, "spans", k), "span", span, spans)
         if link.spans is None and frozenset(link.between) not in ends:
             yield ("links", i, "between"), "no span joins these nodes; add one, or list the link's spans"
+        if (link.mode or n.mode) == "exact" and link.protocol != "bb84-decoy":
+            where = ("links", i, "mode" if link.mode else "protocol")
+            yield where, f"mode exact is for protocol bb84-decoy, found {link.protocol!r}; give this link mode: counts"
         if link.rate_bps is not None and link.protocol != "rated":
             yield ("links", i, "rate"), f"a rate is given only to a rated link, found protocol {link.protocol!r}"
 

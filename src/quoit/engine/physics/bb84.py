@@ -53,7 +53,9 @@ def wcp_two_detector(mu: float, eta: float, p_d: float, e_d: float) -> Clicks:
     wrong = p_d - (1 - p_d) * expm1(-x * e_d)
     right = p_d - (1 - p_d) * expm1(-x * (1 - e_d))
     gain = wrong + right - wrong * right
-    return Clicks(gain, wrong * (1 - right / 2) / gain if gain > 0 else E0)
+    error = wrong * (1 - right / 2) / gain if gain > 0 else E0
+    # Alike detectors give 1/2 exactly; rounding may carry it an ulp beyond, where no entropy is defined.
+    return Clicks(gain, min(error, E0) if e_d <= E0 else error)
 
 
 def ma_clicks(mu: float, eta: float, y0: float, e_d: float) -> Clicks:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import ceil
 
 from quoit.engine.engine import ExactSource
 from quoit.engine.links.bb84 import Bb84Sampler, Optics, rates
 from quoit.engine.links.sampler import Channel, Counts, Sampler
-from quoit.engine.physics.bb84 import binary_entropy
 from quoit.engine.physics.detectors import dark_probability, jitter_window
 from quoit.engine.physics.finite_key import Lim2014, OneDecoy, lim2014, onedecoy_2024, rusca2018
+from quoit.engine.physics.postprocessing import ec_leak_bits
 from quoit.fabric.links.profile import BB84Profile
 from quoit.fabric.links.receiver import BlockVerdict, RawBlock, Reading
 
@@ -103,7 +104,7 @@ class DecoyBB84:
             return BlockVerdict(0, 0.5, sifted, 0, "no detections")
         qber = errors / sifted
         test_qber = sum(m_x) / sum(n_x)
-        leak = round(sifted * p.f_ec * binary_entropy(min(0.5, qber)))
+        leak = ceil(ec_leak_bits(sifted, min(0.5, qber), p.f_ec))
         if max(qber, test_qber) > p.qber_abort:
             why = f"QBER {max(qber, test_qber):.4f} above {p.qber_abort}"
             return BlockVerdict(0, max(qber, test_qber), sifted, leak, why)

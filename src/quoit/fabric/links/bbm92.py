@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from math import log, log2, sqrt
+from math import ceil, log, log2, sqrt
 
 from quoit.engine.links.others import Bbm92Sampler, PairSource
 from quoit.engine.links.sampler import Counts, Sampler
 from quoit.engine.physics.bb84 import binary_entropy
+from quoit.engine.physics.postprocessing import ec_leak_bits
 from quoit.fabric.links.profile import BBM92Profile
 from quoit.fabric.links.receiver import BlockVerdict, RawBlock, Reading
 
@@ -51,7 +52,7 @@ class BBM92:
         if not n_z or not n_x:
             return BlockVerdict(0, 0.5, n_z, 0, "no coincidences")
         qber, test = m_z / n_z, m_x / n_x
-        leak = round(n_z * p.f_ec * binary_entropy(min(0.5, qber)))
+        leak = ceil(ec_leak_bits(n_z, min(0.5, qber), p.f_ec))
         if max(qber, test) > p.qber_abort:
             return BlockVerdict(0, max(qber, test), n_z, leak, f"QBER {max(qber, test):.4f} above {p.qber_abort}")
         # Serfling's bound for sampling without replacement: phase errors of Z from the test in X

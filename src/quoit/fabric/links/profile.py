@@ -6,6 +6,7 @@ Where no number is published, an assumption is named as such. A network file ove
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -250,7 +251,9 @@ def with_overrides(profile: Profile, changes: Mapping[str, Any]) -> Profile:
     known = {f.name: f for f in dataclasses.fields(profile)}
     for name in changes:
         if name not in known:
-            raise ValueError(f"no field {name!r} in {type(profile).__name__}; it has {', '.join(known)}")
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
+            raise ValueError(f"no field {name!r} in {type(profile).__name__}; {hint}")
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in changes.items()}
     replaced: Profile = type(profile)(**{**{f: getattr(profile, f) for f in known}, **values})
     return replaced

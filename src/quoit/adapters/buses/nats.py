@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +24,17 @@ from typing import Any
 
 import msgspec
 import nats
+import structlog
 from nats.aio.client import Client
 
-Frame = tuple[Any, ...]
+from quoit.runtime.inbox import Frame, Inbox
+
+_log = structlog.get_logger("quoit", element="adapters.buses.nats")
 START_S = 10.0
+
+
+def _say_lost(source: int, number: int) -> None:
+    _log.error("frame.lost", source=source, number=number, mend="the run is not faithful: start it again")
 
 
 class NatsMissing(RuntimeError):
@@ -91,15 +99,18 @@ class NatsBus:
         self._client: Client | None = None
         self._out: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
         self._pump: asyncio.Task[None] | None = None
+        self._sent: Counter[int] = Counter()
         self._encode = msgspec.msgpack.Encoder().encode
 
     async def connect(self, receive: Callable[[Frame], None]) -> None:
-        """Join; `receive` gets every frame for this process."""
+        """Join; `receive` gets every frame for this process, once."""
+        inbox = Inbox(receive, _say_lost)
         token = self._token_file.read_text()
         self._client = await nats.connect(self._url, token=token, connect_timeout=START_S)
 
         async def arrived(message: Any) -> None:
-            receive(tuple(msgspec.msgpack.decode(message.data)))
+            source, number, frame = msgspec.msgpack.decode(message.data)
+            inbox.take(source, number, tuple(frame))
 
         await self._client.subscribe(f"quoit.{self._run}.{self._process}", cb=arrived)
         await self._client.flush()
@@ -107,7 +118,9 @@ class NatsBus:
 
     def send(self, process: int, frame: Frame) -> None:
         """See `Post.send`."""
-        self._out.put_nowait((f"quoit.{self._run}.{process}", self._encode(frame)))
+        self._sent[process] += 1
+        data = self._encode((self._process, self._sent[process], frame))
+        self._out.put_nowait((f"quoit.{self._run}.{process}", data))
 
     async def _send_all(self) -> None:
         assert self._client is not None

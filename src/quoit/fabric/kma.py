@@ -121,6 +121,7 @@ class Kma(Element):
             if lost:
                 piece = {"link": link, "block": block, "offset": bits - lost, "bits": lost}
                 ctx.emit("pool.spent", use="overflow", why="pool full", **piece)
+            ctx.emit("pool.level", link=link, bits=pool.unallocated_bits)
         self._show(ctx, link)
 
     def _show(self, ctx: Context, link: str) -> None:
@@ -177,6 +178,7 @@ class Kma(Element):
                 why=msg.reason,
             )
             ctx.count("quoit_pool_spent_bits_total", (piece.link, piece.use), piece.bits)
+        ctx.emit("pool.level", link=msg.link, bits=pool.unallocated_bits)
         self._show(ctx, msg.link)
         return answer
 
@@ -208,4 +210,5 @@ class Kma(Element):
                     use="discarded",
                     why=msg.why,
                 )
+            ctx.emit("pool.level", link=msg.link, bits=self._pools[msg.link].unallocated_bits)
         self._show(ctx, msg.link)

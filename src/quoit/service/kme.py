@@ -217,7 +217,8 @@ class Kme(Element):
         moved: KeyMoved = await ctx.ask(fabric.relay(self.place), order, within=WITHIN)
         ops = AppendOp(stream.name, start, moved.value, _provenance(moved.pieces), True)
         level: Level = await self._do(ctx, ops)
-        ctx.emit("key.moved", stream=stream.name, start=start, bits=bits, nodes=list(moved.nodes))
+        links = list(dict.fromkeys(piece.link for piece in moved.pieces))
+        ctx.emit("key.moved", stream=stream.name, start=start, bits=bits, nodes=list(moved.nodes), links=links)
         self._level(ctx, stream, level)
 
     @handles(KeyArrived)

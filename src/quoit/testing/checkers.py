@@ -1,8 +1,9 @@
 """Checkers outside the code: they read an event log and say which promises it breaks.
 
 Promises are those of key delivery: K1 each party once, K2 nobody else, K3 equal bytes (by keyed marks), K5
-unique ids, K6 no bit used twice, K7 the ledger of every link, K9 expiry, and order of time. The log is
-JSON lines as a run writes them.
+unique ids, K6 no bit used twice, K7 the ledger of every link, exact at each entry that states a level, K8 no
+key end to end without as many bits of every link on its way, K9 expiry, K13 nothing void, T4 nothing taken
+before it was opened, B1 no entry twice or missing. The log is JSON lines as a run writes them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+
+RELAYED = frozenset({"delivered", "pad"})
+"""Uses of link key for keys end to end: as the key itself on the first link, as its pad on the others."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class _Key:
     slaves: frozenset[str]
     mark: str
     expires: int | None
+    opened: int
     taken: set[str] = field(default_factory=set)
     void: bool = False
 
@@ -59,6 +64,9 @@ class Checker:
         self._blocks: dict[tuple[str, int], int] = {}
         self._spent: dict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
         self._last: dict[str, int] = {}
+        self._left: dict[str, int] = defaultdict(int)
+        self._used: dict[str, int] = defaultdict(int)
+        self._wanted: dict[str, int] = defaultdict(int)
 
     def _say(self, promise: str, text: str) -> None:
         self.report.violations.append(Violation(promise, self._line, text))
@@ -83,7 +91,7 @@ class Checker:
             if key_id in self._keys:
                 self._say("K5", f"key {key_id} was issued before")
                 continue
-            self._keys[key_id] = _Key(e["master"], frozenset(e["slaves"]), mark, e["expires"])
+            self._keys[key_id] = _Key(e["master"], frozenset(e["slaves"]), mark, e["expires"], e["t"])
 
     def _on_keys_taken(self, e: dict[str, Any]) -> None:
         for key_id, mark in zip(e["key_ids"], e["mark"], strict=True):
@@ -100,6 +108,8 @@ class Checker:
                 self._say("K3", f"{who} got other bytes for key {key_id} than {key.master}")
             if key.expires is not None and e["t"] >= key.expires:
                 self._say("K9", f"{who} took key {key_id} at {e['t']}, it had expired at {key.expires}")
+            if e["t"] < key.opened:
+                self._say("T4", f"{who} took key {key_id} at {e['t']}, before it was opened at {key.opened}")
             if key.void:
                 self._say("K13", f"{who} took key {key_id} after it was voided")
             key.taken.add(who)
@@ -119,6 +129,7 @@ class Checker:
         if place in self._blocks:
             self._say("K7", f"block {e['block']} of {e['link']} came twice")
         self._blocks[place] = e["bits"]
+        self._left[e["link"]] += e["bits"]
 
     def _on_pool_spent(self, e: dict[str, Any]) -> None:
         place = (e["link"], e["block"])
@@ -131,6 +142,21 @@ class Checker:
                 self._say("K6", f"{e['link']} block {e['block']}: bits {start} to {end} were used before")
                 break
         self._spent[place].append((start, end))
+        self._left[e["link"]] -= e["bits"]
+        if e["use"] in RELAYED:
+            self._used[e["link"]] += e["bits"]
+
+    def _on_pool_level(self, e: dict[str, Any]) -> None:
+        if e["bits"] != self._left[e["link"]]:
+            self._say("K7", f"{e['link']} has {e['bits']} bits in store, its ledger says {self._left[e['link']]}")
+
+    def _on_key_moved(self, e: dict[str, Any]) -> None:
+        if len(e["links"]) != len(e["nodes"]) - 1:
+            self._say("K8", f"a key of {e['stream']} went over {len(e['links'])} links from node to node")
+        for link in e["links"]:
+            self._wanted[link] += e["bits"]
+            if self._wanted[link] > self._used[link]:
+                self._say("K8", f"{link} carried {self._wanted[link]} bits and gave {self._used[link]} for it")
 
     def finish(self) -> Report:
         """The report; sums of the ledger are checked here."""

@@ -20,12 +20,16 @@ TAKEN = {"event": "keys.taken", "caller": "s", "key_ids": ["k"], "mark": ["a"]}
 FILLED = {"event": "pool.filled", "link": "l", "block": 1, "bits": 100}
 
 
+LEVEL = {"event": "pool.level", "link": "l", "bits": 0}
+MOVED = {"event": "key.moved", "stream": "a>b", "bits": 60, "nodes": ["a", "b"], "links": ["l"]}
+
+
 def spent(offset: int, bits: int) -> dict[str, Any]:
     return {"event": "pool.spent", "link": "l", "block": 1, "offset": offset, "bits": bits, "use": "pad"}
 
 
 def test_a_clean_log_has_no_violation() -> None:
-    assert verify(log(FILLED, spent(0, 50), spent(50, 50), OPENED, TAKEN)).violations == []
+    assert verify(log(FILLED, spent(0, 50), spent(50, 50), LEVEL, MOVED, OPENED, TAKEN)).violations == []
 
 
 @pytest.mark.parametrize(
@@ -39,6 +43,10 @@ def test_a_clean_log_has_no_violation() -> None:
         ("K6", [FILLED, spent(0, 50), spent(49, 2)]),
         ("K7", [FILLED, spent(90, 20)]),
         ("K7", [FILLED, FILLED]),
+        ("K7", [FILLED, spent(0, 50), {"event": "pool.level", "link": "l", "bits": 60}]),
+        ("K8", [FILLED, spent(0, 50), MOVED]),
+        ("K8", [FILLED, spent(0, 60), {**MOVED, "nodes": ["a", "b", "c"]}]),
+        ("T4", [{**OPENED, "t": 9}, {**TAKEN, "t": 8}]),
         ("K9", [OPENED, {**TAKEN, "t": 100}]),
         ("K13", [OPENED, {"event": "keys.voided", "key_ids": ["k"]}, TAKEN]),
         ("B1", [OPENED, {**TAKEN, "n": 5}]),

@@ -1,0 +1,325 @@
+"""The conformance suite of the key store port: whoever writes a store proves it by these tests.
+
+    class TestMine(StoreContract):
+        def make(self, directory: Path) -> KeyStore:
+            return MyStore(directory)
+
+    TestMineMachine = machine_of(MyStore).TestCase
+
+`make` opens a store in `directory`, or opens it again. Stores that keep nothing set `durable` to False. Needs
+pytest and hypothesis.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from quoit.model.problem import Problem
+from quoit.model.secret import Secret
+from quoit.service.keystore import (
+    AppendOp,
+    CancelOp,
+    ExpireOp,
+    FindOp,
+    Handout,
+    ImportOp,
+    KeyStore,
+    Level,
+    LevelOp,
+    ListOp,
+    MirrorOp,
+    Op,
+    Opened,
+    OpenOp,
+    Provenance,
+    TakeOp,
+    Voided,
+    VoidOp,
+)
+
+STREAM = "a>b"
+BITS = 4096
+DATA = bytes(range(256)) * 2
+SIZE = 256
+
+
+def do(store: KeyStore, op: Op) -> Any:
+    """The result of one operation; raises its `Problem`."""
+    (result,) = store.execute([op])
+    if isinstance(result, Problem):
+        raise result
+    return result
+
+
+def code_of(store: KeyStore, op: Op) -> str:
+    """The code of the Problem that an operation must end with."""
+    with pytest.raises(Problem) as found:
+        do(store, op)
+    return found.value.code
+
+
+class StoreContract:
+    """What every store does. Subclass it and write `make`."""
+
+    durable: ClassVar[bool] = True
+
+    def make(self, directory: Path) -> KeyStore:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def pair(self, tmp_path: Path) -> Iterator[tuple[KeyStore, KeyStore]]:
+        """The master's and the slave's store, with one block of the same stream."""
+        stores = [self.make(tmp_path / side) for side in ("a", "b")]
+        for store, mine in zip(stores, (True, False), strict=True):
+            pieces = (Provenance("l", 3, 0, BITS, "delivered"),)
+            do(store, AppendOp(STREAM, 0, Secret(DATA), pieces, mine))
+        yield stores[0], stores[1]
+        for store in stores:
+            store.close()
+
+    def both(self, pair: tuple[KeyStore, KeyStore], *key_ids: str, expires: int | None = None) -> list[Secret]:
+        """Open keys at the master's and mirror them at the slave's."""
+        opened: Opened = do(pair[0], OpenOp(STREAM, key_ids, SIZE, "m", ("s",), expires, 1))
+        do(pair[1], MirrorOp(STREAM, key_ids, opened.offsets, SIZE, "m", ("s",), expires, 1))
+        return list(opened.values)
+
+    def test_k1_k3_each_party_once_and_the_same_bytes(self, pair: tuple[KeyStore, KeyStore]) -> None:
+        values = self.both(pair, "k1", "k2")
+        taken = do(pair[1], TakeOp("s", "m", ("k1", "k2"), 2))
+        assert list(taken.values) == values
+        assert code_of(pair[1], TakeOp("s", "m", ("k1",), 3)) == "key-not-found"
+
+    def test_k1_every_slave_once(self, pair: tuple[KeyStore, KeyStore]) -> None:
+        opened: Opened = do(pair[0], OpenOp(STREAM, ("k",), SIZE, "m", ("s", "t"), None, 1))
+        do(pair[1], MirrorOp(STREAM, ("k",), opened.offsets, SIZE, "m", ("s", "t"), None, 1))
+        for slave in ("s", "t"):
+            assert do(pair[1], TakeOp(slave, "m", ("k",), 2)).values == opened.values
+            assert code_of(pair[1], TakeOp(slave, "m", ("k",), 2)) == "key-not-found"
+        found: Handout = do(pair[1], FindOp("k"))
+        assert (found.state, found.delivered) == ("done", ("s", "t"))
+
+    def test_k2_nobody_else(self, pair: tuple[KeyStore, KeyStore]) -> None:
+        self.both(pair, "k1")
+        assert code_of(pair[1], TakeOp("stranger", "m", ("k1",), 2)) == "not-authorised"
+        assert code_of(pair[1], TakeOp("s", "other", ("k1",), 2)) == "key-not-found"
+        assert code_of(pair[1], TakeOp("m", "m", ("k1",), 2)) == "not-authorised"
+
+    def test_k5_k6_no_id_and_no_bit_twice(self, pair: tuple[KeyStore, KeyStore]) -> None:
+        self.both(pair, "k1")
+        assert code_of(pair[0], OpenOp(STREAM, ("k1",), SIZE, "m", ("s",), None, 1)) == "unit-exists"
+        assert code_of(pair[0], OpenOp(STREAM, ("k3", "k3"), SIZE, "m", ("s",), None, 1)) == "unit-exists"
+        assert code_of(pair[1], MirrorOp(STREAM, ("k2",), (0,), SIZE, "m", ("s",), None, 1)) == "unit-exists"
+
+    def test_k9_expiry_at_equality(self, pair: tuple[KeyStore, KeyStore]) -> None:
+        self.both(pair, "k1", "k2", expires=10)
+        assert code_of(pair[1], TakeOp("s", "m", ("k1",), 10)) == "key-not-found"
+        do(pair[1], TakeOp("s", "m", ("k1",), 9))
+        assert do(pair[1], ExpireOp(10)) == 1
+        assert code_of(pair[1], TakeOp("s", "m", ("k2",), 9)) == "key-not-found"
+
+    def test_k10_all_or_nothing(self, pair: tuple[KeyStore, KeyStore]) -> None:
+        self.both(pair, "k1")
+        assert code_of(pair[1], TakeOp("s", "m", ("k1", "unknown"), 2)) == "key-not-found"
+        do(pair[1], TakeOp("s", "m", ("k1",), 2))
+        too_many = tuple(f"n{i}" for i in range(BITS // SIZE))
+        assert code_of(pair[0], OpenOp(STREAM, too_many, SIZE, "m", ("s",), None, 1)) == "no-key-material"
+        level: Level = do(pair[0], LevelOp(STREAM))
+        assert level.free_bits == BITS - SIZE
+
+    def test_k13_k15_voided_bits_are_never_delivered(self, pair: tuple[KeyStore, KeyStore]) -> None:
+        self.both(pair, "k1", "k2")
+        do(pair[1], TakeOp("s", "m", ("k1",), 2))
+        at_slave: Voided = do(pair[1], VoidOp("l", 2, 9, 2))
+        assert (at_slave.key_ids, at_slave.delivered_key_ids) == (("k2",), ("k1",))
+        do(pair[0], VoidOp("l", 2, 9, 2))
+        assert code_of(pair[1], TakeOp("s", "m", ("k2",), 3)) == "key-not-found"
+        assert code_of(pair[0], OpenOp(STREAM, ("k3",), SIZE, "m", ("s",), None, 1)) == "no-key-material"
+
+    def test_a_quarantine_of_other_blocks_touches_nothing(self, pair: tuple[KeyStore, KeyStore]) -> None:
+        values = self.both(pair, "k1")
+        assert do(pair[1], VoidOp("l", 4, 9, 2)) == Voided(0, (), ())
+        assert list(do(pair[1], TakeOp("s", "m", ("k1",), 3)).values) == values
+
+    def test_a_cancelled_key_is_gone(self, pair: tuple[KeyStore, KeyStore]) -> None:
+        self.both(pair, "k1")
+        assert do(pair[1], CancelOp(("k1", "unknown"), 2)) == 1
+        assert code_of(pair[1], TakeOp("s", "m", ("k1",), 3)) == "key-not-found"
+        assert do(pair[1], FindOp("k1")).state == "void"
+
+    def test_imported_keys_are_handed_out_once(self, pair: tuple[KeyStore, KeyStore]) -> None:
+        value = Secret(b"\x07" * 32)
+        do(pair[1], ImportOp(("i",), (Secret(value.reveal()),), "m", ("s",), None, 1))
+        assert do(pair[1], TakeOp("s", "m", ("i",), 2)).values == (value,)
+        assert code_of(pair[1], TakeOp("s", "m", ("i",), 2)) == "key-not-found"
+
+    def test_an_append_is_idempotent_and_never_overlaps(self, pair: tuple[KeyStore, KeyStore]) -> None:
+        again = AppendOp(STREAM, 0, Secret(DATA), (), True)
+        assert do(pair[0], again) == Level(BITS, BITS)
+        assert code_of(pair[0], AppendOp(STREAM, 8, Secret(DATA), (), True)) == "malformed"
+        do(pair[0], AppendOp(STREAM, BITS + 800, Secret(DATA), (), True))
+        keys = tuple(f"g{i}" for i in range(2 * BITS // SIZE))
+        opened: Opened = do(pair[0], OpenOp(STREAM, keys, SIZE, "m", ("s",), None, 1))
+        assert not [o for o in opened.offsets if o < BITS + 800 < o + SIZE or BITS <= o < BITS + 800]
+
+    def test_newest_first(self, pair: tuple[KeyStore, KeyStore]) -> None:
+        self.both(pair, "k1", "k2")
+        self.both(pair, "k3")
+        assert [h.key_id for h in do(pair[1], ListOp("s", 2))] == ["k3", "k2"]
+
+    def test_what_was_answered_is_there_after_a_restart(self, tmp_path: Path) -> None:
+        if not self.durable:
+            pytest.skip("this store promises to keep nothing")
+        store = self.make(tmp_path)
+        pieces = (Provenance("l", 3, 0, BITS, "delivered"),)
+        do(store, AppendOp(STREAM, 0, Secret(DATA), pieces, False))
+        do(store, MirrorOp(STREAM, ("k1", "k2", "k3"), (0, SIZE, 3 * SIZE), SIZE, "m", ("s",), 50, 1))
+        first = do(store, TakeOp("s", "m", ("k1",), 2)).values
+        store.close()
+        store = self.make(tmp_path)
+        assert code_of(store, TakeOp("s", "m", ("k1",), 3)) == "key-not-found"
+        second = do(store, TakeOp("s", "m", ("k3",), 3)).values
+        assert (first[0].reveal(), second[0].reveal()) == (DATA[:32], DATA[96:128])
+        assert do(store, VoidOp("l", 3, 3, 4)).key_ids == ("k2",)
+        store.close()
+        store = self.make(tmp_path)
+        assert [h.state for h in do(store, ListOp("s", 9))] == ["done", "void", "done"]
+        store.close()
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """One store and a plain model of it, by rules in any order; `machine_of` makes it for a store."""
+
+    make: ClassVar[Callable[[Path], KeyStore]]
+    durable: ClassVar[bool]
+
+    @initialize()
+    def begin(self) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="quoit-store-"))
+        self.store = type(self).make(self.directory)
+        self.names = (f"k{n}" for n in itertools.count())
+        self.bits = b""
+        self.head = 0
+        self.now = 0
+        self.open: dict[str, tuple[int, int, int]] = {}  # key: offset, expiry, block
+        self.gone: set[str] = set()
+        self.blocks = 0
+        self.banned: set[int] = set()
+
+    def teardown(self) -> None:
+        self.store.close()
+        shutil.rmtree(self.directory)
+
+    @rule(fill=st.integers(0, 255))
+    def append(self, fill: int) -> None:
+        data = bytes([fill]) * 32 + bytes(range(fill, fill + 1)) * 32
+        pieces = (Provenance("l", self.blocks, 0, 512, "delivered"),)
+        level: Level = do(self.store, AppendOp(STREAM, 8 * len(self.bits), Secret(data), pieces, False))
+        self.bits += data
+        self.blocks += 1
+        assert level.tail_bits == 8 * len(self.bits)
+
+    @precondition(lambda self: 8 * len(self.bits) - self.head >= SIZE)
+    @rule(number=st.integers(1, 3), skip=st.integers(0, 1), valid=st.integers(1, 2))
+    def mirror(self, number: int, skip: int, valid: int) -> None:
+        offsets = tuple(self.head + SIZE * (skip + i) for i in range(number))
+        keys = tuple(next(self.names) for _ in offsets)
+        op = MirrorOp(STREAM, keys, offsets, SIZE, "m", ("s",), self.now + valid, self.now)
+        blocks = [offset // 512 for offset in offsets]
+        if offsets[-1] + SIZE > 8 * len(self.bits) or self.banned & set(blocks):
+            assert code_of(self.store, op) == "key-not-found"
+            return
+        do(self.store, op)
+        again = MirrorOp(STREAM, tuple(next(self.names) for _ in keys), offsets, SIZE, "m", ("s",), None, self.now)
+        for twice in (op, again):  # neither the identifiers nor the bits
+            assert code_of(self.store, twice) == "unit-exists"
+        self.head = offsets[-1] + SIZE
+        self.open |= {k: (o, self.now + valid, b) for k, o, b in zip(keys, offsets, blocks, strict=True)}
+
+    @precondition(lambda self: self.open)
+    @rule(data=st.data())
+    def take(self, data: st.DataObject) -> None:
+        keys = tuple(data.draw(st.lists(st.sampled_from(sorted(self.open)), min_size=1, max_size=3, unique=True)))
+        op = TakeOp("s", "m", keys, self.now)
+        if any(self.now >= self.open[k][1] for k in keys):
+            assert code_of(self.store, op) == "key-not-found"
+            return
+        values = do(self.store, op).values
+        for key, value in zip(keys, values, strict=True):
+            offset = self.open.pop(key)[0]
+            assert value.reveal() == self.bits[offset // 8 : offset // 8 + SIZE // 8]
+            self.gone.add(key)
+
+    @precondition(lambda self: self.gone)
+    @rule(data=st.data())
+    def take_again(self, data: st.DataObject) -> None:
+        key = data.draw(st.sampled_from(sorted(self.gone)))
+        assert code_of(self.store, TakeOp("s", "m", (key,), self.now)) == "key-not-found"
+        mixed = (*list(self.open)[:1], key)
+        assert code_of(self.store, TakeOp("s", "m", mixed, self.now)) == "key-not-found"
+
+    @precondition(lambda self: self.open)
+    @rule(data=st.data())
+    def others_get_nothing(self, data: st.DataObject) -> None:
+        key = data.draw(st.sampled_from(sorted(self.open)))
+        wanted = "not-authorised" if self.now < self.open[key][1] else "key-not-found"
+        assert code_of(self.store, TakeOp("eve", "m", (key,), self.now)) == wanted
+
+    @rule(by=st.integers(1, 2))
+    def time_passes(self, by: int) -> None:
+        self.now += by
+
+    @rule()
+    def expire(self) -> None:
+        late = {k for k, (_, expiry, _) in self.open.items() if self.now >= expiry}
+        assert do(self.store, ExpireOp(self.now)) == len(late)
+        self._close(late)
+
+    @precondition(lambda self: self.blocks)
+    @rule(data=st.data())
+    def quarantine(self, data: st.DataObject) -> None:
+        block = data.draw(st.integers(0, self.blocks - 1))
+        hit = {k for k, (_, _, b) in self.open.items() if b == block}
+        voided: Voided = do(self.store, VoidOp("l", block, block, self.now))
+        assert set(voided.key_ids) == hit
+        self.banned.add(block)
+        self._close(hit)
+
+    @precondition(lambda self: self.open)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        key = data.draw(st.sampled_from(sorted(self.open)))
+        assert do(self.store, CancelOp((key,), self.now)) == 1
+        self._close({key})
+
+    @precondition(lambda self: self.durable)
+    @rule()
+    def restart(self) -> None:
+        self.store.close()
+        self.store = type(self).make(self.directory)
+
+    def _close(self, keys: set[str]) -> None:
+        for key in keys:
+            del self.open[key]
+        self.gone |= keys
+
+    @invariant()
+    def every_key_is_as_the_model_says(self) -> None:
+        if not hasattr(self, "store"):
+            return
+        for handout in do(self.store, ListOp("s", 10_000)):
+            assert (handout.state == "open") == (handout.key_id in self.open)
+
+
+def machine_of(make: Callable[[Path], KeyStore], durable: bool = True) -> type[StoreMachine]:
+    """A hypothesis machine over one store: K1, K3, K5, K6, K9, K10, K13, K15, and K4 where the store is
+    `durable` (it is closed and opened again at any time)."""
+    return type("Machine", (StoreMachine,), {"make": staticmethod(make), "durable": durable})

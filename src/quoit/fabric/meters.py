@@ -125,7 +125,9 @@ class FabricMeters(Element):
         if not msg.secret_bits:
             meter.failed += 1
             if not (meter.dark or meter.suspect) and msg.qber > meter.plan.ceiling:
-                self._suspect(ctx, meter, msg.block, msg.qber, "block failed")
+                # The blocks before it may have been touched as well, since the last reading that was good.
+                first = min(msg.block, meter.trend.last_trusted)
+                self._suspect(ctx, meter, first, msg.qber, "block failed")
 
     @handles(PoolLevel)
     async def on_pool(self, ctx: Context, msg: PoolLevel) -> None:

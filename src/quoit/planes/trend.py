@@ -74,6 +74,11 @@ class ErrorTrend:
         q0 = self.baseline if self.baseline is not None else self.ceiling / 2
         return errors / tested <= q0 + max(LEAST_SHIFT, q0 / 3) / 2 + 3 * sqrt(q0 / tested)
 
+    @property
+    def last_trusted(self) -> int:
+        """The mark up to which nothing is suspect: where the excursion began, or the last reading ended."""
+        return self.since if self.score > 0 or self.baseline is None else self._mark
+
     def skip(self, mark: int) -> None:
         """Pass over a reading that ended at `mark` and must not count."""
         self._mark = mark

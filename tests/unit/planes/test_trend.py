@@ -37,3 +37,12 @@ def test_what_was_passed_over_is_not_suspected_again() -> None:
     assert not trend.normal(1_000, 100)
     trend.add(1_000, 100, mark=21)
     assert trend.since == 20
+
+
+def test_what_is_trusted_ends_with_the_last_good_reading() -> None:
+    trend = learned()
+    trend.add(10_000, 190, mark=7)
+    assert trend.last_trusted == 7
+    trend.add(300, 9, mark=9)
+    assert trend.score > 0
+    assert trend.last_trusted == 7

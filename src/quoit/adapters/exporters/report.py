@@ -1,4 +1,4 @@
-"""What a virtual run leaves behind: a page, tables (CSV, and Parquet with the `data` extra), plots."""
+"""What a virtual run leaves behind: a page, tables (CSV, and Parquet with the `data` extra), plots (with it, too)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from quoit.adapters.exporters.plots import Quarantine, Series, draw
 from quoit.fabric.api import Links
 from quoit.runtime.trace import Event
 
@@ -18,31 +19,27 @@ class Recorder:
     def __init__(self) -> None:
         self.blocks: list[tuple[float, str, int, int, float, str]] = []
         self.deliveries: list[tuple[float, str, str, int, int]] = []
+        self.refusals: list[tuple[float, str, str, int, str]] = []
         self.pools: list[tuple[float, str, int]] = []
         self.incidents: list[tuple[float, str, str]] = []
         self.counts: dict[str, int] = defaultdict(int)
-        self._levels: dict[str, int] = defaultdict(int)
 
     def __call__(self, event: Event) -> None:
         self.counts[event.event] += 1
         f, s = event.fields, event.t / 1e9
         if event.event in ("block.made", "block.failed"):
             self.blocks.append((s, f["link"], f["block"], f["bits"], f["qber"], f["why"] or ""))
-        elif event.event == "pool.filled":
-            self._level(s, f["link"], f["bits"])
-        elif event.event == "pool.spent":
-            self._level(s, f["link"], -f["bits"])
+        elif event.event == "pool.level":
+            self.pools.append((s, f["link"], f["bits"]))
         elif event.event == "keys.opened":
             self.counts["keys"] += f["number"]
             self.deliveries.append((s, f["master"], f["slaves"][0], f["number"], f["size"]))
+        elif event.event == "keys.refused":
+            self.refusals.append((s, f["caller"], f["slave"], f["number"], f["code"]))
         elif event.event == "keys.taken":
             self.counts["taken"] += f["number"]
-        elif event.event.startswith(("link.", "world.", "flow.", "light.", "keys.voided")):
+        elif event.event.startswith(("link.", "world.", "flow.", "light.", "alarm.", "keys.voided")):
             self.incidents.append((s, event.event, " ".join(f"{k}={v}" for k, v in f.items() if k != "key_ids")))
-
-    def _level(self, s: float, link: str, change: int) -> None:
-        self._levels[link] += change
-        self.pools.append((s, link, self._levels[link]))
 
     def summary(self, links: Links) -> dict[str, Any]:
         """Figures of the whole run."""
@@ -55,10 +52,63 @@ class Recorder:
             "links": [{f: getattr(row, f) for f in row.__struct_fields__} for row in links.rows],
         }
 
+    # -- over time -----------------------------------------------------------------------------------
+
+    def secret_kbps(self) -> Series:
+        """Secret rate of each link between the ends of its blocks."""
+        return {
+            link: [(t1, bits / (t1 - t0) / 1e3) for (t0, *_), (t1, _, _, bits, *_) in pairwise(rows) if t1 > t0]
+            for link, rows in _by_link(self.blocks).items()
+        }
+
+    def qber_percent(self) -> Series:
+        """Error rate of each link's blocks."""
+        return {link: [(row[0], 100 * row[4]) for row in rows] for link, rows in _by_link(self.blocks).items()}
+
+    def pool_mbit(self) -> Series:
+        """Level of each link's pool."""
+        return {link: [(row[0], row[2] / 1e6) for row in rows] for link, rows in _by_link(self.pools).items()}
+
+    def keys(self) -> Series:
+        """Keys opened and keys refused, summed up."""
+        return {
+            "opened": _summed((row[0], row[3]) for row in self.deliveries),
+            "refused": _summed((row[0], row[3]) for row in self.refusals),
+        }
+
+    def quarantines(self) -> list[Quarantine]:
+        """(begin, end or None, link) of each quarantine."""
+        found: list[Quarantine] = []
+        since: dict[str, float] = {}
+        for t, event, what in self.incidents:
+            link = what.split(" ")[0].removeprefix("link=")
+            if event == "link.quarantined":
+                since[link] = t
+            elif event == "link.released" and link in since:
+                found.append((since.pop(link), t, link))
+        return found + [(t, None, link) for link, t in since.items()]
+
+
+def _by_link(rows: list[Any]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for row in rows:
+        found.setdefault(row[1], []).append(row)
+    return dict(sorted(found.items()))
+
+
+def _summed(steps: Any) -> list[tuple[float, float]]:
+    total = 0
+    found = []
+    for t, number in steps:
+        total += number
+        found.append((t, float(total)))
+    return found
+
 
 TABLES = {
     "blocks": ("t_s", "link", "block", "secret_bits", "qber", "why"),
     "deliveries": ("t_s", "master", "slave", "keys", "size_bits"),
+    "refusals": ("t_s", "master", "slave", "keys", "code"),
     "pools": ("t_s", "link", "level_bits"),
     "incidents": ("t_s", "event", "what"),
 }
@@ -68,7 +118,17 @@ def write_report(out: Path, name: str, recorder: Recorder, summary: dict[str, An
     """Write report.md, a table for each kind of figure, and plots if matplotlib is there."""
     for table, columns in TABLES.items():
         _write_table(out / table, columns, getattr(recorder, table))
-    plots = _plot(out, recorder)
+    plots = draw(
+        out,
+        name,
+        {
+            "secret rate, kbit/s": recorder.secret_kbps(),
+            "QBER of blocks, %": recorder.qber_percent(),
+            "pool level, Mbit": recorder.pool_mbit(),
+            "keys, summed up": recorder.keys(),
+        },
+        recorder.quarantines(),
+    )
     lines = [f"# {name}", "", "| figure | value |", "|---|---|"]
     lines += [f"| {k.replace('_', ' ')} | {v} |" for k, v in summary.items() if k != "links"]
     lines += ["", "| link | state | QBER | secret bit/s | pool bits | blocks |", "|---|---|---|---|---|---|"]
@@ -88,43 +148,8 @@ def _write_table(stem: Path, columns: tuple[str, ...], rows: list[Any]) -> None:
         writer.writerows(rows)
     try:
         import pyarrow as pa
+        from pyarrow import parquet
     except ImportError:  # the `data` extra is not installed: CSV is what there is
         return
     arrays = {c: [row[i] for row in rows] for i, c in enumerate(columns)}
-    pa.parquet.write_table(pa.table(arrays), stem.with_suffix(".parquet"))
-
-
-def _plot(out: Path, recorder: Recorder) -> list[str]:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:  # the `data` extra is not installed
-        return []
-    figure = Figure(figsize=(10, 12), layout="constrained")
-    rate, qber, pool, keys = figure.subplots(4, 1, sharex=True)
-    for link in sorted({row[1] for row in recorder.blocks}):
-        mine = [row for row in recorder.blocks if row[1] == link]
-        qber.plot([r[0] for r in mine], [100 * r[4] for r in mine], ".-", label=link, lw=0.7, ms=3)
-        spans = [(b[0], b[3] / (b[0] - a[0])) for a, b in pairwise(mine) if b[0] > a[0]]
-        rate.plot([s for s, _ in spans], [v for _, v in spans], ".-", label=link, lw=0.7, ms=3)
-    for link in sorted({row[1] for row in recorder.pools}):
-        mine_pool = [row for row in recorder.pools if row[1] == link]
-        pool.plot([r[0] for r in mine_pool], [r[2] / 1e6 for r in mine_pool], label=link, lw=0.8)
-    total, times, sums = 0, [], []
-    for s, _, _, number, _ in recorder.deliveries:
-        total += number
-        times.append(s)
-        sums.append(total)
-    keys.step(times, sums, where="post")
-    for axes, title in (
-        (rate, "secret rate, bit/s"),
-        (qber, "QBER of blocks, %"),
-        (pool, "pool level, Mbit"),
-        (keys, "keys opened"),
-    ):
-        axes.set_ylabel(title)
-        axes.grid(alpha=0.3)
-    rate.legend(fontsize=6, ncol=3)
-    keys.set_xlabel("simulated time, s")
-    for ending in ("png", "svg"):
-        figure.savefig(out / f"overview.{ending}")
-    return ["overview.png"]
+    parquet.write_table(pa.table(arrays), stem.with_suffix(".parquet"))

@@ -37,6 +37,15 @@ def test_the_same_transcript_with_the_same_time_stamps(tmp_path: Path) -> None:
     assert virtual == live == spread
 
 
+@pytest.mark.realises("F1", "F8")
+@pytest.mark.live
+def test_a_crew_that_began_with_a_fast_forward_goes_on_as_one_process_would(tmp_path: Path) -> None:
+    arguments = (str(FILE), "--from", "3s", "--until", UNTIL, "--digest", "--dir")
+    assert quoit("up", *arguments, str(tmp_path), "--processes", "3") == quoit(
+        "run", str(FILE), "--until", UNTIL, "--digest"
+    )
+
+
 @pytest.mark.live
 def test_nothing_secret_is_left_in_the_directory_of_a_crew(tmp_path: Path) -> None:
     quoit("up", str(FILE), "--until", "1s", "--digest", "--dir", str(tmp_path), "--processes", "2")

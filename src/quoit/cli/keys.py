@@ -43,10 +43,8 @@ def take(directory: Path, sae: str, peer: str, number: int, size: int | None, js
 
 def issue(directory: Path, sae: str, urn: str | None, hours: float, json: bool) -> int:
     """A new client certificate."""
-    if not (directory / "pki").exists():
-        raise show.UserError(f"{directory}/pki does not exist; a twin makes it on its first run: quoit up FILE")
     try:
-        leaf = Authority(directory / "pki").issue_application(sae, urn, hours)
+        leaf = _authority(directory).issue_application(sae, urn, hours)
     except PkiError as fault:
         raise show.UserError(str(fault)) from fault
     if json:
@@ -54,3 +52,24 @@ def issue(directory: Path, sae: str, urn: str | None, hours: float, json: bool) 
     else:
         print(f"certificate: {leaf.chain}\nkey:         {leaf.key}\ngood until:  {leaf.not_after:%Y-%m-%d %H:%M} UTC")
     return 0
+
+
+def revoke(directory: Path, sae: str, json: bool) -> int:
+    """Revoke an application's certificate; a running twin cuts its connections within seconds."""
+    authority = _authority(directory)
+    leaves = {leaf.name: leaf for leaf in authority.issued() if leaf.chain.parent.name == "sae"}
+    leaf = leaves.get(sae)
+    if leaf is None:
+        raise show.UserError(f"no certificate was issued to {sae!r}; there are {', '.join(leaves) or 'none'}")
+    authority.revoke(leaf.serial)
+    if json:
+        show.json_line({"sae": sae, "serial": f"{leaf.serial:x}"})
+    else:
+        print(f"revoked: {sae}, serial {leaf.serial:x}")
+    return 0
+
+
+def _authority(directory: Path) -> Authority:
+    if not (directory / "pki").exists():
+        raise show.UserError(f"{directory}/pki does not exist; a twin makes it on its first run: quoit up FILE")
+    return Authority(directory / "pki")

@@ -133,11 +133,21 @@ def keys(
 
 @app.command
 def pki(
-    sae: str, /, *, urn: str | None = None, dir: Path = Path("out/quoit"), hours: float = 24, json: Json = False
+    sae: str,
+    /,
+    *,
+    urn: str | None = None,
+    dir: Path = Path("out/quoit"),
+    hours: float = 24,
+    revoke: Annotated[bool, Parameter(negative="", help="Revoke the application's certificate instead.")] = False,
+    json: Json = False,
 ) -> int:
-    """Issue a client certificate for an application from the run's own PKI."""
+    """Issue a client certificate for an application from the run's own PKI, or revoke it."""
     from quoit.cli.keys import issue
+    from quoit.cli.keys import revoke as revoke_it
 
+    if revoke:
+        return revoke_it(dir, sae, json)
     return issue(dir, sae, urn, hours, json)
 
 

@@ -8,6 +8,7 @@ a heap of events would pay for many of tuples. What falls due within the open in
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Any
 
@@ -45,6 +46,12 @@ class Agenda:
         else:
             self._slots[due] = [entry]
             heappush(self._dues, due)
+
+    def keep(self, wanted: Callable[[Entry], bool]) -> None:
+        """Drop all other entries. Not while a slot is open."""
+        slots = {due: [e for e in slot if wanted(e)] for due, slot in self._slots.items()}
+        self._slots = {due: slot for due, slot in slots.items() if slot}
+        self._dues = sorted(self._slots)  # a sorted list is a heap
 
     @property
     def next_due(self) -> int | None:

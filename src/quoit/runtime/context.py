@@ -186,6 +186,11 @@ class Context:
             found = self._routes[to] = self._kernel.route(self, to)
         return found
 
+    def forget_ways(self) -> None:
+        """Look for every element anew: some have moved to other processes."""
+        self._routes.clear()
+        self._audiences.clear()
+
     def next_order(self) -> int:
         """The order of the next thing that this element sends."""
         self._order = order = self._order + 1

@@ -137,6 +137,16 @@ class Kernel:
                 ctx = self._contexts[i]
                 self._drive(self._begin(ctx, element.start(ctx)), None)
 
+    def split(self, process_of: Callable[[Element], int], process: int, post: Post) -> None:
+        """Go on with a share of the elements. All processes have come to this instant alike, each with all of
+        them, so what waits for others' elements waits in their processes too and is dropped here."""
+        self._process_of = [process_of(e) for e in self.elements]
+        self.process = process
+        self._post = post
+        self._agenda.keep(lambda entry: self._process_of[entry[2]] == process)
+        for ctx in (*self._contexts, self.outside):
+            ctx.forget_ways()
+
     def index_of(self, name: str) -> int:
         """The number of the element called `name`; Problem("no-such-element") otherwise."""
         found = self._index.get(name)

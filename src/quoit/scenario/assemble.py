@@ -35,7 +35,7 @@ from quoit.planes.graph import Graph
 from quoit.runtime import seeds
 from quoit.runtime.context import Device
 from quoit.runtime.element import Element
-from quoit.runtime.kernel import Kernel, Post
+from quoit.runtime.kernel import Kernel
 from quoit.scenario.fate import Fate, Load, LoadPlan, Stroke
 from quoit.scenario.schema import Application, Event, Link, NetworkFile, Span
 from quoit.service.calendar import Calendar
@@ -59,8 +59,7 @@ StoreMaker = Callable[[str], Device]
 
 @dataclass(frozen=True)
 class Twin:
-    """An assembled network. `kernel` holds all elements; `kmes` maps each KME to its node, `here` are those
-    that this process runs."""
+    """An assembled network. `kernel` holds all elements; `kmes` maps each KME to its node."""
 
     network: NetworkFile
     kernel: Kernel
@@ -69,7 +68,6 @@ class Twin:
     stores: dict[str, Device]
     policy: KeyPolicy
     labels: dict[str, str]
-    here: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -80,9 +78,6 @@ class Parts:
     make_store: StoreMaker
     seed: int | None = None
     root: bytes | None = None
-    post: Post | None = None
-    process: int = 0
-    process_of: Callable[[Element], int] | None = None
 
 
 class Assembler:
@@ -114,7 +109,7 @@ class Assembler:
         return profile
 
     def twin(self) -> Twin:
-        """All elements in one kernel (or, with `parts.process_of`, this process's share of them)."""
+        """All elements in one kernel."""
         attachments = self._attachments()
         policy = self._policy()
         elements: list[Element] = [
@@ -123,18 +118,9 @@ class Assembler:
             *self._fabric(),
             *self._service(attachments, policy),
         ]
-        kernel = Kernel(
-            elements,
-            seed=self.seed,
-            latency=Latency(self.n),
-            process_of=self.parts.process_of,
-            process=self.parts.process,
-            post=self.parts.post,
-        )
+        kernel = Kernel(elements, seed=self.seed, latency=Latency(self.n))
         kmes = {k.id: k.node for k in self.n.all_kmes()}
-        mine = self.parts.process_of
-        here = frozenset(e.name for e in elements if e.name in kmes and (mine is None or mine(e) == self.parts.process))
-        return Twin(self.n, kernel, kmes, attachments, self.stores, policy, self.labels, here)
+        return Twin(self.n, kernel, kmes, attachments, self.stores, policy, self.labels)
 
     # -- engine --------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,15 +20,16 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from quoit.adapters.crypto.pki import Authority, Issued
+from quoit.adapters.crypto.pki import Authority, Issued, PkiError
 from quoit.adapters.stores.sqlite import SqliteStore
 from quoit.interfaces.etsi014.codec import Compat, Limits
 from quoit.interfaces.identity import Identities
 from quoit.interfaces.listener import Census, Listener, ListenerLimits, listen
 from quoit.interfaces.northbound import make_app
 from quoit.runtime.journal import FORMAT, Header, JournalWriter
+from quoit.runtime.kernel import Kernel
 from quoit.runtime.live import LiveWorld
-from quoit.runtime.trace import Digest, Event, to_line
+from quoit.runtime.trace import Digest, Event, Sink, to_line
 from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, Twin, assemble
 from quoit.scenario.check import loads
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("quoit", element="host")
 RENEWAL_CHECK_S = 60.0
+REVOCATION_CHECK_S = 1.0
+"""How soon `quoit pki --revoke` beside a running twin ends live connections, at the latest."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,9 @@ class Host:
         self.twin: Twin = assemble(self.network, self._parts())
         self.authority = Authority(self.options.directory / "pki", self.network.name)
         self._events = (self.options.directory / f"events{self._suffix}.jsonl").open("wb")
-        self.twin.kernel.sinks += [self.digest, self._write_event]
+        elements = self._elements_here(self.twin.kernel)
+        self.here = elements & self.twin.kmes.keys()
+        self.twin.kernel.sinks += [_only(elements, self.digest), _only(elements, self._write_event)]
         header = Header(FORMAT, version("quoit"), self.twin.kernel.seed, self.network_text)
         journal = (self.options.directory / f"journal{self._suffix}.jsonl").open("wb")
         self.journal = JournalWriter(journal, header)
@@ -106,6 +112,14 @@ class Host:
             epoch_unix_s=self.network.epoch_unix_s,
             record=self.journal,
         )
+
+    def _elements_here(self, kernel: Kernel) -> frozenset[str]:
+        """Names of the elements that are this process's share."""
+        share = self.options.share
+        if share is None:
+            return frozenset(e.name for e in kernel.elements)
+        self._spread = Spread(self.network, share.processes)
+        return frozenset(e.name for e in kernel.elements if self._spread(e) == share.process)
 
     @property
     def _suffix(self) -> str:
@@ -117,8 +131,7 @@ class Host:
         if share is None:
             root = None if self.options.deterministic_keys else os.urandom(32)
             return Parts(self._store, self.options.seed, root)
-        spread = Spread(self.network, share.processes)
-        return Parts(self._store, self.options.seed, share.root, share.bus, share.process, spread)
+        return Parts(self._store, self.options.seed, share.root)
 
     def _prepare_directory(self) -> None:
         directory = self.options.directory
@@ -135,18 +148,22 @@ class Host:
     # -- coming up -----------------------------------------------------------------------------------
 
     async def start(self, progress: Callable[[int], None] | None = None) -> None:
-        """Fast-forward if asked, open all listeners, go live."""
+        """Fast-forward if asked, open all listeners, go live.
+
+        Of several processes each fast-forwards all elements, which gives all the same, and goes on with its share.
+        """
         share = self.options.share
         wall_ns = None
-        if share is not None:
-            await share.bus.connect(self.world.receive)
-            wall_ns = await share.bus.start_together(share.processes)
         ahead = VirtualWorld(self.twin.kernel)
         ahead.begin()
         if self.options.from_ns:
             ahead.run_until(self.options.from_ns, progress)
+        if share is not None:
+            self.twin.kernel.split(self._spread, share.process, share.bus)
+            await share.bus.connect(self.world.receive)
+            wall_ns = await share.bus.start_together(share.processes)
         for attachment in self.twin.attachments.values():
-            if attachment.kme not in self.twin.here:
+            if attachment.kme not in self.here:
                 continue
             self.apps[attachment.sae] = self.authority.issue_application(attachment.sae, attachment.urn)
         if self.options.serve:
@@ -163,7 +180,7 @@ class Host:
         limits = ListenerLimits()
         census = Census(limits.in_all, limits.per_identity)
         for number, kme in enumerate(sorted(self.twin.kmes)):
-            if kme not in self.twin.here:
+            if kme not in self.here:
                 continue
             given = next((k.address for k in self.network.all_kmes() if k.id == kme), None)
             own = given or f"127.77.{number // 250}.{number % 250 + 1}"
@@ -208,20 +225,43 @@ class Host:
     # -- upkeep --------------------------------------------------------------------------------------
 
     async def _renew(self) -> None:
-        """Renew certificates at two thirds of their life; connections go on, new ones see the new leaf."""
+        """Look after certificates: follow revocations, renew at two thirds of their life. Connections go on,
+        new ones see the new leaf; those of a revoked certificate are cut."""
+        next_renewal = 0.0
         while True:
-            await asyncio.sleep(RENEWAL_CHECK_S)
-            now = datetime.now(UTC)
-            if self.authority.crl_due:
-                self.authority.sign_crl()
-            for door in self.doors.values():
-                if door.leaf.due(now):
-                    door.leaf = self.authority.renew(door.leaf)
-                    door.context.load_cert_chain(door.leaf.chain, door.leaf.key)
-                self.authority.refresh_crl(door.context)
-            for sae, leaf in self.apps.items():
-                if leaf.due(now):
-                    self.apps[sae] = self.authority.renew(leaf)
+            try:
+                self._follow_revocations()
+                if time.monotonic() >= next_renewal:
+                    next_renewal = time.monotonic() + RENEWAL_CHECK_S
+                    self._renew_due(datetime.now(UTC))
+            except (OSError, ValueError, PkiError) as fault:  # the twin lives on with the certificates it has
+                _log.error("certificates.not_renewed", error=str(fault))
+            await asyncio.sleep(REVOCATION_CHECK_S)
+
+    def _follow_revocations(self) -> None:
+        revoked = self.authority.follow()
+        if not revoked:
+            return
+        for door in self.doors.values():
+            self.authority.refresh_crl(door.context)
+            cut = door.listener.drop(lambda peer: peer.serial in revoked)
+            _log.warning("certificate.revoked", kme=door.kme, serials=len(revoked), connections_cut=cut)
+
+    def _renew_due(self, now: datetime) -> None:
+        everything = self.authority.domain_due
+        if everything:
+            self.authority.renew_domain()
+            _log.info("certificates.domain_renewed")
+        elif self.authority.crl_due:
+            self.authority.sign_crl()
+        for door in self.doors.values():
+            if everything or door.leaf.due(now):
+                door.leaf = self.authority.renew(door.leaf)
+                door.context.load_cert_chain(door.leaf.chain, door.leaf.key)
+            self.authority.refresh_crl(door.context)
+        for sae, leaf in self.apps.items():
+            if everything or leaf.due(now):
+                self.apps[sae] = self.authority.renew(leaf)
 
     async def stop(self) -> None:
         """Close listeners, stop pacing, flush logs."""
@@ -240,3 +280,13 @@ class Host:
         self._events.close()
         for store in self.twin.stores.values():
             store.close()  # type: ignore[attr-defined]  # made by _store above
+
+
+def _only(elements: frozenset[str], sink: Sink) -> Sink:
+    """Pass on the events of these elements: those of others are in their own process's log."""
+
+    def pass_on(event: Event) -> None:
+        if event.by in elements:
+            sink(event)
+
+    return pass_on

@@ -234,11 +234,19 @@ class Authority:
         self._revoked.setdefault(serial, self._now())
         self.sign_crl()
 
+    def follow(self) -> frozenset[int]:
+        """Read the list again, which another process may have signed since; the serials that are new on it."""
+        found = {entry.serial_number: entry.revocation_date_utc for entry in self._read_crl()}
+        new = frozenset(found.keys() - self._revoked.keys())
+        self._revoked.update(found)
+        return new
+
     def is_revoked(self, serial: int) -> bool:
         return serial in self._revoked
 
     def sign_crl(self) -> None:
         """Sign the list anew; at least every `CRL_LIFE`, for an outdated list shuts everybody out."""
+        self.follow()  # what another process revoked stays revoked
         # OpenSSL goes by the list with the later date, in whole seconds: each must be later than the last.
         previous = x509.load_pem_x509_crl(self.crl_pem.read_bytes()).last_update_utc
         revoked = [

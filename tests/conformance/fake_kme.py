@@ -204,4 +204,4 @@ def bench_in(directory: Path) -> Iterator[Bench]:
 
 
 def change(unit_id: str, parties: tuple[str, ...], state: str = "established") -> UnitsChanged:
-    return UnitsChanged((unit_id,), parties, ("requested", state), 7_000_000_000)
+    return UnitsChanged("kme", (unit_id,), parties, ("requested", state), 7_000_000_000)

@@ -42,7 +42,9 @@ from quoit.service.calendar import Calendar
 from quoit.service.controller import ServiceController
 from quoit.service.directory import Attachment
 from quoit.service.kme import App, Kme
+from quoit.service.meters import ServiceMeters
 from quoit.service.policy import KeyPolicy
+from quoit.service.upkeep import ServiceUpkeep
 
 DEFAULT_PROFILE: Mapping[str, str] = {
     "bb84-decoy": "bb84-gigahertz",
@@ -267,7 +269,7 @@ class Assembler:
         )
 
     def _service(self, attachments: dict[str, Attachment], policy: KeyPolicy) -> list[Element]:
-        out: list[Element] = []
+        out: list[Element] = [ServiceMeters(self.center), ServiceUpkeep(self.center)]
         calendar = Calendar(self.n.epoch_unix_s, Namespace(self.n.nid))
         domains = self.n.all_domains()
         for domain in domains:

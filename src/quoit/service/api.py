@@ -154,10 +154,52 @@ class GetAttached(Message):
     """Which applications are attached to this KME? Answered with `Fields`."""
 
 
+METERS = "service.meters"
+UPKEEP = "service.upkeep"
+UNIT_NEWS = "service.unit"
+STREAM_NEWS = "service.stream"
+"""Subjects are `service.unit.<KME>` and `service.stream.<KME>`."""
+
+
+@message("service.GetUnitCounts")
+class GetUnitCounts(Message):
+    """How many units are in which state? Answered with `UnitCounts`."""
+
+
+class UnitCount(Message):
+    kme: str
+    state: str
+    units: int
+
+
+@message("service.UnitCounts")
+class UnitCounts(Message):
+    counts: tuple[UnitCount, ...]
+
+
+@message("service.StreamStarved")
+class StreamStarved(Message):
+    """News: the fabric cannot fill the key between two KMEs, for the reason that it gave."""
+
+    stream: str
+    why: str
+    free_bits: int
+    at_ns: int
+
+
+@message("service.StreamFilled")
+class StreamFilled(Message):
+    """News: it can again."""
+
+    stream: str
+    at_ns: int
+
+
 @message("service.UnitsChanged")
 class UnitsChanged(Message):
-    """News: units of the same parties went through `steps`, beginning with the state they were in."""
+    """News of `kme`: units of the same parties went through `steps`, beginning with the state they were in."""
 
+    kme: str
     unit_ids: tuple[str, ...]
     parties: tuple[str, ...]
     steps: tuple[str, ...]

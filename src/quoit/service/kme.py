@@ -24,6 +24,8 @@ from quoit.runtime.element import Element, Plane, Stratum, handles
 from quoit.runtime.wire import Message, message
 from quoit.service.admission import admit
 from quoit.service.api import (
+    STREAM_NEWS,
+    UNIT_NEWS,
     CloseUnit,
     GetStatus,
     GetUnit,
@@ -33,6 +35,8 @@ from quoit.service.api import (
     OpenKeys,
     OpenUnit,
     Status,
+    StreamFilled,
+    StreamStarved,
     TakeKeys,
     Unit,
     Units,
@@ -196,6 +200,9 @@ class Kme(Element):
             try:
                 await self._move(ctx, stream, wanted // 8 * 8)
                 stream.obstacle = None
+                if stream.starved:
+                    stream.starved = False
+                    ctx.publish(f"{STREAM_NEWS}.{self.name}", StreamFilled(stream.name, ctx.now))
                 chunk = self.policy.chunk
             except Problem as problem:
                 stream.obstacle = problem
@@ -203,9 +210,16 @@ class Kme(Element):
                 if problem.code == "no-key-material" and self.policy.max_key_size <= left < chunk:
                     chunk = left
                 else:
+                    self._say_starved(ctx, stream, problem)
                     await ctx.sleep(self.policy.retry_ns)
                     chunk = self.policy.chunk
         stream.filling = False
+
+    def _say_starved(self, ctx: Context, stream: OutStream, problem: Problem) -> None:
+        if not stream.starved:
+            stream.starved = True
+            news = StreamStarved(stream.name, problem.detail or problem.row.title, stream.free_bits, ctx.now)
+            ctx.publish(f"{STREAM_NEWS}.{self.name}", news)
 
     async def _move(self, ctx: Context, stream: OutStream, bits: int) -> None:
         """Bring one chunk of key to both ends of a stream."""
@@ -590,7 +604,7 @@ class Kme(Element):
     def _news(self, ctx: Context, key_ids: tuple[str, ...], parties: tuple[str, ...], states: tuple[str, ...]) -> None:
         """Tell observers of the units' way; a way that begins anew begins with the request."""
         was = "requested" if states[0] == "requested" else "established"
-        ctx.publish(f"service.unit.{self.name}", UnitsChanged(key_ids, parties, (was, *states), ctx.now))
+        ctx.publish(f"{UNIT_NEWS}.{self.name}", UnitsChanged(self.name, key_ids, parties, (was, *states), ctx.now))
 
 
 def _provenance(pieces: tuple[fabric.Piece, ...]) -> tuple[Provenance, ...]:

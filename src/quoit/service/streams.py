@@ -10,7 +10,8 @@ from quoit.model.problem import Problem
 @dataclass
 class OutStream:
     """State of one outgoing stream. `next_start`: where the next chunk begins, past every chunk that was
-    ever ordered, so that a chunk whose fate is unknown is never overlapped."""
+    ever ordered, so that a chunk whose fate is unknown is never overlapped. `starved`: observers were told that
+    it cannot be filled."""
 
     name: str
     peer: str
@@ -21,6 +22,7 @@ class OutStream:
     offered_bps: float = 0.0
     route: tuple[str, ...] = ()
     obstacle: Problem | None = None
+    starved: bool = False
 
     def why_empty(self) -> Problem:
         """The refusal that tells an application best why there is no key."""

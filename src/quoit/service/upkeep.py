@@ -1,0 +1,35 @@
+"""The Service stratum's management: which pairs of KMEs cannot be served, and why (A2, C6)."""
+
+from __future__ import annotations
+
+from quoit.planes.management import AlarmBook, Alarms, GetAlarms, Severity
+from quoit.runtime.context import Context
+from quoit.runtime.element import Element, Plane, Stratum, handles
+from quoit.service.api import STREAM_NEWS, UPKEEP, StreamFilled, StreamStarved
+
+CAUSE = "key cannot be refilled"
+
+
+class ServiceUpkeep(Element):
+    """Raises an alarm for each stream of end-to-end key that the fabric cannot fill."""
+
+    stratum, plane = Stratum.SERVICE, Plane.MANAGEMENT
+    realises = ("A2", "C6")
+    subscribes = (f"{STREAM_NEWS}.*",)
+
+    def __init__(self, place: str) -> None:
+        super().__init__(UPKEEP, place)
+        self._alarms = AlarmBook(self.stratum)
+
+    @handles(StreamStarved)
+    async def on_starved(self, ctx: Context, msg: StreamStarved) -> None:
+        severity = Severity.MAJOR if msg.free_bits else Severity.CRITICAL
+        self._alarms.raise_(ctx, msg.stream, CAUSE, severity, f"{msg.why}; {msg.free_bits} bits are left")
+
+    @handles(StreamFilled)
+    async def on_filled(self, ctx: Context, msg: StreamFilled) -> None:
+        self._alarms.clear(ctx, msg.stream, CAUSE)
+
+    @handles(GetAlarms)
+    async def on_get(self, ctx: Context, msg: GetAlarms) -> Alarms:
+        return self._alarms.standing

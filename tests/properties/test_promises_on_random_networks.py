@@ -12,20 +12,25 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+import networkx as nx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from quoit.adapters.stores.memory import MemoryStore
+from quoit.fabric.api import UPKEEP, LinkCalm, LinkSuspect
 from quoit.model.problem import Problem
 from quoit.runtime.trace import Event
 from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, assemble
 from quoit.scenario.check import loads
 from quoit.service.api import Keys, OpenKeys, TakeKeys
+from quoit.service.keystore import Handout, ListOp
 from quoit.testing.checkers import verify
 
-S = 1_000_000_000
+S, MS = 1_000_000_000, 1_000_000
+SPAN_LIGHT_NS = 97_800
+"""Light in 20 km of fibre of group index 1.4682 takes 97,946 ns; a little less, for rounding."""
 SIZE = 256
 
 
@@ -43,6 +48,16 @@ class Demand:
 
 
 @dataclass(frozen=True)
+class Suspicion:
+    """At `at_ms` the meters find a link suspect from `first_block` on; after `hold_ms` they find it calm."""
+
+    link: int
+    at_ms: int
+    first_block: int
+    hold_ms: int
+
+
+@dataclass(frozen=True)
 class Net:
     """Nodes 0 to n-1, links between pairs of them, and what befalls the links."""
 
@@ -51,6 +66,8 @@ class Net:
     rates_kbps: tuple[int, ...]
     cuts: tuple[tuple[int, int, int], ...]
     demands: tuple[Demand, ...]
+    suspicions: tuple[Suspicion, ...] = ()
+    control_ms: int = 1
 
     def text(self) -> str:
         spans = "".join(f"  - {{between: [n{a}, n{b}], length: 20 km}}\n" for a, b in self.links)
@@ -66,14 +83,16 @@ class Net:
         nodes = ", ".join(f"n{n}: {{}}" for n in range(self.nodes))
         return (
             f"quoit: 1\nname: random\nnodes: {{{nodes}}}\nspans:\n{spans}links:\n{links}applications:\n{apps}"
-            f"policies: {{stream_low: 4 kbit, stream_high: 8 kbit, pool_reopen: 2 kbit, patience: 1s}}\n"
-            + (f"events:\n{events}" if events else "")
+            f"policies: {{stream_low: 4 kbit, stream_high: 8 kbit, pool_reopen: 2 kbit, patience: 1s,"
+            f" control_latency: {self.control_ms} ms}}\n" + (f"events:\n{events}" if events else "")
         )
 
 
 @st.composite
 def nets(draw: st.DrawFn) -> Net:
+    """Either multicast or suspicion: a copy at a third KME does not yet hear of a quarantine."""
     nodes = draw(st.integers(2, 6))
+    most_slaves = draw(st.sampled_from([1, 3]))
     tree = [(draw(st.integers(0, n - 1)), n) for n in range(1, nodes)]
     others = [pair for pair in itertools.combinations(range(nodes), 2) if pair not in tree]
     more = draw(st.lists(st.sampled_from(others), unique=True, max_size=3)) if others else []
@@ -88,14 +107,24 @@ def nets(draw: st.DrawFn) -> Net:
             Demand(
                 at_s=draw(st.integers(1, 25)),
                 master=order[0],
-                slaves=tuple(order[1 : 1 + draw(st.integers(1, min(3, nodes - 1)))]),
+                slaves=tuple(order[1 : 1 + draw(st.integers(1, min(most_slaves, nodes - 1)))]),
                 number=draw(st.integers(1, 6)),
                 valid_s=draw(st.integers(1, 6)),
                 wait_s=draw(st.integers(0, 6)),
                 stranger=draw(st.booleans()),
             )
         )
-    return Net(nodes, links, rates, tuple(cuts), tuple(sorted(demands, key=lambda d: d.at_s)))
+    suspicion = st.builds(
+        Suspicion,
+        link=st.integers(0, len(links) - 1),
+        at_ms=st.builds(lambda d, after: d.at_s * 1000 + after, st.sampled_from(demands), st.integers(1, 3_000)),
+        first_block=st.sampled_from([0, 1, 4]),
+        hold_ms=st.integers(1_000, 10_000),
+    )
+    suspicions = draw(st.lists(suspicion, max_size=3 if most_slaves == 1 else 0, unique_by=lambda s: s.link))
+    control_ms = draw(st.sampled_from([1, 10, 60]))
+    ordered = tuple(sorted(demands, key=lambda d: d.at_s))
+    return Net(nodes, links, rates, tuple(cuts), ordered, tuple(suspicions), control_ms)
 
 
 @dataclass
@@ -105,27 +134,37 @@ class Played:
     events: list[Event] = field(default_factory=list)
     values: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     codes: Counter[str] = field(default_factory=Counter)
-    late: list[str] = field(default_factory=list)
+    answers: list[tuple[int, int, Demand]] = field(default_factory=list)
+    handouts: list[Handout] = field(default_factory=list)
 
 
 def play(net: Net) -> Played:
-    kernel = assemble(loads(net.text()), Parts(lambda kme: MemoryStore())).kernel
+    twin = assemble(loads(net.text()), Parts(lambda kme: MemoryStore()))
+    kernel = twin.kernel
     played = Played()
     kernel.sinks.append(played.events.append)
     world = VirtualWorld(kernel)
     world.begin()
+    for suspicion in net.suspicions:
+        link = "n{}--n{}".format(*net.links[suspicion.link])
+        at, calm = suspicion.at_ms * MS, (suspicion.at_ms + suspicion.hold_ms) * MS
+        first = suspicion.first_block
+        told = (at, LinkSuspect(link, first, 0.1, 0.02, at, "told so")), (calm, LinkCalm(link, calm))
+        for when, news in told:
+            kernel.ask_from_outside(when, UPKEEP, news, lambda _: None)
     numbers = itertools.count()
     for demand in net.demands:
         world.run_until(max(kernel.now, demand.at_s * S))
         ids = tuple(str(uuid.UUID(int=next(numbers), version=4)) for _ in range(demand.number))
         master, slaves = f"app{demand.master}", [f"app{n}" for n in demand.slaves]
         ask = OpenKeys(master, slaves[0], demand.number, ids, SIZE, tuple(slaves[1:]), demand.valid_s * S)
+        asked = kernel.now
         try:
             opened: Keys = world.ask(f"kme-n{demand.master}", ask)
         except Problem as problem:
             played.codes[problem.code] += 1
             continue
-        expires = kernel.now + demand.valid_s * S
+        played.answers.append((asked, kernel.now, demand))
         for key in opened.keys:
             played.values[key.key_id].append(key.value.reveal())
         if demand.stranger and len(slaves) + 1 < net.nodes:
@@ -135,12 +174,15 @@ def play(net: Net) -> Played:
         world.run_until(kernel.now + demand.wait_s * S)
         for node in demand.slaves:
             for _ in range(2):  # the second time nothing may come
-                _take(world, played, node, master, ids, expires)
+                _take(world, played, node, master, ids)
     world.run_until(60 * S)
+    for store in twin.stores.values():
+        for party in range(net.nodes):
+            played.handouts += store.execute([ListOp(f"app{party}", 10_000)])[0]
     return played
 
 
-def _take(world: VirtualWorld, played: Played, node: int, master: str, ids: tuple[str, ...], expires: int) -> None:
+def _take(world: VirtualWorld, played: Played, node: int, master: str, ids: tuple[str, ...]) -> None:
     try:
         taken: Keys = world.ask(f"kme-n{node}", TakeKeys(f"app{node}", master, ids))
     except Problem as problem:
@@ -167,6 +209,8 @@ def test_k1_to_k13_hold_whatever_happens(net: Net) -> None:
         assert len(set(values)) == 1  # K3, on the bytes themselves
         assert {8 * len(value) for value in values} == {SIZE}
     _within_every_cut(net, played.events)
+    _not_before_light(net, played)
+    assert _compromised(net, played) == []
 
 
 def _entry(event: Event) -> dict[str, Any]:
@@ -188,6 +232,60 @@ def _within_every_cut(net: Net, events: list[Event]) -> None:
             over = sum(bits for src, dst, bits in moved if (src in side) != (dst in side))
             across = sum(bits for ends, bits in made.items() if len(ends & side) == 1)
             assert over <= across
+
+
+def _not_before_light(net: Net, played: Played) -> None:
+    """T4: opened keys were confirmed by the first slave's KME, so the answer took light there and back."""
+    graph = nx.Graph(net.links)
+    for asked, answered, demand in played.answers:
+        hops = nx.shortest_path_length(graph, demand.master, demand.slaves[0])
+        assert answered - asked >= 2 * (hops * SPAN_LIGHT_NS + net.control_ms * MS)
+
+
+def _compromised(net: Net, played: Played) -> list[str]:
+    """K15: keys that were handed out when their bits were known to stand on suspect blocks. A quarantine
+    takes one message from meters to pools and stores; chunks of key that both ends had by then are judged."""
+    known_ns = 2 * net.control_ms * MS + 2 * MS
+    handed: dict[str, list[int]] = defaultdict(list)
+    stored: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+    blocks: dict[str, set[int]] = defaultdict(set)
+    suspect: list[tuple[str, int, set[int]]] = []
+    for event in played.events:
+        fields = event.fields
+        if event.event in ("keys.opened", "keys.taken"):
+            for key_id in fields["key_ids"]:
+                handed[key_id].append(event.t)
+        elif event.event == "key.moved":
+            stored[fields["stream"]].append((fields["start"], fields["start"] + fields["bits"], event.t))
+        elif event.event == "pool.filled":
+            blocks[fields["link"]].add(fields["block"])
+        elif event.event == "link.quarantined":
+            hit = {b for b in blocks[fields["link"]] if b >= fields["first_block"]}
+            suspect.append((fields["link"], event.t, hit))
+    return sorted(
+        {
+            f"{h.key_id} stands on {link} block {piece.block}"
+            for h in played.handouts
+            for piece in h.provenance
+            for link, since, hit in suspect
+            if piece.link == link and piece.block in hit and any(t > since + known_ns for t in handed[h.key_id])
+            if any(start <= h.offset < end and t <= since for start, end, t in stored[h.stream])
+        }
+    )
+
+
+@pytest.mark.realises("G2", "I2")
+def test_k15_finds_what_it_looks_for() -> None:
+    """A key opened before the quarantine of its link is refused after it; had it been given, K15 would say so."""
+    demand = Demand(at_s=3, master=0, slaves=(1,), number=2, valid_s=6, wait_s=3, stranger=False)
+    net = Net(2, ((0, 1),), (20,), (), (demand,), (Suspicion(0, 4_000, 0, 1_000),))
+    played = play(net)
+    assert [len(values) for values in played.values.values()] == [1, 1]
+    assert _compromised(net, played) == []
+    key_ids = list(played.values)
+    given = Event(5 * S, "kme-n1", 0, "keys.taken", {"key_ids": key_ids})
+    played.events.append(given)
+    assert _compromised(net, played) == [f"{key_id} stands on n0--n1 block 0" for key_id in key_ids]
 
 
 def test_the_networks_are_not_idle() -> None:

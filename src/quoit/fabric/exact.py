@@ -185,10 +185,10 @@ class _Association:
             self.transcript += encode(one)
 
     def tag(self) -> bytes:
-        return sign(bytes(self.transcript), self.out).to_bytes()
+        return sign(self.transcript, self.out).to_bytes()
 
     def check(self, tag: bytes) -> None:
-        verify(bytes(self.transcript), Tag.from_bytes(tag), self.into)
+        verify(self.transcript, Tag.from_bytes(tag), self.into)
 
     def refill(self, key: Secret, sender: bool) -> None:
         """The block's first `AUTH_BITS` become pads: the first half for what the sender says."""

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quoit.fabric.distill.poly1305 import padded_hash
 from quoit.fabric.distill.tags import (
     MAX_SKIPPED,
     Tag,
@@ -107,18 +108,49 @@ def test_equal_messages_have_unrelated_tags() -> None:
     assert sign(b"same", sender).value != sign(b"same", sender).value
 
 
-def test_the_tag_is_the_hash_under_the_pad() -> None:
-    """Worked by hand: with H = 1 the hash is the XOR of the blocks, here one of them: 0...0 01 'hello'."""
-    supply = TagSupply(Secret(b"\x01" + bytes(15)), Secret(b"\xff" * 16))
-    block = bytes(10) + b"\x01hello"
-    assert sign(b"hello", supply) == Tag(0, bytes(b ^ 0xFF for b in block))
+def poly1305(point: bytes, pad: bytes, message: bytes) -> bytes:
+    """The definition, in integers: RFC 8439 section 2.5.1."""
+    r = int.from_bytes(point, "little") & 0x0FFFFFFC0FFFFFFC0FFFFFFC0FFFFFFF
+    value = 0
+    for at in range(0, len(message), 16):
+        value = (value + int.from_bytes(message[at : at + 16] + b"\x01", "little")) * r % (2**130 - 5)
+    return ((value + int.from_bytes(pad, "little")) % 2**128).to_bytes(16, "little")
+
+
+def test_the_hash_is_that_of_the_standards_example() -> None:
+    """RFC 8439 section 2.5.2."""
+    point = bytes.fromhex("85d6be7857556d337f4452fe42d506a8")
+    pad = bytes.fromhex("0103808afb0db2fd4abff6af4149f51b")
+    tag = bytes.fromhex("a8061dc1305136c6c22b8baf0c0127a9")
+    assert padded_hash(point, pad, b"Cryptographic Forum Research Group") == tag
+
+
+@given(point=st.binary(min_size=16, max_size=16), pad=st.binary(min_size=16, max_size=16), message=st.binary())
+def test_the_tag_is_the_hash_under_the_pad(point: bytes, pad: bytes, message: bytes) -> None:
+    supply = TagSupply(Secret(point), Secret(pad))
+    assert sign(message, supply) == Tag(0, poly1305(point, pad, message))
+
+
+def test_the_pad_alone_hides_a_message_and_a_zero_pad_nothing() -> None:
+    """What an eavesdropper sees is uniform: each tag is reached by exactly one pad."""
+    point, message = bytes(range(16)), b"message"
+    bare = int.from_bytes(padded_hash(point, bytes(16), message), "little")
+    for pad in (0, 1, 2**127, 2**128 - 1):
+        tag = int.from_bytes(padded_hash(point, pad.to_bytes(16, "little"), message), "little")
+        assert (tag - bare) % 2**128 == pad
+
+
+@pytest.mark.parametrize(("point", "pad"), [(b"short", bytes(16)), (bytes(16), b"short"), (bytes(32), b"")])
+def test_point_and_pad_have_one_length(point: bytes, pad: bytes) -> None:
+    with pytest.raises(ValueError, match="16 bytes each"):
+        padded_hash(point, pad, b"message")
 
 
 def test_the_bound_on_forgery_counts_blocks_and_tries() -> None:
-    assert forgery_bound(127) == 2.0**-128
-    assert forgery_bound(128) == 2.0**-127
-    assert forgery_bound(8 * 8192, tries=4) == 4 * 513 * 2.0**-128
-    assert forgery_bound(1, tries=2**130) == 1.0
+    assert forgery_bound(0) == forgery_bound(128) == 2.0**-103
+    assert forgery_bound(129) == 2.0**-102
+    assert forgery_bound(8 * 8192, tries=4) == 4 * 512 * 2.0**-103
+    assert forgery_bound(1, tries=2**105) == 1.0
 
 
 def test_a_supply_shows_levels_only_and_a_tag_has_one_length() -> None:

@@ -1,10 +1,10 @@
 """Are the two corrected keys equal? A short universal hash tells, and its bits count as leaked.
 
 The sender draws the 32-byte seed *after* error correction ended and publishes it with the hash; seed and
-hash go over the authenticated channel. The hash is the polynomial hash over GF(2^128) at the seed's first
-half, multiplied by the seed's second half and cut to t = ceil(log2(2 / eps_cor)) bits. Keys that differ
-pass with probability at most L 2^-128 + 2^-t for L = ceil((n + 1)/128) + 1 blocks; as 2^-t <= eps_cor/2
-this stays below eps_cor while L 2^-128 <= eps_cor/2, which `hash_bits` checks.
+hash go over the authenticated channel. The hash is Poly1305's polynomial at the seed's first half,
+multiplied in GF(2^128) by the seed's second half and cut to t = ceil(log2(2 / eps_cor)) bits. Keys that
+differ pass with probability at most d + 2^-t, d being the polynomial's `difference_bound`; as
+2^-t <= eps_cor/2 this stays below eps_cor while d <= eps_cor/2, which `hash_bits` checks.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from quoit.fabric.distill.gf128 import PolynomialHash, block_count, multiply
+from quoit.fabric.distill.gf128 import multiply
+from quoit.fabric.distill.poly1305 import PAD_BYTES, difference_bound, padded_hash
 
 SEED_BYTES = 32
+_LENGTH_BYTES = 8
+_NO_PAD = bytes(PAD_BYTES)
 
 
 def hash_bits(eps_cor: float, n_bits: int) -> int:
@@ -27,10 +30,10 @@ def hash_bits(eps_cor: float, n_bits: int) -> int:
     """
     if not 0.0 < eps_cor < 1.0:
         raise ValueError(f"eps_cor: expected a probability between 0 and 1, found {eps_cor}")
-    floor = math.ldexp(2.0 * (block_count(n_bits) + 1), -128)
+    floor = 2.0 * difference_bound(n_bits + 8 * _LENGTH_BYTES)
     if eps_cor < floor:
         raise ValueError(
-            f"eps_cor = {eps_cor:g} is out of reach of a 128-bit field for {n_bits} bits: ask for {floor:.1g} or more"
+            f"eps_cor = {eps_cor:g} is out of the hash's reach for {n_bits} bits: ask for {floor:.1g} or more"
         )
     return math.ceil(math.log2(2.0 / eps_cor))
 
@@ -40,8 +43,9 @@ def verification_hash(key_bits: NDArray[np.uint8], seed: bytes, eps_cor: float) 
     if len(seed) != SEED_BYTES:
         raise ValueError(f"the seed of verification takes {SEED_BYTES} bytes, found {len(seed)}")
     length = hash_bits(eps_cor, len(key_bits))
-    message = len(key_bits).to_bytes(8, "little") + np.packbits(key_bits).tobytes()
-    value = multiply(PolynomialHash(seed[:16]).value(message), int.from_bytes(seed[16:], "little"))
+    message = len(key_bits).to_bytes(_LENGTH_BYTES, "little") + np.packbits(key_bits).tobytes()
+    hashed = int.from_bytes(padded_hash(seed[:16], _NO_PAD, message), "little")
+    value = multiply(hashed, int.from_bytes(seed[16:], "little"))
     return (value & ((1 << length) - 1)).to_bytes((length + 7) // 8, "little")
 
 

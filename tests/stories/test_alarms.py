@@ -80,7 +80,10 @@ def test_each_stratum_tells_its_own_side_and_every_alarm_clears(world: VirtualWo
 
 
 @pytest.mark.realises("A2", "B6", "G1")
-def test_the_service_stratum_counts_units_and_tells_which_pair_starves(world: VirtualWorld) -> None:
+def test_the_service_stratum_counts_units_and_tells_which_pair_starves() -> None:
+    dark = NETWORK[: NETWORK.index("events:")] + "events: [{at: 15s, until: 60s, cut: fibre}]"
+    world = VirtualWorld(assemble(loads(dark), Parts(lambda kme: MemoryStore())).kernel)
+    world.begin()
     starving = ("service", "key cannot be refilled")
     world.run_until(200_000_000)
     assert starving in causes(world)  # no block is there yet
@@ -97,7 +100,7 @@ def test_the_service_stratum_counts_units_and_tells_which_pair_starves(world: Vi
     }
     assert drain(world).code in ("no-route", "no-key-material")  # the fibre is cut
     assert starving in causes(world)
-    world.run_until(24 * S)
+    world.run_until(65 * S)
     assert starving not in causes(world)
 
 

@@ -181,8 +181,10 @@ class Kme(Element):
             self._want(ctx, stream)
         return stream
 
-    def _want(self, ctx: Context, stream: OutStream) -> None:
-        if not stream.filling and stream.free_bits < self.policy.stream_low:
+    def _want(self, ctx: Context, stream: OutStream, least: int = 0) -> None:
+        """Have the stream refilled if it is low, or has less than a request that waits for `least` bits."""
+        stream.least = least
+        if not stream.filling and stream.free_bits < max(self.policy.stream_low, least):
             stream.filling = True
             ctx.tell(self.name, Refill(stream.peer))
 
@@ -194,8 +196,8 @@ class Kme(Element):
     async def on_refill(self, ctx: Context, msg: Refill) -> None:
         stream = self._streams[msg.peer]
         chunk = self.policy.chunk
-        while stream.free_bits < self.policy.stream_high:
-            wanted = min(chunk, self.policy.stream_high - stream.free_bits)
+        while (missing := max(self.policy.stream_high, stream.least) - stream.free_bits) > 0:
+            wanted = min(chunk, missing)
             wanted = max(wanted, self.policy.max_key_size)
             try:
                 await self._move(ctx, stream, wanted // 8 * 8)
@@ -390,7 +392,7 @@ class Kme(Element):
                 if problem.code != "no-key-material":
                     raise
                 stream.free_bits = int(problem.fields.get("available_bits", 0))
-                self._want(ctx, stream)
+                self._want(ctx, stream, bits)
             else:
                 stream.free_bits = max(0, stream.free_bits - bits)
                 self._want(ctx, stream)

@@ -10,7 +10,7 @@ from quoit.model.problem import Problem
 @dataclass
 class OutStream:
     """State of one outgoing stream. `next_start`: where the next chunk begins, past every chunk that was
-    ever ordered, so that a chunk whose fate is unknown is never overlapped. `starved`: observers were told that
+    ever ordered, so that a chunk whose fate is unknown is never overlapped. `least`: bits that a waiting request needs, more perhaps than the stream keeps. `starved`: observers were told that
     it cannot be filled."""
 
     name: str
@@ -18,6 +18,7 @@ class OutStream:
     node: str
     next_start: int = 0
     free_bits: int = 0
+    least: int = 0
     filling: bool = False
     offered_bps: float = 0.0
     route: tuple[str, ...] = ()

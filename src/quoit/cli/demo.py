@@ -6,6 +6,7 @@ Every sentence it prints as a claim has been checked just before; the exit statu
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import time
 from dataclasses import dataclass, field
@@ -46,17 +47,29 @@ class Story:
         print(f"  [{'ok' if true else 'FAILED'}] {text}", flush=True)
 
 
-def play(file: Path, directory: Path, stay: bool | None) -> int:
-    """Play the demo; 0 if all that it claims was true."""
+def play(file: Path, directory: Path, stay: bool | None, json: bool) -> int:
+    """Play the demo; 0 if all that it claims was true. With `json` the claims are one JSON object at the end."""
+    if json:
+        with contextlib.redirect_stdout(sys.stderr):
+            story = _play_loudly(file, directory, bool(stay))
+        claims = [{"claim": text, "holds": true} for true, text in story.rows]
+        show.json_line({"all_held": story.good, "claims": claims})
+        return 0 if story.good else 1
+    story = _play_loudly(file, directory, sys.stdout.isatty() if stay is None else stay)
+    print("All claims held." if story.good else "SOME CLAIMS FAILED.")
+    return 0 if story.good else 1
+
+
+def _play_loudly(file: Path, directory: Path, stay: bool) -> Story:
     show.network(file)
     show.logs_to_stderr()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    staying = sys.stdout.isatty() if stay is None else stay
-    return run_loop(lambda: _play(file, directory, staying))
-
-
-async def _play(file: Path, directory: Path, stay: bool) -> int:
     story = Story()
+    run_loop(lambda: _play(story, file, directory, stay))
+    return story
+
+
+async def _play(story: Story, file: Path, directory: Path, stay: bool) -> int:
     host = Host(file.read_text(encoding="utf-8"), HostOptions(directory), str(file))
     print(f"Bringing up {host.network.title or host.network.name} live ...", flush=True)
     await host.start()
@@ -70,8 +83,8 @@ async def _play(file: Path, directory: Path, stay: bool) -> int:
         story.claim(
             host.world.faithful, f"the twin kept its own time (worst lateness {host.world.worst_lateness_s:.2f} s)"
         )
+        tell_how_to_go_on(host)
         if stay:
-            tell_how_to_go_on(host)
             await _until_interrupted()
     finally:
         for client in ends:
@@ -83,9 +96,8 @@ async def _play(file: Path, directory: Path, stay: bool) -> int:
         f"checkers read {report.events} log entries: each key once to each party, no bit used twice",
     )
     if not stay:
-        print("Go on: make demo on a terminal stays up, or: quoit up examples/madrid.yaml; then quoit top, quoit keys.")
-    print("All claims held." if story.good else "SOME CLAIMS FAILED.")
-    return 0 if story.good else 1
+        print(f"The twin has ended. Bring it up again, and these lines work: quoit up {file} --dir {directory}")
+    return 0
 
 
 def _client(host: Host, sae: str) -> AsyncKme014:

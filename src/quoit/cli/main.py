@@ -15,7 +15,8 @@ app = App(
     help=(
         "A digital twin of the Quantum Internet and its control stack.\n\n"
         "Begin with `quoit check FILE`, then `quoit run FILE --until 10min` (virtual time, with a report) or "
-        "`quoit up FILE` (live, real clients). Exit codes: 0 good, 1 a claim or check failed, 2 wrong use."
+        "`quoit up FILE` (live, real clients). Exit codes: 0 good; 1 a check failed, a request was refused or a run "
+        "was not faithful; 2 wrong use or unusable input; 130 interrupted."
     ),
 )
 
@@ -33,7 +34,7 @@ def check(file: Path, /, *, json: Json = False) -> int:
 
 @app.command
 def schema() -> int:
-    """Print the JSON Schema of the network file, for editors."""
+    """Print the JSON Schema of the network file, for editors (it is JSON in any case)."""
     from quoit.scenario.check import schema_text
 
     sys.stdout.write(schema_text())
@@ -70,6 +71,9 @@ def up(
     port: Annotated[int, Parameter(help="Port of every KME's listener.")] = 8443,
     digest: Annotated[bool, Parameter(negative="", help="With --until: print only the trace digest.")] = False,
     processes: Annotated[int, Parameter(help="Run in so many processes over a NATS bus.")] = 1,
+    json: Annotated[
+        bool, Parameter(name="--json", negative="", help="Tell the doors as JSON, and log in JSON lines.")
+    ] = False,
     part: Annotated[int | None, Parameter(show=False)] = None,
     nats: Annotated[str, Parameter(show=False)] = "",
     run: Annotated[str, Parameter(show=False)] = "",
@@ -77,7 +81,7 @@ def up(
     """Run a network live: real ETSI 014 clients may connect over mutual TLS. Ctrl-C ends it."""
     from quoit.cli.up import UpOptions, bring_up
 
-    return bring_up(file, UpOptions(dir, start, until, speed, seed, port, digest, processes, part, nats, run))
+    return bring_up(file, UpOptions(dir, start, until, speed, seed, port, digest, processes, json, part, nats, run))
 
 
 @app.command
@@ -89,11 +93,12 @@ def demo(
     *,
     dir: Path = Path("out/demo"),
     stay: Annotated[bool | None, Parameter(help="Stay up until Ctrl-C; default: only on a terminal.")] = None,
+    json: Json = False,
 ) -> int:
     """Bring up Madrid live, take a key at both far ends, let an eavesdropper in and be caught."""
     from quoit.cli.demo import play
 
-    return play(file, dir, stay)
+    return play(file, dir, stay, json)
 
 
 @app.command
@@ -107,11 +112,11 @@ def top(
 
 
 @app.command
-def strike(kind: str, target: str, amount: float = 0.0, /, *, dir: Path = Path("out/quoit")) -> int:
+def strike(kind: str, target: str, amount: float = 0.0, /, *, dir: Path = Path("out/quoit"), json: Json = False) -> int:
     """Do something to a running twin's world: cut|splice SPAN, bend SPAN DB, intercept LINK FRACTION."""
     from quoit.cli.top import strike_at
 
-    return strike_at(dir, kind, target, amount)
+    return strike_at(dir, kind, target, amount, json)
 
 
 @app.command
@@ -153,12 +158,17 @@ def pki(
 
 @app.command
 def replay(
-    journal: Path, /, *, until: str | None = None, digest: Annotated[bool, Parameter(negative="")] = False
+    journal: Path,
+    /,
+    *,
+    until: str | None = None,
+    digest: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
 ) -> int:
     """Repeat a recorded live run in virtual time; prints the digest of its trace."""
     from quoit.cli.run import replay_journal
 
-    return replay_journal(journal, until, digest)
+    return replay_journal(journal, until, digest, json)
 
 
 @app.command
@@ -184,6 +194,9 @@ def main(arguments: list[str] | None = None) -> None:
     except show.UserError as fault:
         show.error(str(fault))
         code = 2
+    except KeyboardInterrupt:
+        show.error("interrupted")
+        code = 130
     sys.exit(int(code or 0))
 
 

@@ -93,7 +93,7 @@ def _writer(log: IO[bytes]) -> Sink:
     return write
 
 
-def replay_journal(path: Path, until: str | None, digest: bool) -> int:
+def replay_journal(path: Path, until: str | None, digest: bool, json: bool) -> int:
     """Repeat a recorded run; the digest equals the live run's."""
     show.logs_to_stderr()
     try:
@@ -111,6 +111,10 @@ def replay_journal(path: Path, until: str | None, digest: bool) -> int:
     world.enter(journal.inputs)
     world.begin()
     world.run_until(end)
+    if json:
+        figures = {"requests": len(journal.inputs), "events": trace.count, "until_ns": end}
+        show.json_line({**figures, "digest": trace.hexdigest()})
+        return 0
     if not digest:
         print(f"{len(journal.inputs)} requests, {trace.count} events, {format_duration(end)}")
     print(trace.hexdigest())

@@ -70,10 +70,13 @@ def _view(operator: Operator) -> Group:
     return Group(Text(line), show.links(links.rows))
 
 
-def strike_at(directory: Path, kind: str, target: str, amount: float) -> int:
+def strike_at(directory: Path, kind: str, target: str, amount: float, json: bool) -> int:
     """Edit the world of a running twin."""
     status, answer = Operator(directory).post("/strike", {"kind": kind, "target": target, "amount": amount})
     if status != 200:
         raise show.UserError(str(answer.get("message")))
-    print(answer["done"])
+    if json:
+        show.json_line(answer)
+    else:
+        print(answer["done"])
     return 0

@@ -29,6 +29,7 @@ class UpOptions:
     port: int
     digest: bool
     processes: int = 1
+    json: bool = False
     part: int | None = None
     nats: str = ""
     run: str = ""
@@ -46,7 +47,7 @@ def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
 
 def bring_up(file: Path, options: UpOptions) -> int:
     """Host the network."""
-    show.logs_to_stderr()
+    show.logs_to_stderr(options.json)
     show.network(file)
     if options.speed <= 0:
         raise show.UserError(f"--speed: expected above 0, found {options.speed}")
@@ -68,7 +69,7 @@ def bring_up(file: Path, options: UpOptions) -> int:
         serve=not options.digest,
         share=place,
     )
-    return run_loop(lambda: _host(file, host_options, options.digest))
+    return run_loop(lambda: _host(file, host_options, options.digest, options.json))
 
 
 def _arguments(options: UpOptions) -> list[str]:
@@ -78,17 +79,19 @@ def _arguments(options: UpOptions) -> list[str]:
         given += ["--until", options.until]
     if options.seed is not None:
         given += ["--seed", str(options.seed)]
-    return [*given, *(["--digest"] if options.digest else [])]
+    return [*given, *(["--digest"] if options.digest else []), *(["--json"] if options.json else [])]
 
 
-async def _host(file: Path, options: HostOptions, digest: bool) -> int:
+async def _host(file: Path, options: HostOptions, digest: bool, json: bool) -> int:
     host = Host(file.read_text(encoding="utf-8"), options, str(file))
     await host.start()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    if not digest:
+    if json and not digest:
+        show.json_line({"network": host.network.name, "directory": str(options.directory), **host.doors_told()})
+    elif not digest:
         tell_how_to_go_on(host)
     ended = asyncio.ensure_future(host.world.ended())
     stopped = asyncio.ensure_future(stop.wait())

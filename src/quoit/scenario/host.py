@@ -222,6 +222,15 @@ class Host:
         listener = self.doors[kme].listener
         return f"https://{listener.address}:{listener.port}"
 
+    def doors_told(self) -> dict[str, Any]:
+        """Where each application finds its KME, and the files of its certificate: plain values."""
+        apps = {
+            a.sae: {"kme": a.kme, "urn": a.urn, "url": self.url(a.kme), "cert": str(leaf.chain), "key": str(leaf.key)}
+            for sae, leaf in self.apps.items()
+            if (a := self.twin.attachments[sae])
+        }
+        return {"ca": str(self.authority.root_pem), "applications": apps}
+
     # -- upkeep --------------------------------------------------------------------------------------
 
     async def _renew(self) -> None:

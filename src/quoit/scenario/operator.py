@@ -73,13 +73,7 @@ class OperatorSocket:
         return _json(await self._host.world.ask(METERS, GetLinks()))
 
     async def _doors(self, request: Request) -> Response:
-        host = self._host
-        apps = {
-            a.sae: {"kme": a.kme, "urn": a.urn, "url": host.url(a.kme), "cert": str(leaf.chain), "key": str(leaf.key)}
-            for sae, leaf in host.apps.items()
-            if (a := host.twin.attachments[sae])
-        }
-        return _json({"ca": str(host.authority.root_pem), "applications": apps})
+        return _json(self._host.doors_told())
 
     async def _status(self, request: Request) -> Response:
         world, kernel = self._host.world, self._host.twin.kernel

@@ -9,9 +9,12 @@ from quoit.model.problem import Problem
 
 @dataclass
 class OutStream:
-    """State of one outgoing stream. `next_start`: where the next chunk begins, past every chunk that was
-    ever ordered, so that a chunk whose fate is unknown is never overlapped. `least`: bits that a waiting request needs, more perhaps than the stream keeps. `starved`: observers were told that
-    it cannot be filled."""
+    """State of one outgoing stream.
+
+    `next_start`: where the next chunk begins, past every chunk that was ever ordered, so that a chunk whose fate
+    is unknown is never overlapped. `least`: bits that a waiting request needs, more perhaps than the stream keeps.
+    `starved`: observers were told that it cannot be filled.
+    """
 
     name: str
     peer: str

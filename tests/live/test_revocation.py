@@ -32,6 +32,7 @@ def test_a_revoked_application_is_out_within_seconds_and_others_stay(tmp_path: P
         for sae, peer in (("alice-app", "bob-app"), ("bob-app", "alice-app")):
             app = doors["applications"][sae]
             sessions[sae] = session = requests.Session()
+            session.trust_env = False  # REQUESTS_CA_BUNDLE would win over `verify`
             session.cert, session.verify = (app["cert"], app["key"]), doors["ca"]
             status = session.get(f"{app['url']}/api/v1/keys/{peer}/status", timeout=10)
             assert status.status_code == 200

@@ -198,6 +198,11 @@ class Kma(Element):
     @handles(DiscardFrom)
     async def on_discard(self, ctx: Context, msg: DiscardFrom) -> None:
         self._banned[msg.link] = (msg.first_block, msg.last_block)
+        if self._allocates(msg.link):
+            if msg.first_block <= msg.last_block:
+                ctx.emit("pool.quarantined", link=msg.link, first_block=msg.first_block)
+            else:
+                ctx.emit("pool.released", link=msg.link)
         dropped = self._pools[msg.link].discard(msg.first_block, msg.last_block)
         if self._allocates(msg.link):
             for piece in dropped:

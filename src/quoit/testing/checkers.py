@@ -1,9 +1,6 @@
 """Checkers outside the code: they read an event log and say which promises it breaks.
 
-Promises are those of key delivery: K1 each party once, K2 nobody else, K3 equal bytes (by keyed marks), K5
-unique ids, K6 no bit used twice, K7 the ledger of every link, exact at each entry that states a level, K8 no
-key end to end without as many bits of every link on its way, K9 expiry, K13 nothing void, T4 nothing taken
-before it was opened, B1 no entry twice or missing. The log is JSON lines as a run writes them.
+`PROMISES` says what is checked. The log is JSON lines as a run writes them, entries of each element in order.
 """
 
 from __future__ import annotations
@@ -15,6 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+
+PROMISES = {
+    "K1": "each party gets a key once",
+    "K2": "nobody but its parties gets a key, and none that was never issued",
+    "K3": "all parties get the same bytes (keyed marks of them are equal)",
+    "K5": "a key_ID is issued once",
+    "K6": "no bit of link key is used twice",
+    "K7": "made = used + in store, for every link, at each entry that states a level",
+    "K8": "a key end to end takes as many bits of every link on its way",
+    "K9": "no key is handed out at or after its expiry",
+    "K13": "no key is handed out after it was voided, lost or withdrawn",
+    "K15": "no bit of a quarantined block is used once its pool has heard of the quarantine",
+    "T4": "no key is taken before it was opened",
+    "B1": "no entry is missing, and none comes twice",
+    "log": "every line is an entry",
+}
+"""What is checked, by the code that a `Violation` carries."""
 
 RELAYED = frozenset({"delivered", "pad"})
 """Uses of link key for keys end to end: as the key itself on the first link, as its pad on the others."""
@@ -31,16 +45,17 @@ class Violation:
 
 @dataclass
 class Report:
-    """What the checkers found."""
+    """What the checkers found. `ledger`, by link: bits `made`, bits of each use, bits `left` in store."""
 
     events: int = 0
     keys: int = 0
+    ledger: dict[str, dict[str, int]] = field(default_factory=dict)
     violations: list[Violation] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
         rows = [{"promise": v.promise, "line": v.line, "text": v.text} for v in self.violations]
-        return {"events": self.events, "keys": self.keys, "violations": rows}
+        return {"events": self.events, "keys": self.keys, "ledger": self.ledger, "violations": rows}
 
 
 @dataclass
@@ -51,7 +66,6 @@ class _Key:
     expires: int | None
     opened: int
     taken: set[str] = field(default_factory=set)
-    void: bool = False
 
 
 class Checker:
@@ -61,11 +75,12 @@ class Checker:
         self.report = Report()
         self._line = 0
         self._keys: dict[str, _Key] = {}
+        self._void: set[str] = set()
         self._blocks: dict[tuple[str, int], int] = {}
         self._spent: dict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
         self._last: dict[str, int] = {}
-        self._left: dict[str, int] = defaultdict(int)
-        self._used: dict[str, int] = defaultdict(int)
+        self._suspect: dict[str, int] = {}
+        self._tainted: set[tuple[str, int]] = set()
         self._wanted: dict[str, int] = defaultdict(int)
 
     def _say(self, promise: str, text: str) -> None:
@@ -110,17 +125,19 @@ class Checker:
                 self._say("K9", f"{who} took key {key_id} at {e['t']}, it had expired at {key.expires}")
             if e["t"] < key.opened:
                 self._say("T4", f"{who} took key {key_id} at {e['t']}, before it was opened at {key.opened}")
-            if key.void:
+            if key_id in self._void:
                 self._say("K13", f"{who} took key {key_id} after it was voided")
             key.taken.add(who)
 
     def _on_keys_voided(self, e: dict[str, Any]) -> None:
-        for key_id in e["key_ids"]:
-            if key_id in self._keys:
-                self._keys[key_id].void = True
+        # The far KME may void a key before the near one has said that it is open.
+        self._void.update(e["key_ids"])
 
     def _on_keys_lost(self, e: dict[str, Any]) -> None:
         self._on_keys_voided(e)
+
+    def _on_unit_closed(self, e: dict[str, Any]) -> None:
+        self._on_keys_voided({"key_ids": [e["unit_id"]]})
 
     # -- bits ----------------------------------------------------------------------------------------
 
@@ -129,7 +146,11 @@ class Checker:
         if place in self._blocks:
             self._say("K7", f"block {e['block']} of {e['link']} came twice")
         self._blocks[place] = e["bits"]
-        self._left[e["link"]] += e["bits"]
+        ledger = self.report.ledger.setdefault(e["link"], {"made": 0, "left": 0})
+        ledger["made"] += e["bits"]
+        ledger["left"] += e["bits"]
+        if self._suspected(place):
+            self._say("K15", f"block {e['block']} of {e['link']} was taken in, though it is quarantined")
 
     def _on_pool_spent(self, e: dict[str, Any]) -> None:
         place = (e["link"], e["block"])
@@ -142,28 +163,45 @@ class Checker:
                 self._say("K6", f"{e['link']} block {e['block']}: bits {start} to {end} were used before")
                 break
         self._spent[place].append((start, end))
-        self._left[e["link"]] -= e["bits"]
-        if e["use"] in RELAYED:
-            self._used[e["link"]] += e["bits"]
+        ledger = self.report.ledger.setdefault(e["link"], {"made": 0, "left": 0})
+        ledger["left"] -= e["bits"]
+        ledger[e["use"]] = ledger.get(e["use"], 0) + e["bits"]
+        if e["use"] != "discarded" and (place in self._tainted or self._suspected(place)):
+            self._say("K15", f"{e['link']} block {e['block']}: bits {start} to {end} are quarantined, and were used")
 
     def _on_pool_level(self, e: dict[str, Any]) -> None:
-        if e["bits"] != self._left[e["link"]]:
-            self._say("K7", f"{e['link']} has {e['bits']} bits in store, its ledger says {self._left[e['link']]}")
+        left = self.report.ledger.get(e["link"], {}).get("left", 0)
+        if e["bits"] != left:
+            self._say("K7", f"{e['link']} has {e['bits']} bits in store, its ledger says {left}")
+
+    def _on_pool_open(self, e: dict[str, Any]) -> None:
+        self._on_pool_level(e)
+
+    def _on_pool_closed(self, e: dict[str, Any]) -> None:
+        self._on_pool_level(e)
+
+    def _on_pool_quarantined(self, e: dict[str, Any]) -> None:
+        self._suspect[e["link"]] = e["first_block"]
+        self._tainted |= {place for place in self._blocks if self._suspected(place)}
+
+    def _on_pool_released(self, e: dict[str, Any]) -> None:
+        self._suspect.pop(e["link"], None)
+
+    def _suspected(self, place: tuple[str, int]) -> bool:
+        first = self._suspect.get(place[0])
+        return first is not None and place[1] >= first
 
     def _on_key_moved(self, e: dict[str, Any]) -> None:
         if len(e["links"]) != len(e["nodes"]) - 1:
             self._say("K8", f"a key of {e['stream']} went over {len(e['links'])} links from node to node")
         for link in e["links"]:
             self._wanted[link] += e["bits"]
-            if self._wanted[link] > self._used[link]:
-                self._say("K8", f"{link} carried {self._wanted[link]} bits and gave {self._used[link]} for it")
+            used = sum(bits for use, bits in self.report.ledger.get(link, {}).items() if use in RELAYED)
+            if self._wanted[link] > used:
+                self._say("K8", f"{link} carried {self._wanted[link]} bits and gave {used} for it")
 
     def finish(self) -> Report:
-        """The report; sums of the ledger are checked here."""
-        for place, pieces in self._spent.items():
-            used = sum(end - start for start, end in pieces)
-            if used > self._blocks.get(place, 0):
-                self._say("K7", f"{place[0]} block {place[1]}: {used} of {self._blocks.get(place, 0)} bits used")
+        """The report."""
         return self.report
 
 

@@ -121,6 +121,7 @@ class FabricMeters(Element):
         ctx.count("quoit_link_blocks_total", (msg.link, verdict))
         meter.secret = msg.secret_bits / (msg.took_ns / 1e9)
         ctx.gauge("quoit_link_secret_bps", (msg.link,), meter.secret)
+        ctx.gauge("quoit_link_block_bits", (msg.link,), msg.secret_bits)
         ctx.publish(f"{api.LINK_NEWS}.{msg.link}.block", msg)
         if not msg.secret_bits:
             meter.failed += 1

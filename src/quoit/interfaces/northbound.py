@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from quoit.interfaces.etsi014 import server as etsi014
 from quoit.interfaces.etsi014.codec import DEFAULT_LIMITS, STRICT, Compat, Limits
@@ -44,6 +44,30 @@ def make_app(
     app.add_route("/livez", units.Resource({"GET": health.live}))  # type: ignore[arg-type]
     app.add_route("/readyz", units.Resource({"GET": health.ready}))  # type: ignore[arg-type]
     return app
+
+
+Count = Callable[[str, str], None]
+"""Called with (interface, HTTP status) for each answer."""
+_INTERFACES = (("/api/v1/keys", "etsi014"), ("/api/v1/units", "units"))
+
+
+class Counted:
+    """An ASGI application whose answers are counted by interface and status."""
+
+    def __init__(self, app: ASGIApp, count: Count) -> None:
+        self._app = app
+        self._count = count
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = str(scope.get("path", ""))
+        interface = next((name for prefix, name in _INTERFACES if path.startswith(prefix)), "other")
+
+        async def counted(event: Any) -> None:
+            if event["type"] == "http.response.start":
+                self._count(interface, str(event["status"]))
+            await send(event)
+
+        await self._app(scope, receive, counted)
 
 
 async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:

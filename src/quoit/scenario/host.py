@@ -25,7 +25,7 @@ from quoit.adapters.stores.sqlite import SqliteStore
 from quoit.interfaces.etsi014.codec import Compat, Limits
 from quoit.interfaces.identity import Identities
 from quoit.interfaces.listener import Census, Listener, ListenerLimits, listen
-from quoit.interfaces.northbound import make_app
+from quoit.interfaces.northbound import Counted, make_app
 from quoit.runtime.journal import FORMAT, Header, JournalWriter
 from quoit.runtime.kernel import Kernel
 from quoit.runtime.live import LiveWorld
@@ -186,7 +186,7 @@ class Host:
             own = given or f"127.77.{number // 250}.{number % 250 + 1}"
             leaf = self.authority.issue_kme(kme, sorted({own, "127.0.0.1"}), ["localhost"])
             context = self.authority.server_context(leaf)
-            app = make_app(self.world, kme, limits=self._limits(), compat=self._compat(kme))
+            app = Counted(make_app(self.world, kme, limits=self._limits(), compat=self._compat(kme)), self._count)
 
             async def open_at(address: str, port: int, app: Any = app, context: Any = context) -> Listener:
                 return await listen(
@@ -199,6 +199,9 @@ class Host:
                 # No loopback address of its own here (macOS), or the port is taken.
                 listener = await open_at("127.0.0.1", 0)
             self.doors[kme] = Door(kme, listener, leaf, context)
+
+    def _count(self, interface: str, status: str) -> None:
+        self.twin.kernel.instruments.count("quoit_http_requests_total", (interface, status))
 
     def _limits(self) -> Limits:
         p = self.twin.policy

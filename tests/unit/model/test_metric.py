@@ -40,6 +40,12 @@ def test_elements_write_what_the_table_says() -> None:
         assert labels in (None, len(METRICS[name].labels)), place
 
 
+def test_nothing_in_the_table_is_never_written() -> None:
+    root = Path(quoit.__file__).parent
+    text = "".join(p.read_text("utf-8") for p in root.rglob("*.py") if p.name != "metric.py")
+    assert [name for name in METRICS if f'"{name}"' not in text] == []
+
+
 @pytest.mark.parametrize("row", METRICS.values(), ids=METRICS.keys())
 def test_names_follow_prometheus(row: MetricRow) -> None:
     assert re.fullmatch(r"quoit_[a-z][a-z_]*[a-z]", row.name)

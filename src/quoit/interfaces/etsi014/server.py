@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import resources
 from typing import Any, NoReturn
 
@@ -99,11 +99,33 @@ class KeyDelivery:
         return render(problem, unknown_key_404=self._codec.compat.unknown_key_404)
 
 
-def openapi() -> dict[str, Any]:
-    """The interface's OpenAPI document, as it is served."""
+def openapi(limits: Limits = DEFAULT_LIMITS) -> dict[str, Any]:
+    """The interface's OpenAPI document, as it is served by a KME of these limits."""
     text = resources.files("quoit.interfaces.etsi014").joinpath("openapi.yaml").read_text("utf-8")
     document: dict[str, Any] = yaml.safe_load(text)
+    bounds = {
+        "number": {"maximum": limits.max_key_per_request},
+        "size": {"minimum": limits.min_key_size_bits, "maximum": limits.max_key_size_bits},
+        "additional_slave_SAE_IDs": {"maxItems": limits.max_sae_id_count},
+        "key_IDs": {"maxItems": limits.max_key_per_request},
+    }
+    for name, schema in _schemas(document):
+        schema.update(bounds.get(name, {}))
     return document
+
+
+def _schemas(node: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """All schemas of parameters and of properties in requests, by name."""
+    if isinstance(node, list):
+        for entry in node:
+            yield from _schemas(entry)
+    elif isinstance(node, dict):
+        if "in" in node and isinstance(node.get("schema"), dict):
+            yield node["name"], node["schema"]
+        for name, schema in node.get("properties", {}).items() if isinstance(node.get("properties"), dict) else ():
+            yield name, schema
+        for entry in node.values():
+            yield from _schemas(entry)
 
 
 def routes(
@@ -117,7 +139,7 @@ def routes(
 ) -> list[BaseRoute]:
     """The routes of 014 for the KME element `kme`, to be mounted at the root."""
     delivery = KeyDelivery(gate, kme, Codec(new_ids, limits, compat), within_s)
-    document = Answer(200, msgspec.json.encode(openapi()))
+    document = Answer(200, msgspec.json.encode(openapi(limits)))
 
     return [Route("/api/v1/keys/openapi.json", Fixed(document), methods=["GET"]), RawPrefix(b"/api/v1/keys", delivery)]
 

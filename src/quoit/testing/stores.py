@@ -16,6 +16,7 @@ import itertools
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -75,14 +76,19 @@ class StoreContract:
     def make(self, directory: Path) -> KeyStore:
         raise NotImplementedError
 
-    @pytest.fixture
-    def pair(self, tmp_path: Path) -> Iterator[tuple[KeyStore, KeyStore]]:
+    def open_pair(self, directory: Path) -> tuple[KeyStore, KeyStore]:
         """The master's and the slave's store, with one block of the same stream."""
-        stores = [self.make(tmp_path / side) for side in ("a", "b")]
-        for store, mine in zip(stores, (True, False), strict=True):
+        master, slave = self.make(directory / "a"), self.make(directory / "b")
+        for store, mine in ((master, True), (slave, False)):
             pieces = (Provenance("l", 3, 0, BITS, "delivered"),)
             do(store, AppendOp(STREAM, 0, Secret(DATA), pieces, mine))
-        yield stores[0], stores[1]
+        return master, slave
+
+    @pytest.fixture
+    def pair(self, tmp_path: Path) -> Iterator[tuple[KeyStore, KeyStore]]:
+        """See `open_pair`; closed after the test."""
+        stores = self.open_pair(tmp_path)
+        yield stores
         for store in stores:
             store.close()
 
@@ -135,6 +141,25 @@ class StoreContract:
         level: Level = do(pair[0], LevelOp(STREAM))
         assert level.free_bits == BITS - SIZE
 
+    def test_k6_every_opening_has_bits_of_its_own(self, pair: tuple[KeyStore, KeyStore]) -> None:
+        spans = []
+        for n, size in enumerate((64, 1024, 256)):
+            opened: Opened = do(pair[0], OpenOp(STREAM, (f"k{n}", f"l{n}"), size, "m", ("s",), None, 1))
+            spans += [(offset, offset + size) for offset in opened.offsets]
+            assert [v.reveal() for v in opened.values] == [DATA[o // 8 : (o + size) // 8] for o in opened.offsets]
+        assert all(one[1] <= other[0] for one, other in itertools.pairwise(sorted(spans)))
+
+    def test_k6_only_the_end_that_owns_a_stream_opens_from_it(self, pair: tuple[KeyStore, KeyStore]) -> None:
+        assert code_of(pair[1], OpenOp(STREAM, ("k",), SIZE, "m", ("s",), None, 1)) == "no-key-material"
+        assert code_of(pair[0], MirrorOp(STREAM, ("k",), (0,), SIZE, "m", ("s",), None, 1)) == "no-key-material"
+        assert code_of(pair[0], OpenOp("c>d", ("k",), SIZE, "m", ("s",), None, 1)) == "no-key-material"
+        assert do(pair[0], LevelOp("c>d")) == Level(0, 0)
+
+    def test_k6_what_was_never_appended_is_not_mirrored(self, pair: tuple[KeyStore, KeyStore]) -> None:
+        beyond = MirrorOp(STREAM, ("k1", "k2"), (BITS - SIZE, BITS), SIZE, "m", ("s",), None, 1)
+        assert code_of(pair[1], beyond) == "key-not-found"
+        assert do(pair[1], FindOp("k1")) is None
+
     def test_k13_k15_voided_bits_are_never_delivered(self, pair: tuple[KeyStore, KeyStore]) -> None:
         self.both(pair, "k1", "k2")
         do(pair[1], TakeOp("s", "m", ("k1",), 2))
@@ -149,13 +174,13 @@ class StoreContract:
         assert do(pair[1], VoidOp("l", 4, 9, 2)) == Voided(0, (), ())
         assert list(do(pair[1], TakeOp("s", "m", ("k1",), 3)).values) == values
 
-    def test_a_cancelled_key_is_gone(self, pair: tuple[KeyStore, KeyStore]) -> None:
+    def test_k13_a_cancelled_key_is_gone(self, pair: tuple[KeyStore, KeyStore]) -> None:
         self.both(pair, "k1")
         assert do(pair[1], CancelOp(("k1", "unknown"), 2)) == 1
         assert code_of(pair[1], TakeOp("s", "m", ("k1",), 3)) == "key-not-found"
         assert do(pair[1], FindOp("k1")).state == "void"
 
-    def test_imported_keys_are_handed_out_once(self, pair: tuple[KeyStore, KeyStore]) -> None:
+    def test_k1_k3_imported_keys_are_handed_out_once(self, pair: tuple[KeyStore, KeyStore]) -> None:
         value = Secret(b"\x07" * 32)
         do(pair[1], ImportOp(("i",), (Secret(value.reveal()),), "m", ("s",), None, 1))
         assert do(pair[1], TakeOp("s", "m", ("i",), 2)).values == (value,)
@@ -174,6 +199,13 @@ class StoreContract:
         self.both(pair, "k1", "k2")
         self.both(pair, "k3")
         assert [h.key_id for h in do(pair[1], ListOp("s", 2))] == ["k3", "k2"]
+
+    def test_an_operation_that_is_refused_does_not_spoil_its_batch(self, pair: tuple[KeyStore, KeyStore]) -> None:
+        ids = ("k1",), ("k1",), ("k2",)
+        opened = pair[0].execute([OpenOp(STREAM, key_ids, SIZE, "m", ("s",), None, 1) for key_ids in ids])
+        assert [type(result) for result in opened] == [Opened, Problem, Opened]
+        assert (opened[0].offsets, opened[2].offsets) == ((0,), (SIZE,))
+        assert [v.reveal() for result in (opened[0], opened[2]) for v in result.values] == [DATA[:32], DATA[32:64]]
 
     def test_what_was_answered_is_there_after_a_restart(self, tmp_path: Path) -> None:
         if not self.durable:
@@ -195,6 +227,22 @@ class StoreContract:
         store.close()
 
 
+@dataclass
+class Copy:
+    """What the machine's model knows of a key: where its bits lie, and who may still take it."""
+
+    stream: str
+    offset: int
+    expires: int
+    slaves: tuple[str, ...]
+    taken: set[str] = field(default_factory=set)
+
+
+BLOCK = 2 * SIZE
+SIDES = {STREAM: True, "c>d": False}
+"""The machine's streams: one that its store opens keys from, one that it mirrors keys of."""
+
+
 class StoreMachine(RuleBasedStateMachine):
     """One store and a plain model of it, by rules in any order; `machine_of` makes it for a store."""
 
@@ -206,57 +254,91 @@ class StoreMachine(RuleBasedStateMachine):
         self.directory = Path(tempfile.mkdtemp(prefix="quoit-store-"))
         self.store = type(self).make(self.directory)
         self.names = (f"k{n}" for n in itertools.count())
-        self.bits = b""
-        self.head = 0
+        self.bits = dict.fromkeys(SIDES, b"")
+        self.head = dict.fromkeys(SIDES, 0)
         self.now = 0
-        self.open: dict[str, tuple[int, int, int]] = {}  # key: offset, expiry, block
-        self.gone: set[str] = set()
-        self.blocks = 0
+        self.open: dict[str, Copy] = {}
+        self.gone: dict[str, Copy] = {}
         self.banned: set[int] = set()
 
     def teardown(self) -> None:
-        self.store.close()
-        shutil.rmtree(self.directory)
+        if hasattr(self, "store"):
+            self.store.close()
+            shutil.rmtree(self.directory)
 
-    @rule(fill=st.integers(0, 255))
-    def append(self, fill: int) -> None:
-        data = bytes([fill]) * 32 + bytes(range(fill, fill + 1)) * 32
-        pieces = (Provenance("l", self.blocks, 0, 512, "delivered"),)
-        level: Level = do(self.store, AppendOp(STREAM, 8 * len(self.bits), Secret(data), pieces, False))
-        self.bits += data
-        self.blocks += 1
-        assert level.tail_bits == 8 * len(self.bits)
+    def _block(self, stream: str, offset: int) -> int:
+        """The link's block behind a bit: even ones are of the stream to open from, odd ones of the other."""
+        return 2 * (offset // BLOCK) + (stream == "c>d")
 
-    @precondition(lambda self: 8 * len(self.bits) - self.head >= SIZE)
-    @rule(number=st.integers(1, 3), skip=st.integers(0, 1), valid=st.integers(1, 2))
-    def mirror(self, number: int, skip: int, valid: int) -> None:
-        offsets = tuple(self.head + SIZE * (skip + i) for i in range(number))
+    def _value(self, stream: str, offset: int) -> bytes:
+        return self.bits[stream][offset // 8 : (offset + SIZE) // 8]
+
+    @rule(stream=st.sampled_from(sorted(SIDES)), fill=st.binary(min_size=BLOCK // 8, max_size=BLOCK // 8))
+    def append(self, stream: str, fill: bytes) -> None:
+        start = 8 * len(self.bits[stream])
+        pieces = (Provenance("l", self._block(stream, start), 0, BLOCK, "delivered"),)
+        for _ in range(2):  # the second time changes nothing
+            level: Level = do(self.store, AppendOp(stream, start, Secret(fill), pieces, SIDES[stream]))
+            assert level.tail_bits == start + BLOCK
+        self.bits[stream] += fill
+
+    @rule(number=st.integers(1, 3))
+    def open_keys(self, number: int) -> None:
+        keys = tuple(next(self.names) for _ in range(number))
+        op = OpenOp(STREAM, keys, SIZE, "m", ("s",), self.now + 1, self.now)
+        stretches = range(self.head[STREAM], 8 * len(self.bits[STREAM]), SIZE)
+        free = [o for o in stretches if self._block(STREAM, o) not in self.banned]
+        if len(free) < number:
+            assert code_of(self.store, op) == "no-key-material"
+            return
+        opened: Opened = do(self.store, op)
+        assert code_of(self.store, op) == "unit-exists"
+        assert list(opened.offsets) == free[:number]
+        assert [v.reveal() for v in opened.values] == [self._value(STREAM, o) for o in opened.offsets]
+        self.head[STREAM] = opened.offsets[-1] + SIZE
+        self.gone |= {k: Copy(STREAM, o, 0, ("s",), {"m"}) for k, o in zip(keys, opened.offsets, strict=True)}
+
+    @precondition(lambda self: 8 * len(self.bits["c>d"]) - self.head["c>d"] >= SIZE)
+    @rule(
+        number=st.integers(1, 3),
+        skip=st.integers(0, 1),
+        valid=st.integers(1, 3),
+        slaves=st.sampled_from([("s",), ("s", "t")]),
+    )
+    def mirror(self, number: int, skip: int, valid: int, slaves: tuple[str, ...]) -> None:
+        stream, until = "c>d", self.now + valid
+        offsets = tuple(self.head[stream] + SIZE * (skip + i) for i in range(number))
         keys = tuple(next(self.names) for _ in offsets)
-        op = MirrorOp(STREAM, keys, offsets, SIZE, "m", ("s",), self.now + valid, self.now)
-        blocks = [offset // 512 for offset in offsets]
-        if offsets[-1] + SIZE > 8 * len(self.bits) or self.banned & set(blocks):
+        op = MirrorOp(stream, keys, offsets, SIZE, "m", slaves, until, self.now)
+        missing = offsets[-1] + SIZE > 8 * len(self.bits[stream])
+        if missing or self.banned & {self._block(stream, o) for o in offsets}:
             assert code_of(self.store, op) == "key-not-found"
             return
         do(self.store, op)
-        again = MirrorOp(STREAM, tuple(next(self.names) for _ in keys), offsets, SIZE, "m", ("s",), None, self.now)
+        again = MirrorOp(stream, tuple(next(self.names) for _ in keys), offsets, SIZE, "m", ("s",), None, self.now)
         for twice in (op, again):  # neither the identifiers nor the bits
             assert code_of(self.store, twice) == "unit-exists"
-        self.head = offsets[-1] + SIZE
-        self.open |= {k: (o, self.now + valid, b) for k, o, b in zip(keys, offsets, blocks, strict=True)}
+        self.head[stream] = offsets[-1] + SIZE
+        self.open |= {k: Copy(stream, o, until, slaves) for k, o in zip(keys, offsets, strict=True)}
 
     @precondition(lambda self: self.open)
-    @rule(data=st.data())
-    def take(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), caller=st.sampled_from(["s", "t", "eve"]))
+    def take(self, data: st.DataObject, caller: str) -> None:
         keys = tuple(data.draw(st.lists(st.sampled_from(sorted(self.open)), min_size=1, max_size=3, unique=True)))
-        op = TakeOp("s", "m", keys, self.now)
-        if any(self.now >= self.open[k][1] for k in keys):
+        op = TakeOp(caller, "m", keys, self.now)
+        copies = [self.open[k] for k in keys]
+        if any(self.now >= c.expires or caller in c.taken for c in copies):
             assert code_of(self.store, op) == "key-not-found"
             return
+        if any(caller not in c.slaves for c in copies):
+            assert code_of(self.store, op) == "not-authorised"
+            return
         values = do(self.store, op).values
-        for key, value in zip(keys, values, strict=True):
-            offset = self.open.pop(key)[0]
-            assert value.reveal() == self.bits[offset // 8 : offset // 8 + SIZE // 8]
-            self.gone.add(key)
+        assert [v.reveal() for v in values] == [self._value(c.stream, c.offset) for c in copies]
+        for key, copy in zip(keys, copies, strict=True):
+            copy.taken.add(caller)
+            if copy.taken == set(copy.slaves):
+                self.gone[key] = self.open.pop(key)
 
     @precondition(lambda self: self.gone)
     @rule(data=st.data())
@@ -266,31 +348,28 @@ class StoreMachine(RuleBasedStateMachine):
         mixed = (*list(self.open)[:1], key)
         assert code_of(self.store, TakeOp("s", "m", mixed, self.now)) == "key-not-found"
 
-    @precondition(lambda self: self.open)
-    @rule(data=st.data())
-    def others_get_nothing(self, data: st.DataObject) -> None:
-        key = data.draw(st.sampled_from(sorted(self.open)))
-        wanted = "not-authorised" if self.now < self.open[key][1] else "key-not-found"
-        assert code_of(self.store, TakeOp("eve", "m", (key,), self.now)) == wanted
-
     @rule(by=st.integers(1, 2))
     def time_passes(self, by: int) -> None:
         self.now += by
 
     @rule()
     def expire(self) -> None:
-        late = {k for k, (_, expiry, _) in self.open.items() if self.now >= expiry}
+        late = {k for k, copy in self.open.items() if self.now >= copy.expires}
         assert do(self.store, ExpireOp(self.now)) == len(late)
         self._close(late)
 
-    @precondition(lambda self: self.blocks)
-    @rule(data=st.data())
-    def quarantine(self, data: st.DataObject) -> None:
-        block = data.draw(st.integers(0, self.blocks - 1))
-        hit = {k for k, (_, _, b) in self.open.items() if b == block}
+    @precondition(lambda self: any(self.bits.values()))
+    @rule(data=st.data(), stream=st.sampled_from(sorted(SIDES)))
+    def quarantine(self, data: st.DataObject, stream: str) -> None:
+        last = max(0, 8 * len(self.bits[stream]) - BLOCK) // BLOCK
+        block = self._block(stream, BLOCK * data.draw(st.integers(0, last)))
+        hit = {k for k, c in self.open.items() if self._block(c.stream, c.offset) == block}
+        out = {k for k, c in (self.open | self.gone).items() if c.taken and self._block(c.stream, c.offset) == block}
         voided: Voided = do(self.store, VoidOp("l", block, block, self.now))
         assert set(voided.key_ids) == hit
-        self.banned.add(block)
+        assert set(voided.delivered_key_ids) == out
+        if self.bits[stream]:
+            self.banned.add(block)
         self._close(hit)
 
     @precondition(lambda self: self.open)
@@ -307,19 +386,20 @@ class StoreMachine(RuleBasedStateMachine):
         self.store = type(self).make(self.directory)
 
     def _close(self, keys: set[str]) -> None:
-        for key in keys:
-            del self.open[key]
-        self.gone |= keys
+        self.gone |= {key: self.open.pop(key) for key in keys}
 
     @invariant()
     def every_key_is_as_the_model_says(self) -> None:
         if not hasattr(self, "store"):
             return
-        for handout in do(self.store, ListOp("s", 10_000)):
-            assert (handout.state == "open") == (handout.key_id in self.open)
+        shown: dict[str, Handout] = {h.key_id: h for h in do(self.store, ListOp("m", 10_000))}
+        assert shown.keys() == self.open.keys() | self.gone.keys()
+        assert {k for k, h in shown.items() if h.state == "open"} == self.open.keys()
+        for key, copy in (self.open | self.gone).items():
+            assert set(shown[key].delivered) == copy.taken
 
 
 def machine_of(make: Callable[[Path], KeyStore], durable: bool = True) -> type[StoreMachine]:
-    """A hypothesis machine over one store: K1, K3, K5, K6, K9, K10, K13, K15, and K4 where the store is
+    """A hypothesis machine over one store: K1, K2, K3, K5, K6, K9, K10, K13, K15, and K4 where the store is
     `durable` (it is closed and opened again at any time)."""
     return type("Machine", (StoreMachine,), {"make": staticmethod(make), "durable": durable})

@@ -49,11 +49,12 @@ class ServiceController(Element):
             urn = Urn.parse(msg.name)
             found = self._by_urn.get(urn.assigned_name)
             domain = self._prefixes.lookup(urn)
-        if found is not None:
+        abroad = msg.asking is not None
+        if found is not None and (found.routable or not abroad):
             return Resolved(found)
-        if domain is None or domain == self._domain:
+        # Who is not routable is unknown abroad, and nothing of it crosses the border (B3). A question that was
+        # passed on once is not passed on again.
+        if found is not None or abroad or domain is None or domain == self._domain:
             raise Problem("unknown-sae", "no application of this name can be reached")
-        answer: Resolved = await ctx.ask(controller(domain), msg, within=WITHIN)
-        if not answer.attachment.routable:
-            raise Problem("unknown-sae", "no application of this name can be reached")
+        answer: Resolved = await ctx.ask(controller(domain), Resolve(msg.name, self._domain), within=WITHIN)
         return answer

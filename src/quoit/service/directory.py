@@ -24,9 +24,11 @@ class Attachment(Message):
 
 @message("service.Resolve")
 class Resolve(Message):
-    """Where is the application with this SAE ID or URN? Answered with `Resolved`."""
+    """Where is the application with this SAE ID or URN? Answered with `Resolved`. `asking`: the domain whose
+    control passes the question on, None for a KME's own."""
 
     name: str
+    asking: str | None = None
 
 
 @message("service.Resolved")

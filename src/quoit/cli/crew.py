@@ -20,8 +20,13 @@ from quoit.scenario.host import Share
 
 def lead(file: Path, directory: Path, processes: int, arguments: list[str], digest: bool) -> int:
     """Start a NATS server and N processes of this command, wait for them, merge their event logs."""
-    from quoit.adapters.buses.nats import NatsMissing, NatsServer
-
+    try:
+        from quoit.adapters.buses.nats import NatsMissing, NatsServer
+    except ImportError as fault:
+        raise show.UserError(
+            f"--processes: several processes speak over NATS, and {fault.name} is not installed; "
+            "run: pip install 'quoit[nats]'"
+        ) from fault
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Root and domain exist before the parts read them: they must not make one each.
     Authority(directory / "pki", show.network(file).name)

@@ -21,7 +21,7 @@ from quoit.fabric.api import METERS, GetLinks, LinkRow, Links
 from quoit.interfaces.etsi014.client import AsyncKme014, KmeRefusal
 from quoit.model.secret import Secret
 from quoit.scenario.fate import FATE, Strike
-from quoit.scenario.host import Host, HostOptions
+from quoit.scenario.host import Host, HostOptions, RunDirectoryBusy
 from quoit.testing.checkers import verify_events
 
 MASTER, SLAVE = "quiron-app", "concepcion-app"
@@ -70,7 +70,10 @@ def _play_loudly(file: Path, directory: Path, stay: bool) -> Story:
 
 
 async def _play(story: Story, file: Path, directory: Path, stay: bool) -> int:
-    host = Host(file.read_text(encoding="utf-8"), HostOptions(directory), str(file))
+    try:
+        host = Host(file.read_text(encoding="utf-8"), HostOptions(directory), str(file))
+    except RunDirectoryBusy as fault:
+        raise show.UserError(str(fault)) from fault
     print(f"Bringing up {host.network.title or host.network.name} live ...", flush=True)
     await host.start()
     began = time.monotonic()

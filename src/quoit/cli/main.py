@@ -194,6 +194,11 @@ def main(arguments: list[str] | None = None) -> None:
     except show.UserError as fault:
         show.error(str(fault))
         code = 2
+    except OSError as fault:
+        if fault.filename is None:
+            raise
+        show.error(f"{fault.filename}: {fault.strerror}")
+        code = 2
     except KeyboardInterrupt:
         show.error("interrupted")
         code = 130

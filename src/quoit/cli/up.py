@@ -14,7 +14,7 @@ from quoit.cli import show
 from quoit.cli.crew import lead, share
 from quoit.cli.run import instant
 from quoit.model.quantity import format_duration
-from quoit.scenario.host import Host, HostOptions
+from quoit.scenario.host import Host, HostOptions, RunDirectoryBusy
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,16 @@ def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
 def bring_up(file: Path, options: UpOptions) -> int:
     """Host the network."""
     show.logs_to_stderr(options.json)
-    show.network(file)
+    network = show.network(file)
     if options.speed <= 0:
         raise show.UserError(f"--speed: expected above 0, found {options.speed}")
+    if not 0 <= options.port <= 65535:
+        raise show.UserError(f"--port: expected 0 (any free one) to 65535, found {options.port}")
     if options.digest and options.until is None:
         raise show.UserError("--digest needs --until: a digest is of a whole run")
+    nodes = len(network.nodes)
+    if not 1 <= options.processes <= nodes:
+        raise show.UserError(f"--processes: expected 1 to {nodes}, for this network has {nodes} nodes")
     if options.processes > 1 and options.part is None:
         return lead(file, options.directory, options.processes, _arguments(options), options.digest)
     until = None if options.until is None else instant(options.until, "--until")
@@ -83,7 +88,10 @@ def _arguments(options: UpOptions) -> list[str]:
 
 
 async def _host(file: Path, options: HostOptions, digest: bool, json: bool) -> int:
-    host = Host(file.read_text(encoding="utf-8"), options, str(file))
+    try:
+        host = Host(file.read_text(encoding="utf-8"), options, str(file))
+    except RunDirectoryBusy as fault:
+        raise show.UserError(str(fault)) from fault
     await host.start()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import shutil
 import time
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import structlog
 
@@ -136,6 +137,7 @@ class Host:
     def _prepare_directory(self) -> None:
         directory = self.options.directory
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = _locked(directory, f"twin{self._suffix}.lock")
         # Keys of an earlier run belong to another simulated past.
         shutil.rmtree(directory / f"stores{self._suffix}", ignore_errors=True)
 
@@ -292,6 +294,22 @@ class Host:
         self._events.close()
         for store in self.twin.stores.values():
             store.close()  # type: ignore[attr-defined]  # made by _store above
+        self._lock.close()
+
+
+class RunDirectoryBusy(ValueError):
+    """Another twin runs in the directory; the text says how to go on."""
+
+
+def _locked(directory: Path, name: str) -> IO[bytes]:
+    """Hold the directory for this process: the lock goes with it, however it ends. `RunDirectoryBusy`."""
+    lock = (directory / name).open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as fault:
+        lock.close()
+        raise RunDirectoryBusy(f"a twin runs in {directory} already: end it, or give this one another --dir") from fault
+    return lock
 
 
 def _only(elements: frozenset[str], sink: Sink) -> Sink:

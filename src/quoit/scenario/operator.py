@@ -108,6 +108,8 @@ class OperatorSocket:
     def _check(self, strike: Strike) -> None:
         """The target must exist before fate is told: the engine is not asked by outsiders."""
         network = self._host.network
+        if strike.kind not in ("cut", "splice", "bend", "intercept"):
+            raise Problem("malformed", f"expected cut, splice, bend or intercept, found {strike.kind!r}")
         if strike.kind == "intercept":
             known = [link.id for link in network.links]
             if not 0 <= strike.amount <= 1:

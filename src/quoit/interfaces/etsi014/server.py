@@ -122,8 +122,8 @@ def _schemas(node: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     elif isinstance(node, dict):
         if "in" in node and isinstance(node.get("schema"), dict):
             yield node["name"], node["schema"]
-        for name, schema in node.get("properties", {}).items() if isinstance(node.get("properties"), dict) else ():
-            yield name, schema
+        if isinstance(node.get("properties"), dict):
+            yield from node["properties"].items()
         for entry in node.values():
             yield from _schemas(entry)
 

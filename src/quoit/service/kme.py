@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from quoit.fabric import api as fabric
-from quoit.fabric.api import Flow, KeyArrived, KeyMoved, LinkQuarantined, MoveKey, OpenFlow, Stored
+from quoit.fabric.api import Flow, KeyArrived, KeyMoved, LinkQuarantined, LinkReleased, MoveKey, OpenFlow, Stored
 from quoit.model.lifecycle import Lifecycle
 from quoit.model.problem import Problem
 from quoit.model.secret import Secret
@@ -115,7 +115,7 @@ class Kme(Element):
 
     stratum, plane = Stratum.SERVICE, Plane.RESOURCE
     realises = ("B4", "B6", "C2", "C3", "C5", "C8")
-    subscribes = (f"{fabric.LINK_NEWS}.*.quarantined",)
+    subscribes = (f"{fabric.LINK_NEWS}.*.quarantined", f"{fabric.LINK_NEWS}.*.released")
 
     def __init__(
         self,
@@ -138,6 +138,9 @@ class Kme(Element):
         self._mark_key = hashlib.sha256(b"quoit mark" + root).digest()
         self._known: dict[str, Attachment] = {}
         self._streams: dict[str, OutStream] = {}
+        # Blocks under quarantine by link, and keys that several KMEs hold: when they expire, and who holds them.
+        self._suspect: dict[str, tuple[int, int]] = {}
+        self._spread: dict[str, tuple[int, tuple[str, ...]]] = {}
         self._prefill = prefill
         self._calendar = calendar
         self._namespace = calendar.namespace
@@ -234,6 +237,7 @@ class Kme(Element):
         start, stream.next_start = stream.next_start, stream.next_start + bits
         order = MoveKey(stream.name, start, bits, self.place, stream.node, stream.peer)
         moved: KeyMoved = await ctx.ask(fabric.relay(self.place), order, within=WITHIN)
+        self._refuse_suspect(moved.pieces)
         ops = AppendOp(stream.name, start, moved.value, _provenance(moved.pieces), True)
         level: Level = await self._do(ctx, ops)
         links = list(dict.fromkeys(piece.link for piece in moved.pieces))
@@ -251,8 +255,16 @@ class Kme(Element):
 
     @handles(KeyArrived)
     async def on_arrived(self, ctx: Context, msg: KeyArrived) -> Stored:
+        self._refuse_suspect(msg.pieces)
         await self._do(ctx, AppendOp(msg.stream, msg.start, msg.value, _provenance(msg.pieces), False))
         return Stored(8 * len(msg.value))
+
+    def _refuse_suspect(self, pieces: tuple[fabric.Piece, ...]) -> None:
+        """A chunk that was under way when its link was quarantined comes too late to be voided: it is not taken in."""
+        for piece in pieces:
+            first, last = self._suspect.get(piece.link, (0, -1))
+            if first <= piece.block <= last:
+                raise Problem("no-key-material", f"block {piece.block} of {piece.link} is quarantined", link=piece.link)
 
     # -- ETSI GS QKD 014: status, enc_keys, dec_keys -------------------------------------------------
 
@@ -343,6 +355,41 @@ class Kme(Element):
         by_kme: dict[str, list[Attachment]] = {}
         for peer in peers:
             by_kme.setdefault(peer.kme, []).append(peer)
+        if len(by_kme) == 1:
+            return await self._share(ctx, app, peers, by_kme, msg, size, expires)
+        self._spread |= dict.fromkeys(msg.key_ids, (expires, tuple(by_kme)))
+        try:
+            values = await self._share(ctx, app, peers, by_kme, msg, size, expires)
+            if not all(key_id in self._spread for key_id in msg.key_ids):
+                raise Problem("no-key-material", "a link behind these keys was quarantined meanwhile")
+        except Problem as problem:
+            await self._withdraw(ctx, msg.key_ids, tuple(by_kme))
+            ctx.emit("keys.lost", key_ids=list(msg.key_ids), number=msg.number, code=problem.code)
+            raise
+        return values
+
+    async def _withdraw(self, ctx: Context, key_ids: tuple[str, ...], kmes: tuple[str, ...]) -> None:
+        """Void keys here and at all who hold a copy."""
+        for key_id in key_ids:
+            self._spread.pop(key_id, None)
+        for kme in kmes:
+            if kme != self.name:
+                try:
+                    await ctx.ask(kme, Withdraw(key_ids), within=WITHIN)
+                except Problem as problem:
+                    ctx.log.warning("withdraw.unconfirmed", kme=kme, code=problem.code)
+        await self._do(ctx, CancelOp(key_ids, ctx.now))
+
+    async def _share(
+        self,
+        ctx: Context,
+        app: App,
+        peers: list[Attachment],
+        by_kme: dict[str, list[Attachment]],
+        msg: OpenKeys,
+        size: int,
+        expires: int,
+    ) -> tuple[Secret, ...]:
         parties = tuple(p.sae for p in peers)
         first = peers[0].kme
         if first == self.name:
@@ -593,7 +640,9 @@ class Kme(Element):
 
     @handles(LinkQuarantined)
     async def on_quarantined(self, ctx: Context, msg: LinkQuarantined) -> None:
+        self._suspect[msg.link] = msg.first_block, msg.last_block
         voided: Voided = await self._do(ctx, VoidOp(msg.link, msg.first_block, msg.last_block, ctx.now))
+        await self._withdraw_copies(ctx, voided)
         for stream in self._streams.values():
             self._level(ctx, stream, await self._do(ctx, LevelOp(stream.name)))
             self._want(ctx, stream)
@@ -608,11 +657,25 @@ class Kme(Element):
                 delivered=len(voided.delivered_key_ids),
             )
 
+    @handles(LinkReleased)
+    async def on_released(self, ctx: Context, msg: LinkReleased) -> None:
+        self._suspect.pop(msg.link, None)
+
+    async def _withdraw_copies(self, ctx: Context, voided: Voided) -> None:
+        """Keys of several KMEs are void at all of them, be it their own bits or a copy's pad that is suspect."""
+        key_ids = {k.partition("/pad/")[0] for k in (*voided.key_ids, *voided.delivered_key_ids)}
+        by_holders: dict[tuple[str, ...], list[str]] = {}
+        for key_id in sorted(key_ids & self._spread.keys()):
+            by_holders.setdefault(self._spread.pop(key_id)[1], []).append(key_id)
+        for kmes, held in by_holders.items():
+            await self._withdraw(ctx, tuple(held), kmes)
+
     @handles(Sweep)
     async def on_sweep(self, ctx: Context, msg: Sweep) -> None:
         erased: int = await self._do(ctx, ExpireOp(ctx.now))
         if erased:
             ctx.emit("keys.expired", number=erased)
+        self._spread = {k: held for k, held in self._spread.items() if held[0] > ctx.now}
         ctx.tell(self.name, Sweep(), after=EXPIRY_NS)
 
     def _news(self, ctx: Context, key_ids: tuple[str, ...], parties: tuple[str, ...], states: tuple[str, ...]) -> None:

@@ -7,9 +7,7 @@ at, as failed; and the endless stream of events, which tests/conformance reads.
 
 from __future__ import annotations
 
-import json
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -51,25 +49,12 @@ KNOWN = """
 
 
 @pytest.fixture(scope="module")
-def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def doors(tmp_path_factory: pytest.TempPathFactory, live_twin: Any) -> Iterator[dict[str, Any]]:
     directory = tmp_path_factory.mktemp("contract") / "run"
     file = directory.parent / "network.yaml"
     file.write_text(NETWORK)
-    command = [sys.executable, "-m", "quoit.cli.main", "up", str(file), "--dir", str(directory), "--port", "0"]
-    twin = subprocess.Popen([*command, "--from", "10s"], stdout=subprocess.PIPE, text=True)
-    assert twin.stdout is not None
-    try:
-        for line in twin.stdout:
-            if line.startswith("watch:"):
-                break
-        told = subprocess.run(
-            ["curl", "-s", "--unix-socket", str(directory / "operator.sock"), "http://twin/doors"],
-            capture_output=True, check=True, timeout=20,
-        )  # fmt: skip
-        yield json.loads(told.stdout)
-    finally:
-        twin.send_signal(signal.SIGINT)
-        assert twin.wait(30) == 0
+    with live_twin(file, directory) as told:
+        yield told
     assert verify_events(directory / "events.jsonl").violations == []
 
 

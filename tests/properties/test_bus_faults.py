@@ -109,15 +109,14 @@ def spread(fate: Random, once: bool = True) -> tuple[str, int]:
     share = Spread(loads(NETWORK), 3)
     for process in range(3):
         kernel, _ = twin()
-        kernel.split(share, process, Place(bus, process))
         here = {e.name for e in kernel.elements if share(e) == process}
         kernel.sinks[:] = [lambda e, here=here: all_events.append(e) if e.by in here else None]  # type: ignore[misc]
+        kernel.start()
+        kernel.split(share, process, Place(bus, process))
         inbox = Inbox(kernel.receive, _never)
         inboxes.append(inbox)
         kernels.append(kernel)
         bus.receive.append(inbox.take if once else lambda source, number, frame, k=kernel: k.receive(frame))  # type: ignore[misc]
-    for kernel in kernels:
-        kernel.start()
     while True:
         bus.deliver(-1)
         due = min([k.next_due for k in kernels if k.next_due is not None] + bus.next_due(), default=END)

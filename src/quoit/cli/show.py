@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from quoit.fabric.api import LinkRow
-from quoit.model.quantity import format_bits
+from quoit.model.quantity import format_bits, format_duration
+from quoit.planes.management import Alarm
 from quoit.scenario.check import NetworkFileFaults, load
 from quoit.scenario.schema import NetworkFile
 
@@ -33,8 +34,9 @@ def error(text: str) -> None:
 
 
 def json_line(value: Any) -> None:
-    """A value as JSON on standard output."""
+    """A value as JSON on standard output, at once: whoever reads it through a pipe may be waiting for it."""
     sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.flush()
 
 
 def logs_to_stderr(json: bool = False) -> None:
@@ -74,3 +76,9 @@ def links(rows: Sequence[LinkRow], title: str = "links") -> Table:
             str(r.failed_blocks),
         )
     return table
+
+
+def alarm(standing: Alarm, now_ns: int) -> str:
+    """One standing alarm in a line."""
+    stood = format_duration(max(0, now_ns - standing.since_ns) // 10**9 * 10**9)
+    return f"{standing.severity} [{standing.stratum}] {standing.about}: {standing.cause}, {standing.text} (for {stood})"

@@ -16,6 +16,7 @@ from rich.text import Text
 from quoit.cli import show
 from quoit.fabric.api import Links
 from quoit.model.quantity import format_duration
+from quoit.planes.management import Alarms
 
 
 class Operator:
@@ -64,10 +65,12 @@ def watch(directory: Path, once: bool, json: bool) -> int:
 
 def _view(operator: Operator) -> Group:
     links = msgspec.json.decode(operator.get("/links"), type=Links)
+    alarms = msgspec.json.decode(operator.get("/alarms"), type=Alarms)
     status = msgspec.json.decode(operator.get("/status"))
     faithful = "faithful" if status["faithful"] else "NOT FAITHFUL"
     line = f"{status['network']}  t = {format_duration(status['now_ns'])}  {faithful}  {status['events']} events"
-    return Group(Text(line), show.links(links.rows))
+    told = [Text(show.alarm(alarm, status["now_ns"]), style="red") for alarm in alarms.alarms]
+    return Group(Text(line), show.links(links.rows), *(told or [Text("no alarms")]))
 
 
 def strike_at(directory: Path, kind: str, target: str, amount: float, json: bool) -> int:

@@ -11,7 +11,7 @@ import hmac
 
 from quoit.fabric import api
 from quoit.fabric.api import KeyArrived, KeyMoved, MoveKey, Piece, Stored
-from quoit.fabric.distill.gf128 import PolynomialHash
+from quoit.fabric.distill.poly1305 import padded_hash
 from quoit.fabric.kma import Allocate, Allocated, ReadKey, ReadValue
 from quoit.model.problem import Problem
 from quoit.model.secret import Secret
@@ -85,7 +85,6 @@ class Relay(Element):
         self._node = node
         self._neighbours = neighbours
         self._hash_keys = hash_keys
-        self._hashes: dict[str, PolynomialHash] = {}
         self._table: dict[tuple[str, str], str] = {}
         self._epochs: dict[tuple[str, str], int] = {}
 
@@ -165,10 +164,7 @@ class Relay(Element):
 
     def _tag(self, link: str, order: Order, key: tuple[Piece, ...], sealed: bytes, pad: Secret) -> bytes:
         protected = encode(RelayHop(order, key, sealed, (), b""))
-        found = self._hashes.get(link)
-        if found is None:  # its tables are 64 kB, and most links of a large network never carry a relayed key
-            found = self._hashes[link] = PolynomialHash(self._hash_keys[link].reveal())
-        return _xor(found.value(protected).to_bytes(16, "little"), pad.reveal())
+        return padded_hash(self._hash_keys[link].reveal(), pad.reveal(), protected)
 
 
 def _xor(a: bytes, b: bytes) -> bytes:

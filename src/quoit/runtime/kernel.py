@@ -77,8 +77,8 @@ def no_latency(here: str, there: str) -> int:
 class Kernel:
     """Elements of one process and the events that wait for them.
 
-    `elements` are all elements of the scenario in assembly order; `mine` says which of them live here
-    (None: all). `latency(place, place)` gives the classical path's delay in nanoseconds.
+    `elements` are all elements of the scenario, in any order; all live here until `split`.
+    `latency(place, place)` gives the classical path's delay in nanoseconds.
     """
 
     def __init__(
@@ -87,15 +87,12 @@ class Kernel:
         *,
         seed: int = 1,
         latency: Latency = no_latency,
-        process_of: Callable[[Element], int] | None = None,
-        process: int = 0,
-        post: Post | None = None,
         start_ns: int = 0,
     ) -> None:
         self.elements: list[Element] = sorted(elements, key=lambda e: e.name)
         self.seed = seed
         self.now = start_ns
-        self.process = process
+        self.process = 0
         self.instruments = Instruments()
         self.sinks: list[Sink] = []
         self.watchers: list[Callable[[str, Message], None]] = []
@@ -106,13 +103,13 @@ class Kernel:
         self.strict = True
         self._enough = ENDLESS
         self._latency_of = latency
-        self._post = post
+        self._post: Post | None = None
         self._agenda = Agenda()
         self._until = start_ns
         self._index = {e.name: i for i, e in enumerate(self.elements)}
         if len(self._index) != len(self.elements):
             raise ValueError("two elements of one scenario share a name")
-        self._process_of = [process_of(e) if process_of else process for e in self.elements]
+        self._process_of = [0] * len(self.elements)
         self._contexts = [
             Context(self, i, e.name, e.place, {"stratum": str(e.stratum), "plane": str(e.plane)})
             for i, e in enumerate(self.elements)
@@ -132,14 +129,12 @@ class Kernel:
     def start(self) -> None:
         """Begin every element's `start`, in name order, at the present instant."""
         self._until = self.now - 1  # starts only: what they send is for `run`
-        for i, element in enumerate(self.elements):
-            if self._process_of[i] == self.process:
-                ctx = self._contexts[i]
-                self._drive(self._begin(ctx, element.start(ctx)), None)
+        for ctx, element in zip(self._contexts, self.elements, strict=True):
+            self._drive(self._begin(ctx, element.start(ctx)), None)
 
     def split(self, process_of: Callable[[Element], int], process: int, post: Post) -> None:
-        """Go on with a share of the elements. All processes have come to this instant alike, each with all of
-        them, so what waits for others' elements waits in their processes too and is dropped here."""
+        """After `start`: go on with a share of the elements. All processes have come to this instant alike, each
+        with all of them, so what waits for others' elements waits in their processes too and is dropped here."""
         self._process_of = [process_of(e) for e in self.elements]
         self.process = process
         self._post = post

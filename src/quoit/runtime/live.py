@@ -357,6 +357,11 @@ class LiveWorld:
             _log.warning("run.not_faithful", why="a message of another process came too late")
         self._advance()
 
+    def missed(self, source: int, number: int) -> None:
+        """A frame of another process never came: what stood in it has not happened here."""
+        self.faithful = False
+        _log.error("run.not_faithful", why="a message of another process was lost", source=source, number=number)
+
     def _advance(self) -> None:
         if not self._running:
             return

@@ -95,6 +95,8 @@ class Host:
     def __post_init__(self) -> None:
         self.network = loads(self.network_text, self.file)
         self.digest = Digest()
+        share = self.options.share
+        self._spread = None if share is None else Spread(self.network, share.processes)
         self._renewal: asyncio.Task[None] | None = None
         self._operator: OperatorSocket | None = None
         self._prepare_directory()
@@ -116,11 +118,10 @@ class Host:
 
     def _elements_here(self, kernel: Kernel) -> frozenset[str]:
         """Names of the elements that are this process's share."""
-        share = self.options.share
-        if share is None:
+        share, spread = self.options.share, self._spread
+        if share is None or spread is None:
             return frozenset(e.name for e in kernel.elements)
-        self._spread = Spread(self.network, share.processes)
-        return frozenset(e.name for e in kernel.elements if self._spread(e) == share.process)
+        return frozenset(e.name for e in kernel.elements if spread(e) == share.process)
 
     @property
     def _suffix(self) -> str:
@@ -160,9 +161,9 @@ class Host:
         ahead.begin()
         if self.options.from_ns:
             ahead.run_until(self.options.from_ns, progress)
-        if share is not None:
+        if share is not None and self._spread is not None:
             self.twin.kernel.split(self._spread, share.process, share.bus)
-            await share.bus.connect(self.world.receive)
+            await share.bus.connect(self.world.receive, self.world.missed)
             wall_ns = await share.bus.start_together(share.processes)
         for attachment in self.twin.attachments.values():
             if attachment.kme not in self.here:

@@ -17,12 +17,19 @@ from starlette.routing import Route
 from uvicorn import Config, Server
 
 from quoit.adapters.exporters.prometheus import registry_of
+from quoit.connectivity import api as connectivity
+from quoit.fabric import api as fabric
 from quoit.fabric.api import METERS, GetLinks
 from quoit.model.problem import Problem
+from quoit.planes.management import Alarms, GetAlarms
 from quoit.scenario.fate import FATE, Strike
+from quoit.service import api as service
 
 if TYPE_CHECKING:
     from quoit.scenario.host import Host
+
+
+UPKEEPS = (connectivity.UPKEEP, fabric.UPKEEP, service.UPKEEP)
 
 
 def _json(value: Any, status: int = 200) -> Response:
@@ -30,7 +37,7 @@ def _json(value: Any, status: int = 200) -> Response:
 
 
 class OperatorSocket:
-    """Serves GET /links, /doors, /status, /metrics, /livez, /readyz and POST /strike."""
+    """Serves GET /links, /spans, /units, /alarms, /doors, /status, /metrics, /livez, /readyz and POST /strike."""
 
     def __init__(self, path: Path, host: Host) -> None:
         self._path = path
@@ -45,6 +52,9 @@ class OperatorSocket:
         app = Starlette(
             routes=[
                 Route("/links", self._links),
+                Route("/spans", self._spans),
+                Route("/units", self._units),
+                Route("/alarms", self._alarms),
                 Route("/doors", self._doors),
                 Route("/status", self._status),
                 Route("/metrics", self._metrics),
@@ -71,6 +81,17 @@ class OperatorSocket:
 
     async def _links(self, request: Request) -> Response:
         return _json(await self._host.world.ask(METERS, GetLinks()))
+
+    async def _spans(self, request: Request) -> Response:
+        return _json(await self._host.world.ask(connectivity.METERS, connectivity.GetSpans()))
+
+    async def _units(self, request: Request) -> Response:
+        return _json(await self._host.world.ask(service.METERS, service.GetUnitCounts()))
+
+    async def _alarms(self, request: Request) -> Response:
+        """Standing alarms of all strata, the lowest stratum first: what is below is often the cause."""
+        answers = [await self._host.world.ask(upkeep, GetAlarms()) for upkeep in UPKEEPS]
+        return _json(Alarms(tuple(alarm for answer in answers for alarm in answer.alarms)))
 
     async def _doors(self, request: Request) -> Response:
         return _json(self._host.doors_told())

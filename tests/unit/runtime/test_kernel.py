@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,11 @@ def alone(players: int) -> list[Event]:
     return events
 
 
+def note(events: list[Event], elements: set[str], event: Event) -> None:
+    if event.by in elements:
+        events.append(event)
+
+
 def split(players: int, home: dict[str, int]) -> tuple[list[Event], int]:
     """The same game in three kernels; a place is not split, since within it messages take no time."""
     post = Passing()
@@ -120,11 +126,13 @@ def split(players: int, home: dict[str, int]) -> tuple[list[Event], int]:
     for process in range(3):
         game = [Player(i, players) for i in range(players)]
         random.Random(process).shuffle(game)
-        kernel = Kernel(game, seed=3, latency=far, process_of=lambda e: home[e.place], process=process, post=post)
-        kernel.sinks.append(events.append)
+        kernel = Kernel(game, seed=3, latency=far)
+        here = {e.name for e in game if home[e.place] == process}
+        kernel.sinks.append(partial(note, events, here))
         post.kernels.append(kernel)
-    for kernel in post.kernels:
+    for process, kernel in enumerate(post.kernels):
         kernel.start()
+        kernel.split(lambda e: home[e.place], process, post)
     while (due := min((k.next_due for k in post.kernels if k.next_due is not None), default=MS)) < MS:
         for kernel in post.kernels:
             kernel.run(due)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-Frame = tuple[Any, ...]
+from quoit.runtime.inbox import Frame
+
 Receive = Callable[[Frame], None]
 
 

@@ -24,17 +24,11 @@ from typing import Any
 
 import msgspec
 import nats
-import structlog
 from nats.aio.client import Client
 
 from quoit.runtime.inbox import Frame, Inbox
 
-_log = structlog.get_logger("quoit", element="adapters.buses.nats")
 START_S = 10.0
-
-
-def _say_lost(source: int, number: int) -> None:
-    _log.error("frame.lost", source=source, number=number, mend="the run is not faithful: start it again")
 
 
 class NatsMissing(RuntimeError):
@@ -102,9 +96,9 @@ class NatsBus:
         self._sent: Counter[int] = Counter()
         self._encode = msgspec.msgpack.Encoder().encode
 
-    async def connect(self, receive: Callable[[Frame], None]) -> None:
-        """Join; `receive` gets every frame for this process, once."""
-        inbox = Inbox(receive, _say_lost)
+    async def connect(self, receive: Callable[[Frame], None], lost: Callable[[int, int], None]) -> None:
+        """Join; `receive` gets every frame for this process, once, and `lost` hears of those that stay away."""
+        inbox = Inbox(receive, lost)
         token = self._token_file.read_text()
         self._client = await nats.connect(self._url, token=token, connect_timeout=START_S)
 

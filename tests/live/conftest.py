@@ -1,0 +1,39 @@
+"""A twin of one's own: `quoit up` in a process, as a user starts it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LiveTwin = Callable[[Path, Path], AbstractContextManager[dict[str, Any]]]
+
+
+@contextlib.contextmanager
+def _live_twin(file: Path, directory: Path) -> Iterator[dict[str, Any]]:
+    command = [sys.executable, "-m", "quoit.cli.main", "up", str(file), "--dir", str(directory), "--port", "0"]
+    # A pipe's usual buffering: what a program waits for must be flushed by the twin.
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    twin = subprocess.Popen([*command, "--from", "10s", "--json"], stdout=subprocess.PIPE, text=True, env=buffered)
+    try:
+        assert twin.stdout is not None
+        doors: dict[str, Any] = json.loads(twin.stdout.readline())
+        yield doors
+    finally:
+        twin.send_signal(signal.SIGINT)
+        assert twin.wait(30) == 0
+
+
+@pytest.fixture(scope="session")
+def live_twin() -> LiveTwin:
+    """`with live_twin(file, directory) as doors`: its doors, as `quoit up --json` tells them; it must end well."""
+    return _live_twin

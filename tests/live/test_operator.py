@@ -1,0 +1,48 @@
+"""What an operator sees of a live twin through its socket, and by `quoit top`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.live
+TWO_NODES = Path(__file__).parents[2] / "examples" / "two-nodes.yaml"
+PATIENCE_S = 10.0
+
+
+def quoit(*arguments: str) -> str:
+    command = [sys.executable, "-m", "quoit.cli.main", *arguments]
+    return subprocess.run(command, capture_output=True, check=True, text=True, timeout=30).stdout
+
+
+@pytest.mark.realises("A2", "G1")
+def test_a_cut_fibre_is_seen_in_every_stratum(tmp_path: Path, live_twin: Any) -> None:
+    directory = tmp_path / "run"
+
+    def get(what: str) -> Any:
+        command = ["curl", "-sf", "--unix-socket", str(directory / "operator.sock"), f"http://twin/{what}"]
+        return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=20).stdout)
+
+    with live_twin(TWO_NODES, directory):
+        assert get("livez") == {"status": "ok"}
+        assert [span["state"] for span in get("spans")["spans"]] == ["lit"]
+        assert get("alarms") == {"alarms": []}
+        quoit("keys", "alice-app", "bob-app", "--number", "2", "--dir", str(directory))
+        assert {(c["kme"], c["state"], c["units"]) for c in get("units")["counts"]} == {
+            ("kme-alice", "established", 2),
+            ("kme-bob", "delivered", 2),
+        }
+        quoit("strike", "cut", "alice--bob", "--dir", str(directory))
+        end = time.monotonic() + PATIENCE_S
+        while len(alarms := get("alarms")["alarms"]) < 2:
+            assert time.monotonic() < end, alarms
+            time.sleep(0.1)
+        assert {(a["stratum"], a["cause"]) for a in alarms} >= {("connectivity", "loss of signal"), ("fabric", "dark")}
+        seen = quoit("top", "--once", "--dir", str(directory))
+        assert "critical [connectivity] alice--bob: loss of signal" in seen

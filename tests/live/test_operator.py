@@ -30,7 +30,7 @@ def test_a_cut_fibre_is_seen_in_every_stratum(tmp_path: Path, live_twin: Any) ->
         return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=20).stdout)
 
     with live_twin(TWO_NODES, directory):
-        assert get("livez") == {"status": "ok"}
+        assert (get("livez"), get("readyz")) == ({"status": "ok"}, {"status": "ready"})
         assert [span["state"] for span in get("spans")["spans"]] == ["lit"]
         assert get("alarms") == {"alarms": []}
         quoit("keys", "alice-app", "bob-app", "--number", "2", "--dir", str(directory))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
+from rich.console import Console
 from rich.progress import Progress
 
 from quoit.adapters.exporters.report import Recorder, write_report
@@ -35,13 +38,15 @@ def virtual_twin(network: NetworkFile, seed: int | None) -> Twin:
     return assemble(network, Parts(lambda kme: MemoryStore(), seed))
 
 
-def _advance(world: VirtualWorld, end_ns: int) -> None:
-    if not sys.stderr.isatty():
-        world.run_until(end_ns)
+@contextlib.contextmanager
+def progress_to(end_ns: int) -> Iterator[Callable[[int], None] | None]:
+    """Hears how far virtual time has come, and draws a bar on standard error if that is a terminal."""
+    if not sys.stderr.isatty() or end_ns <= 0:
+        yield None
         return
-    with Progress(transient=True) as progress:
+    with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("virtual time", total=end_ns)
-        world.run_until(end_ns, lambda now: progress.update(task, completed=now))
+        yield lambda now: progress.update(task, completed=now)
 
 
 def run_file(file: Path, until: str, seed: int | None, digest: bool, out: Path | None, json: bool) -> int:
@@ -60,7 +65,8 @@ def run_file(file: Path, until: str, seed: int | None, digest: bool, out: Path |
     world = VirtualWorld(twin.kernel)
     began = time.perf_counter()
     world.begin()
-    _advance(world, end)
+    with progress_to(end) as progress:
+        world.run_until(end, progress)
     took = time.perf_counter() - began
     links: Links = world.ask(METERS, GetLinks())
     if log is not None:
@@ -110,7 +116,8 @@ def replay_journal(path: Path, until: str | None, digest: bool, json: bool) -> i
     world = VirtualWorld(twin.kernel)
     world.enter(journal.inputs)
     world.begin()
-    world.run_until(end)
+    with progress_to(end) as progress:
+        world.run_until(end, progress)
     if json:
         figures = {"requests": len(journal.inputs), "events": trace.count, "until_ns": end}
         show.json_line({**figures, "digest": trace.hexdigest()})

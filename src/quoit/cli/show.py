@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 import msgspec
 import structlog
@@ -39,12 +40,25 @@ def json_line(value: Any) -> None:
     sys.stdout.flush()
 
 
+class _StandardError:
+    """Standard error as it is when a line is written. A log that nobody can read any more stops nothing."""
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
+
+
 def logs_to_stderr(json: bool = False) -> None:
     """Structured logs on standard error: key=value for people, JSON for machines."""
     renderer: Any = structlog.processors.JSONRenderer() if json else structlog.processors.LogfmtRenderer()
     structlog.configure(
         processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso"), renderer],
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=cast(TextIO, _StandardError())),
         cache_logger_on_first_use=True,
     )
 

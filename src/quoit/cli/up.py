@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 
 from quoit.cli import show
 from quoit.cli.crew import lead, share
-from quoit.cli.run import instant
+from quoit.cli.run import instant, progress_to
 from quoit.model.quantity import format_duration
 from quoit.scenario.host import Host, HostOptions, RunDirectoryBusy
 
@@ -92,7 +91,8 @@ async def _host(file: Path, options: HostOptions, digest: bool, json: bool) -> i
         host = Host(file.read_text(encoding="utf-8"), options, str(file))
     except RunDirectoryBusy as fault:
         raise show.UserError(str(fault)) from fault
-    await host.start()
+    with progress_to(options.from_ns) as progress:
+        await host.start(progress)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -104,11 +104,13 @@ async def _host(file: Path, options: HostOptions, digest: bool, json: bool) -> i
     ended = asyncio.ensure_future(host.world.ended())
     stopped = asyncio.ensure_future(stop.wait())
     await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    for waiting in (ended, stopped):
-        waiting.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await waiting
+    stopped.cancel()
+    ended.cancel()
+    (outcome,) = await asyncio.gather(ended, return_exceptions=True)
     await host.stop()
+    if isinstance(outcome, Exception):
+        show.error(f"stopped: {type(outcome).__name__}: {outcome}")
+        return 1
     if digest:
         if options.share is None:
             print(host.digest.hexdigest())

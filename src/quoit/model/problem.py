@@ -107,7 +107,6 @@ _ROWS = (
     Row("link-quarantined", "a link on the way is in quarantine", 503, _N, "wait for its release"),
     Row("peer-unreachable", "the other KME does not answer", 503, _P, "try again"),
     Row("store-failed", "the key store failed", 503, _U, "see the operator's log; restart the KME"),
-    Row("audit-failed", "the audit log failed", 503, _U, "see the operator's log; restart the KME"),
     Row("deadline", "no answer in time", 503, _N, "try again"),
     Row("overloaded", "too many requests wait", 503, _U, "ask more slowly"),
     Row("not-ready", "the twin is not ready", 503, _U, "wait for /readyz"),

@@ -26,6 +26,7 @@ class Device(Protocol):
 
     `execute` may be called from another thread in a live world, never from two at once. It returns one
     result per operation, in order; a result that is an exception is raised where the operation was asked.
+    An exception out of `execute` says that the device can do nothing any more: the world ends with it.
     """
 
     def execute(self, batch: list[Any]) -> list[Any]: ...

@@ -115,10 +115,17 @@ class WriterThread:
     the latest start of its first one: under load many share one commit, and nobody is later for it.
     """
 
-    def __init__(self, device: Device, loop: asyncio.AbstractEventLoop, done: Callable[[list[Any]], None]) -> None:
+    def __init__(
+        self,
+        device: Device,
+        loop: asyncio.AbstractEventLoop,
+        done: Callable[[list[Any]], None],
+        broke: Callable[[Exception], None],
+    ) -> None:
         self._device = device
         self._loop = loop
         self._done = done
+        self._broke = broke
         self._queue: SimpleQueue[Any] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="quoit-device", daemon=True)
         self._thread.start()
@@ -150,7 +157,9 @@ class WriterThread:
     def _execute(self, batch: list[Any]) -> None:
         try:
             results = self._device.execute([operation for _, operation, _, _ in batch])
-        except Exception as fault:  # noqa: BLE001 - border of the writer thread: the askers must hear of it
+        except Exception as fault:  # noqa: BLE001 - border of the writer thread
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._broke, fault)
             results = [Problem("store-failed", type(fault).__name__)] * len(batch)
         finished = [(due, done, result) for (_, _, due, done), result in zip(batch, results, strict=True)]
         with contextlib.suppress(RuntimeError):  # the loop has gone: nobody waits any more
@@ -170,7 +179,9 @@ class ThreadedDevices:
         kernel: Kernel,
         advance: Callable[[], None],
         wall_of: Callable[[int], int],
+        broke: Callable[[Exception], None],
     ) -> None:
+        self._broke = broke
         self._loop = loop
         self._kernel = kernel
         self._advance = advance
@@ -181,7 +192,7 @@ class ThreadedDevices:
     def submit(self, device: Device, operation: Any, due: int, done: Callable[[Any], None]) -> None:
         thread = self._threads.get(id(device))
         if thread is None:
-            thread = self._threads[id(device)] = WriterThread(device, self._loop, self._finished)
+            thread = self._threads[id(device)] = WriterThread(device, self._loop, self._finished, self._broke)
         self._owed[due] = self._owed.get(due, 0) + 1
         self._kernel.hold(due)
         halfway = (self._kernel.now + due) // 2
@@ -257,6 +268,7 @@ class LiveWorld:
         self._running = False
         self._stop_at: int | None = None
         self._stopped: asyncio.Event | None = None
+        self._fault: Exception | None = None
 
     def begin(self, *, wall_ns: int | None = None, stop_at: int | None = None) -> None:
         """Go live from the kernel's present instant, which is set equal to monotonic time `wall_ns`
@@ -265,7 +277,7 @@ class LiveWorld:
         self._base_sim = self.kernel.now
         self._base_wall = time.monotonic_ns() if wall_ns is None else wall_ns
         self._timer = self._make_timer(self._loop, self._advance)
-        self._devices = ThreadedDevices(self._loop, self.kernel, self._advance, self._wall_of)
+        self._devices = ThreadedDevices(self._loop, self.kernel, self._advance, self._wall_of, self._fail)
         self.kernel.devices = self._devices
         self.kernel.strict = False
         self.kernel.watchers.append(self._on_news)
@@ -274,10 +286,27 @@ class LiveWorld:
         self._running = True
         self._advance()
 
+    @property
+    def running(self) -> bool:
+        """Whether requests are answered: from `begin` to `end`."""
+        return self._running
+
     async def ended(self) -> None:
-        """Wait until `stop_at` has been reached."""
+        """Wait until `stop_at` has been reached. Raises what stopped the world before that: a device that
+        can do nothing any more, or a fault of the kernel."""
         assert self._stopped is not None
         await self._stopped.wait()
+        if self._fault is not None:
+            raise self._fault
+
+    def _fail(self, fault: Exception) -> None:
+        """Nothing is answered any more: whoever waits in `ended` decides how the process ends."""
+        if self._fault is None and self._running:
+            self._fault = fault
+            self._running = False
+            _log.critical("world.failed", kind=type(fault).__name__)
+            assert self._stopped is not None
+            self._stopped.set()
 
     def end(self) -> None:
         """Stop pacing; waiting requests get `Problem("not-ready")` at their deadline."""
@@ -365,6 +394,12 @@ class LiveWorld:
     def _advance(self) -> None:
         if not self._running:
             return
+        try:
+            self._catch_up()
+        except Exception as fault:  # noqa: BLE001 - called by the event loop, which would log it and go on
+            self._fail(fault)
+
+    def _catch_up(self) -> None:
         kernel, devices = self.kernel, self._devices
         assert devices is not None
         now = self.now_ns()

@@ -189,7 +189,8 @@ class Host:
             own = given or f"127.77.{number // 250}.{number % 250 + 1}"
             leaf = self.authority.issue_kme(kme, sorted({own, "127.0.0.1"}), ["localhost"])
             context = self.authority.server_context(leaf)
-            app = Counted(make_app(self.world, kme, limits=self._limits(), compat=self._compat(kme)), self._count)
+            limits_014, compat = self._limits(), self._compat(kme)
+            app = Counted(make_app(self.world, kme, limits=limits_014, compat=compat, ready=self._ready), self._count)
 
             async def open_at(address: str, port: int, app: Any = app, context: Any = context) -> Listener:
                 return await listen(
@@ -205,6 +206,9 @@ class Host:
 
     def _count(self, interface: str, status: str) -> None:
         self.twin.kernel.instruments.count("quoit_http_requests_total", (interface, status))
+
+    def _ready(self) -> bool:
+        return self.world.running
 
     def _limits(self) -> Limits:
         p = self.twin.policy

@@ -59,7 +59,7 @@ class OperatorSocket:
                 Route("/status", self._status),
                 Route("/metrics", self._metrics),
                 Route("/livez", self._livez),
-                Route("/readyz", self._livez),
+                Route("/readyz", self._readyz),
                 Route("/strike", self._strike, methods=["POST"]),
             ]
         )
@@ -114,6 +114,10 @@ class OperatorSocket:
 
     async def _livez(self, request: Request) -> Response:
         return _json({"status": "ok"})
+
+    async def _readyz(self, request: Request) -> Response:
+        ready = self._host.world.running
+        return _json({"status": "ready" if ready else "not ready"}, 200 if ready else 503)
 
     async def _strike(self, request: Request) -> Response:
         try:

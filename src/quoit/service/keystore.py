@@ -167,10 +167,16 @@ class Handout(msgspec.Struct, frozen=True):
 Op = AppendOp | OpenOp | MirrorOp | ImportOp | TakeOp | CancelOp | VoidOp | ExpireOp | FindOp | ListOp | LevelOp
 
 
+class StoreFailed(Exception):
+    """The store could not write, commit or audit: what it holds in memory is ahead of the disk, so the process
+    must end. A restart reads what is on the disk."""
+
+
 class KeyStore(Protocol):
     """Runs operations; each is all or nothing, and durable when its result is returned (where promised).
 
-    `execute` gives one result per operation, in order; a refused one gives its `Problem`.
+    `execute` gives one result per operation, in order; a refused one gives its `Problem`. Raises `StoreFailed`,
+    and then for ever.
     """
 
     def execute(self, batch: list[Op]) -> list[Any]: ...

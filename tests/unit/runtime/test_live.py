@@ -190,25 +190,33 @@ def test_a_slow_device_makes_the_twin_late_and_never_wrong() -> None:
     assert log == expected
 
 
-def test_a_device_that_breaks_is_a_problem_to_its_asker() -> None:
+def test_a_device_that_breaks_ends_the_world_with_its_fault() -> None:
     class Broken:
         def execute(self, batch: list[Any]) -> list[Any]:
             raise OSError("no disk")
 
     class Hopeful(Element):
         stratum, plane = Stratum.SERVICE, Plane.RESOURCE
-        code = ""
+        went_on = False
 
         async def start(self, ctx: Context) -> None:
             await ctx.sleep(MS)
-            try:
-                await ctx.effect(Broken(), 1, MS)
-            except Problem as problem:
-                self.code = problem.code
+            await ctx.effect(Broken(), 1, MS)
+            self.went_on = True
 
     hopeful = Hopeful("hopeful", "here")
-    live(Kernel([hopeful]), 3 * MS)
-    assert hopeful.code == "store-failed"
+    with pytest.raises(OSError, match="no disk"):
+        live(Kernel([hopeful]), 3 * MS)
+    assert not hopeful.went_on
+
+
+def test_a_fault_of_the_kernel_ends_the_world() -> None:
+    class Sick(Kernel):
+        def run(self, until: int, limit: int | None = None) -> int:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        live(Sick([Clock()]), 3 * MS)
 
 
 def test_requests_are_stamped_recorded_answered_and_refused() -> None:

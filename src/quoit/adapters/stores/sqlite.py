@@ -1,7 +1,7 @@
 """The durable store: SQLite in WAL mode with synchronous=FULL, one writer, group commit.
 
 A batch runs in one transaction: decide (in memory), write down what changed, commit, audit, answer. If the
-commit fails, memory is ahead of the disk, so the store refuses everything from then on: restart it.
+commit or the audit fails, memory is ahead of the disk: `StoreFailed`, and the process must end.
 Blocks are sealed with AES-256-GCM under a data key of their own, wrapped by the key-encryption key; a
 block whose keys are all done with is deleted with its data key.
 
@@ -25,7 +25,7 @@ from quoit.adapters.crypto.kek import FileKek, Kek
 from quoit.adapters.stores.audit import AuditError, AuditLog
 from quoit.model.problem import Problem
 from quoit.model.secret import Secret
-from quoit.service.keystore import AppendOp, FindOp, LevelOp, ListOp, Op, Provenance
+from quoit.service.keystore import AppendOp, FindOp, LevelOp, ListOp, Op, Provenance, StoreFailed
 from quoit.service.storebook import Block, Issue, Origin, StoreBook, Stream
 
 SCHEMA_VERSION = 1
@@ -54,7 +54,7 @@ class SqliteStore:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._kek = kek or FileKek(directory / "kek.bin")
         self._book = StoreBook()
-        self._broken: Problem | None = None
+        self._failed = False
         self._pack = msgspec.msgpack.Encoder().encode
         path = directory / "store.db"
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -86,8 +86,8 @@ class SqliteStore:
     # -- running -------------------------------------------------------------------------------------
 
     def execute(self, batch: list[Op]) -> list[Any]:
-        if self._broken is not None:
-            return [self._broken] * len(batch)
+        if self._failed:
+            raise StoreFailed("the store failed before")
         results: list[Any] = []
         for op in batch:
             try:
@@ -96,16 +96,12 @@ class SqliteStore:
                 results.append(problem)
         try:
             self._commit()
-        except apsw.Error as fault:
-            self._broken = Problem("store-failed", type(fault).__name__)
-            return [self._broken] * len(batch)
-        try:
             records = [_audit(op, r) for op, r in zip(batch, results, strict=True) if not isinstance(op, _SILENT)]
             if records:
                 self._audit.write(records)
-        except OSError as fault:
-            self._broken = Problem("audit-failed", type(fault).__name__)
-            return [self._broken] * len(batch)
+        except (apsw.Error, OSError) as fault:
+            self._failed = True
+            raise StoreFailed(f"{type(fault).__name__}: {fault}") from fault
         return results
 
     def _commit(self) -> None:

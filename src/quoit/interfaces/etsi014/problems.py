@@ -29,7 +29,6 @@ _TITLE_ONLY = frozenset(
         "not-authorised",
         "internal",
         "store-failed",
-        "audit-failed",
     }
 )
 

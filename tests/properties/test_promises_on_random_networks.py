@@ -147,7 +147,7 @@ def play(net: Net) -> Played:
         link = "n{}--n{}".format(*net.links[suspicion.link])
         at, calm = suspicion.at_ms * MS, (suspicion.at_ms + suspicion.hold_ms) * MS
         first = suspicion.first_block
-        told = (at, LinkSuspect(link, first, 0.1, 0.02, at, "told so")), (calm, LinkCalm(link, calm))
+        told = (at, LinkSuspect(link, first, 0.1, 0.02, at, "told so")), (calm, LinkCalm(link, 0, calm))
         for when, news in told:
             kernel.ask_from_outside(when, UPKEEP, news, lambda _: None)
     numbers = itertools.count()

@@ -28,7 +28,8 @@ def _modules() -> Iterator[str]:
 def _below(kind: type[Element]) -> Iterator[type[Element]]:
     for child in kind.__subclasses__():
         if child.__module__.startswith("quoit."):
-            yield child
+            if child.realises:  # else a base that others are made from
+                yield child
             yield from _below(child)
 
 

@@ -142,9 +142,11 @@ class LinkSuspect(Message):
 
 @message("fabric.LinkCalm")
 class LinkCalm(Message):
-    """News: a suspect link's error rate has been as before for the hold time."""
+    """News: a suspect link's error rate has been as before for the hold time; `block` is the block under way,
+    which counts as suspect still."""
 
     link: str
+    block: int
     at_ns: int
 
 
@@ -161,8 +163,27 @@ class LinkQuarantined(Message):
 
 @message("fabric.LinkReleased")
 class LinkReleased(Message):
+    """News: blocks from `from_block` on may be used; those that were quarantined stay so."""
+
     link: str
+    from_block: int
     at_ns: int
+
+
+@message("fabric.GetIncidents")
+class GetIncidents(Message):
+    """Which blocks are, or ever were, quarantined? For those who were away when it was news."""
+
+
+class Incident(Message):
+    link: str
+    first_block: int
+    last_block: int
+
+
+@message("fabric.Incidents")
+class Incidents(Message):
+    incidents: tuple[Incident, ...]
 
 
 @message("fabric.PoolLevel")

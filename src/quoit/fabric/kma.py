@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from quoit.fabric import api
 from quoit.fabric.api import Piece, PoolLevel
 from quoit.fabric.pool import LinkPool
+from quoit.model.bans import Bans
 from quoit.model.problem import Problem
 from quoit.model.secret import Secret
 from quoit.runtime.context import Context
@@ -61,12 +62,20 @@ class ReadValue(Message):
 @message("fabric.DiscardFrom")
 class DiscardFrom(Message):
     """Drop what is left of the blocks from `first_block` to `last_block`, and take none of them in any more
-    should they still be on their way. An empty range ends the ban and drops nothing."""
+    should they still be on their way."""
 
     link: str
     first_block: int
     last_block: int
     why: str
+
+
+@message("fabric.Readmit")
+class Readmit(Message):
+    """Blocks from `from_block` on are taken in again."""
+
+    link: str
+    from_block: int
 
 
 @dataclass(frozen=True)
@@ -102,7 +111,7 @@ class Kma(Element):
         self._initial = initial
         self._open = {plan.link: False for plan in plans}
         self._drained: set[str] = set()
-        self._banned: dict[str, tuple[int, int]] = {}
+        self._bans = Bans()
 
     async def start(self, ctx: Context) -> None:
         for link, value in self._initial.items():
@@ -140,8 +149,7 @@ class Kma(Element):
 
     @handles(Deposit)
     async def on_deposit(self, ctx: Context, msg: Deposit) -> None:
-        first, last = self._banned.get(msg.link, (0, -1))
-        if first <= msg.block <= last:
+        if self._bans.covers(msg.link, msg.block):
             msg.value.wipe()
             return
         self._take_in(ctx, msg.link, msg.block, msg.value)
@@ -197,12 +205,9 @@ class Kma(Element):
 
     @handles(DiscardFrom)
     async def on_discard(self, ctx: Context, msg: DiscardFrom) -> None:
-        self._banned[msg.link] = (msg.first_block, msg.last_block)
+        self._bans.ban(msg.link, msg.first_block, msg.last_block)
         if self._allocates(msg.link):
-            if msg.first_block <= msg.last_block:
-                ctx.emit("pool.quarantined", link=msg.link, first_block=msg.first_block)
-            else:
-                ctx.emit("pool.released", link=msg.link)
+            ctx.emit("pool.quarantined", link=msg.link, first_block=msg.first_block)
         dropped = self._pools[msg.link].discard(msg.first_block, msg.last_block)
         if self._allocates(msg.link):
             for piece in dropped:
@@ -217,3 +222,9 @@ class Kma(Element):
                 )
             ctx.emit("pool.level", link=msg.link, bits=self._pools[msg.link].unallocated_bits)
         self._show(ctx, msg.link)
+
+    @handles(Readmit)
+    async def on_readmit(self, ctx: Context, msg: Readmit) -> None:
+        self._bans.readmit(msg.link, msg.from_block)
+        if self._allocates(msg.link):
+            ctx.emit("pool.released", link=msg.link)

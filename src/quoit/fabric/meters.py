@@ -111,7 +111,7 @@ class FabricMeters(Element):
         if ctx.now - meter.calm_ns >= meter.plan.hold_ns:
             meter.suspect = False
             meter.trend.rearm()
-            ctx.publish(f"{api.LINK_NEWS}.{msg.link}.calm", LinkCalm(msg.link, ctx.now))
+            ctx.publish(f"{api.LINK_NEWS}.{msg.link}.calm", LinkCalm(msg.link, msg.block, ctx.now))
 
     @handles(BlockMade)
     async def on_block(self, ctx: Context, msg: BlockMade) -> None:

@@ -11,9 +11,18 @@ from dataclasses import dataclass
 
 from quoit.connectivity.api import PATH_NEWS, PathDown, PathUp
 from quoit.fabric import api
-from quoit.fabric.api import LinkCalm, LinkQuarantined, LinkReleased, LinkSuspect
-from quoit.fabric.kma import DiscardFrom
+from quoit.fabric.api import (
+    GetIncidents,
+    Incident,
+    Incidents,
+    LinkCalm,
+    LinkQuarantined,
+    LinkReleased,
+    LinkSuspect,
+)
+from quoit.fabric.kma import DiscardFrom, Readmit
 from quoit.fabric.module import Distrust, Trust
+from quoit.model.bans import Bans
 from quoit.planes.management import AlarmBook, Alarms, GetAlarms, Severity
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
@@ -42,6 +51,7 @@ class FabricUpkeep(Element):
         super().__init__(api.UPKEEP, place)
         self._plans = {plan.link: plan for plan in plans}
         self._first: dict[str, int] = {}
+        self._bans = Bans()
         self._alarms = AlarmBook(self.stratum)
 
     @handles(LinkSuspect)
@@ -52,6 +62,7 @@ class FabricUpkeep(Element):
         plan = self._plans[msg.link]
         ctx.tell(api.module(msg.link, plan.receiver), Distrust(msg.link))
         last = msg.first_block + REACH
+        self._bans.ban(msg.link, msg.first_block, last)
         for node in (plan.sender, plan.receiver):
             ctx.tell(api.kma(node), DiscardFrom(msg.link, msg.first_block, last, msg.why))
         text = f"QBER {msg.qber:.4f}, {msg.expected:.4f} expected; keys from block {msg.first_block} on are void"
@@ -65,12 +76,14 @@ class FabricUpkeep(Element):
         if self._first.pop(msg.link, None) is None:
             return
         plan = self._plans[msg.link]
+        fresh = msg.block + 1
+        self._bans.readmit(msg.link, fresh)
         for node in (plan.sender, plan.receiver):
-            ctx.tell(api.kma(node), DiscardFrom(msg.link, 0, -1, "released"))
+            ctx.tell(api.kma(node), Readmit(msg.link, fresh))
         ctx.tell(api.module(msg.link, plan.receiver), Trust(msg.link))
         self._alarms.clear(ctx, msg.link, "suspected eavesdropping")
         ctx.emit("link.released", link=msg.link)
-        ctx.publish(f"{api.LINK_NEWS}.{msg.link}.released", LinkReleased(msg.link, ctx.now))
+        ctx.publish(f"{api.LINK_NEWS}.{msg.link}.released", LinkReleased(msg.link, fresh, ctx.now))
 
     @handles(PathDown)
     async def on_down(self, ctx: Context, msg: PathDown) -> None:
@@ -88,6 +101,10 @@ class FabricUpkeep(Element):
             ctx.emit("link.lit", link=msg.link)
             if msg.link not in self._first:
                 ctx.tell(api.module(msg.link, plan.receiver), Trust(msg.link))
+
+    @handles(GetIncidents)
+    async def on_incidents(self, ctx: Context, msg: GetIncidents) -> Incidents:
+        return Incidents(tuple(Incident(*stretch) for stretch in self._bans))
 
     @handles(GetAlarms)
     async def on_get(self, ctx: Context, msg: GetAlarms) -> Alarms:

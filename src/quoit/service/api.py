@@ -187,6 +187,16 @@ class StreamStarved(Message):
     at_ns: int
 
 
+@message("service.StoreRewound")
+class StoreRewound(Message):
+    """News: the store of `kme` was older than `peer` remembers; `keys` that waited in it are void."""
+
+    kme: str
+    peer: str
+    keys: int
+    at_ns: int
+
+
 @message("service.StreamFilled")
 class StreamFilled(Message):
     """News: it can again."""

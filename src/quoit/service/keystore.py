@@ -26,8 +26,9 @@ class Provenance(msgspec.Struct, frozen=True):
 
 
 class AppendOp(msgspec.Struct, frozen=True):
-    """Add bits at `start` of a stream. Idempotent for the same stretch; an overlap is refused. A gap is
-    a chunk that never arrived. `mine`: this KME is the stream's master, who alone opens keys from it."""
+    """Add bits at `start` of a stream. Idempotent for the same stretch; an overlap is refused, and so is what
+    stands on a forbidden block. A gap is a chunk that never arrived. `mine`: this KME is the stream's master,
+    who alone opens keys from it."""
 
     stream: str
     start: int
@@ -49,14 +50,17 @@ class OpenOp(msgspec.Struct, frozen=True):
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """Where in the stream the keys lie, and what they are."""
+    """Where in the stream the keys lie, and what they are; `writes` is the store's count after it."""
 
     offsets: tuple[int, ...]
     values: tuple[Secret, ...]
+    writes: int
 
 
 class MirrorOp(msgspec.Struct, frozen=True):
-    """The slave's KME holds the same keys ready, as the master's KME says."""
+    """The slave's KME holds the same keys ready, as the master's KME says. Answered with `writes`.
+
+    `kme` and `kme_writes`: which KME says so, and how far its store had come then."""
 
     stream: str
     key_ids: tuple[str, ...]
@@ -66,6 +70,8 @@ class MirrorOp(msgspec.Struct, frozen=True):
     slaves: tuple[str, ...]
     expires_ns: int | None
     now_ns: int
+    kme: str = ""
+    kme_writes: int = 0
 
 
 class ImportOp(msgspec.Struct, frozen=True):
@@ -89,7 +95,11 @@ class TakeOp(msgspec.Struct, frozen=True):
 
 
 class Taken(msgspec.Struct, frozen=True):
+    """The keys, the streams that they come from, and the store's count of writes after it."""
+
     values: tuple[Secret, ...]
+    streams: tuple[str, ...]
+    writes: int
 
 
 class CancelOp(msgspec.Struct, frozen=True):
@@ -100,7 +110,7 @@ class CancelOp(msgspec.Struct, frozen=True):
 
 
 class VoidOp(msgspec.Struct, frozen=True):
-    """No bit that stands on these blocks of a link may be delivered any more."""
+    """No bit that stands on these blocks of a link may be delivered any more, nor taken in."""
 
     link: str
     first_block: int
@@ -116,6 +126,59 @@ class Voided(msgspec.Struct, frozen=True):
     delivered_key_ids: tuple[str, ...]
 
 
+class ReadmitOp(msgspec.Struct, frozen=True):
+    """Blocks of a link from `from_block` on are taken in again."""
+
+    link: str
+    from_block: int
+    now_ns: int
+
+
+class StreamMark(msgspec.Struct, frozen=True):
+    """How far a stream has come: no bit below `head` is handed out any more, none from `tail` on is here."""
+
+    name: str
+    mine: bool
+    head: int
+    tail: int
+
+
+class MarksOp(msgspec.Struct, frozen=True):
+    """Answered with `Marks`."""
+
+
+class Marks(msgspec.Struct, frozen=True):
+    """How far the store has come. `writes` counts operations that changed it, in its whole life; `seen` is how far
+    the stores of other KMEs had come when last heard of."""
+
+    writes: int
+    seen: dict[str, int]
+    streams: tuple[StreamMark, ...]
+
+
+class SeenOp(msgspec.Struct, frozen=True):
+    """Remember how far the stores of other KMEs have come."""
+
+    seen: dict[str, int]
+    now_ns: int
+
+
+class SkipOp(msgspec.Struct, frozen=True):
+    """Bits of a stream below `to` are not handed out any more: the other end does not have them."""
+
+    stream: str
+    to: int
+    now_ns: int
+
+
+class RewoundOp(msgspec.Struct, frozen=True):
+    """This store is older than others remember (`writes` at least): what it holds may have been handed out, so
+    all of it is void. Answered with `Voided`."""
+
+    writes: int
+    now_ns: int
+
+
 class ExpireOp(msgspec.Struct, frozen=True):
     """Erase what has expired. Answered with the number of keys erased."""
 
@@ -126,6 +189,12 @@ class FindOp(msgspec.Struct, frozen=True):
     """Answered with the key's `Handout`, or None."""
 
     key_id: str
+
+
+class FindAllOp(msgspec.Struct, frozen=True):
+    """Answered with the `Handout` of each of these keys that is known here, in order."""
+
+    key_ids: tuple[str, ...]
 
 
 class ListOp(msgspec.Struct, frozen=True):
@@ -164,7 +233,25 @@ class Handout(msgspec.Struct, frozen=True):
     provenance: tuple[Provenance, ...] = ()
 
 
-Op = AppendOp | OpenOp | MirrorOp | ImportOp | TakeOp | CancelOp | VoidOp | ExpireOp | FindOp | ListOp | LevelOp
+Op = (
+    AppendOp
+    | OpenOp
+    | MirrorOp
+    | ImportOp
+    | TakeOp
+    | CancelOp
+    | VoidOp
+    | ReadmitOp
+    | MarksOp
+    | SeenOp
+    | SkipOp
+    | RewoundOp
+    | ExpireOp
+    | FindOp
+    | FindAllOp
+    | ListOp
+    | LevelOp
+)
 
 
 class StoreFailed(Exception):

@@ -5,9 +5,44 @@ from __future__ import annotations
 from quoit.runtime.wire import Message, message
 
 
+class Holding(Message):
+    """Bits of a stream that one end has and may still hand out: from `first` up to `last`."""
+
+    first: int
+    last: int
+
+
+@message("service.Hello")
+class Hello(Message):
+    """`kme` has started: its store has come as far as `writes`, and holds this of your stream to it."""
+
+    kme: str
+    writes: int
+    holding: Holding
+
+
+@message("service.Met")
+class Met(Message):
+    """What the other end of a `Hello` remembers: how far it has seen the asker's store come (`seen`), how far its
+    own has come, and what it holds of the asker's stream to it."""
+
+    seen: int
+    writes: int
+    holding: Holding
+
+
+@message("service.Progress")
+class Progress(Message):
+    """`kme` tells how far its store has come, so that it can be told should its store ever be put back."""
+
+    kme: str
+    writes: int
+
+
 @message("service.Mirror")
 class Mirror(Message):
-    """Hold these keys of the stream ready for your applications; answered by `Mirrored` once durable."""
+    """Hold these keys of the stream ready for your applications; answered by `Mirrored` once durable. `writes`:
+    how far the master's store has come."""
 
     stream: str
     key_ids: tuple[str, ...]
@@ -16,11 +51,13 @@ class Mirror(Message):
     master: str
     slaves: tuple[str, ...]
     expires_ns: int | None
+    writes: int
 
 
 @message("service.Mirrored")
 class Mirrored(Message):
     keys: int
+    writes: int
 
 
 @message("service.Copy")

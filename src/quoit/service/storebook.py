@@ -15,23 +15,32 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
 
+from quoit.model.bans import Bans
 from quoit.model.problem import Problem
 from quoit.model.secret import Secret
 from quoit.service.keystore import (
     AppendOp,
     CancelOp,
     ExpireOp,
+    FindAllOp,
     FindOp,
     Handout,
     ImportOp,
     Level,
     LevelOp,
     ListOp,
+    Marks,
+    MarksOp,
     MirrorOp,
     Op,
     Opened,
     OpenOp,
     Provenance,
+    ReadmitOp,
+    RewoundOp,
+    SeenOp,
+    SkipOp,
+    StreamMark,
     Taken,
     TakeOp,
     Voided,
@@ -107,6 +116,11 @@ class Stream:
                 yield self.blocks[at]
             at += 1
 
+    def keep(self, first: int, last: int) -> None:
+        """These bits belong to a key that somebody may still take."""
+        for block in self.over(first, last):
+            block.spent -= min(last, block.end) - max(first, block.start)
+
     def block_at(self, bit: int) -> Block | None:
         """The block that holds this bit, if it is still here."""
         return next(self.over(bit, bit + 1), None)
@@ -180,12 +194,16 @@ class Changes:
     origins: list[tuple[Stream, Origin]] = field(default_factory=list)
     blocks: list[tuple[Stream, Block]] = field(default_factory=list)
     erased: list[tuple[Stream, Block]] = field(default_factory=list)
+    thinned: dict[tuple[str, int], Block] = field(default_factory=dict)
     issues: dict[int, Issue] = field(default_factory=dict)
     handed: dict[int, Issue] = field(default_factory=dict)
-    values: dict[str, Secret | None] = field(default_factory=dict)
+    values: dict[str, tuple[Secret, Issue] | None] = field(default_factory=dict)
+    bans: set[str] = field(default_factory=set)
+    seen: dict[str, int] = field(default_factory=dict)
+    writes: int = 0
 
     def __bool__(self) -> bool:
-        return any((self.streams, self.origins, self.blocks, self.erased, self.issues, self.handed, self.values))
+        return bool(self.writes)
 
 
 class StoreBook:
@@ -194,6 +212,9 @@ class StoreBook:
     def __init__(self) -> None:
         self.streams: dict[str, Stream] = {}
         self.values: dict[str, Secret] = {}
+        self.bans = Bans()
+        self.seen: dict[str, int] = {}
+        self.writes = 0
         self.changes = Changes()
         self._keys: dict[str, tuple[Issue, int]] = {}
         self._by_party: dict[str, list[Issue]] = {}
@@ -208,8 +229,14 @@ class StoreBook:
             TakeOp: self._take,
             CancelOp: self._cancel,
             VoidOp: self._void,
+            ReadmitOp: self._readmit,
+            MarksOp: self._marks,
+            SeenOp: self._see,
+            SkipOp: self._skip,
+            RewoundOp: self._rewound,
             ExpireOp: self._expire,
             FindOp: self._find,
+            FindAllOp: self._find_all,
             ListOp: self._list,
             LevelOp: self._level,
         }
@@ -228,10 +255,17 @@ class StoreBook:
         for issue in sorted(issues, key=lambda i: i.number):
             self._number = max(self._number, issue.number)
             self._index(issue)
-            if issue.stream:
-                done = [i for i, state in enumerate(issue.states) if state != OPEN]
-                self._erase(self.streams[issue.stream], [issue.offsets[i] for i in done], issue.size_bits)
-        self.changes = Changes()
+        for stream in self.streams.values():
+            for block in stream.blocks:
+                block.spent = max(0, min(block.end, stream.head) - block.start)
+            for issue in self._of_stream.get(stream.name, ()):
+                for i, state in enumerate(issue.states):
+                    if state == OPEN:
+                        stream.keep(issue.offsets[i], issue.offsets[i] + issue.size_bits)
+
+    def issue_of(self, key_id: str) -> Issue:
+        """The issue that a key belongs to. Raises KeyError."""
+        return self._keys[key_id][0]
 
     # -- streams -------------------------------------------------------------------------------------
 
@@ -240,6 +274,9 @@ class StoreBook:
         if stream is None:
             stream = self.streams[op.stream] = Stream(op.stream, op.mine)
         end = op.start + 8 * len(op.data)
+        for piece in op.provenance:
+            if self.bans.covers(piece.link, piece.block):
+                raise Problem("no-key-material", f"block {piece.block} of {piece.link} is quarantined", link=piece.link)
         if op.start < stream.tail:
             known = stream.block_at(op.start)
             same = known is None or (known.start == op.start and bytes(known.data) == op.data.reveal())
@@ -250,6 +287,7 @@ class StoreBook:
         stream.add_block(block)
         stream.add_origin(origin)
         stream.tail = end
+        self._wrote()
         self.changes.streams[stream.name] = stream
         self.changes.blocks.append((stream, block))
         self.changes.origins.append((stream, origin))
@@ -288,12 +326,13 @@ class StoreBook:
             free = stream.free_bits
             raise Problem("no-key-material", f"{free} bits are free", available_bits=free)
         values = tuple(self._bits(stream, offset, op.size_bits) for offset in offsets)
+        self._wrote()
         stream.advance(offsets[-1] + op.size_bits)
         self.changes.streams[stream.name] = stream
         # The master has its keys with the answer, and its store serves nobody else.
         self._issue(op, op.stream, tuple(offsets), op.size_bits, having=1, state=DONE)
         self._erase(stream, offsets, op.size_bits)
-        return Opened(tuple(offsets), values)
+        return Opened(tuple(offsets), values, self.writes)
 
     @staticmethod
     def _next_stretches(stream: Stream, bits: int, number: int) -> list[int]:
@@ -311,7 +350,7 @@ class StoreBook:
                 offset += bits
         return found
 
-    def _mirror(self, op: MirrorOp) -> None:
+    def _mirror(self, op: MirrorOp) -> int:
         self._refuse_known(op.key_ids)
         stream = self.streams.get(op.stream)
         if stream is None or stream.mine:
@@ -323,16 +362,21 @@ class StoreBook:
             head = offset + op.size_bits
             if sum(min(b.end, head) - max(b.start, offset) for b in stream.over(offset, head)) != op.size_bits:
                 raise Problem("key-not-found", "bits of this key are gone")
+        self._wrote()
         stream.advance(head)
         self.changes.streams[stream.name] = stream
         self._issue(op, op.stream, op.offsets, op.size_bits)
+        if op.kme_writes > self.seen.get(op.kme, 0):
+            self.seen[op.kme] = self.changes.seen[op.kme] = op.kme_writes
+        return self.writes
 
     def _import(self, op: ImportOp) -> None:
         self._refuse_known(op.key_ids)
+        self._wrote()
+        issue = self._issue(op, "", (0,) * len(op.key_ids), 8 * len(op.values[0]))
         for key_id, value in zip(op.key_ids, op.values, strict=True):
             self.values[key_id] = value
-            self.changes.values[key_id] = value
-        self._issue(op, "", (0,) * len(op.key_ids), 8 * len(op.values[0]))
+            self.changes.values[key_id] = value, issue
 
     def _issue(
         self,
@@ -342,7 +386,7 @@ class StoreBook:
         size_bits: int,
         having: int = 0,
         state: int = OPEN,
-    ) -> None:
+    ) -> Issue:
         self._number += 1
         parties = (op.master, *op.slaves)
         issue = Issue(self._number, stream, op.key_ids, offsets, size_bits, parties, op.now_ns, op.expires_ns)
@@ -352,6 +396,7 @@ class StoreBook:
             issue.states = bytearray([state]) * len(op.key_ids)
         self._index(issue)
         self.changes.issues[issue.number] = issue
+        return issue
 
     def _index(self, issue: Issue) -> None:
         for i, key_id in enumerate(issue.key_ids):
@@ -372,12 +417,14 @@ class StoreBook:
         if any(op.caller not in issue.parties[1:] for issue, _ in found):
             raise Problem("not-authorised")
         values = tuple(self._value(issue, i) for issue, i in found)
+        self._wrote()
         for issue, i in found:
             issue.having[i] |= 1 << issue.parties.index(op.caller, 1)
             self.changes.handed[issue.number] = issue
             if issue.having[i] & issue.wanted == issue.wanted:
                 self._finish(issue, [i], DONE)
-        return Taken(values)
+        streams = dict.fromkeys(issue.stream for issue, _ in found if issue.stream)
+        return Taken(values, tuple(streams), self.writes)
 
     def _takeable(self, op: TakeOp, key_id: str) -> tuple[Issue, int]:
         known = self._keys.get(key_id)
@@ -422,11 +469,15 @@ class StoreBook:
                 if block.spent >= block.end - block.start:
                     stream.remove(block)
                     self.changes.erased.append((stream, block))
+                else:
+                    self.changes.thinned[stream.name, block.start] = block
 
     # -- voiding and expiry --------------------------------------------------------------------------
 
     def _cancel(self, op: CancelOp) -> int:
         known = [self._keys[k] for k in op.key_ids if k in self._keys]
+        if known:
+            self._wrote()
         for issue, i in known:
             if issue.states[i] == OPEN:
                 self._finish(issue, [i], VOID)
@@ -436,6 +487,9 @@ class StoreBook:
         return len(known)
 
     def _void(self, op: VoidOp) -> Voided:
+        self._wrote()
+        self.bans.ban(op.link, op.first_block, op.last_block)
+        self.changes.bans.add(op.link)
         bits = 0
         voided: list[str] = []
         delivered: list[str] = []
@@ -469,12 +523,69 @@ class StoreBook:
                 voided += [issue.key_ids[i] for i in still_open]
                 self._finish(issue, still_open, VOID)
 
+    def _readmit(self, op: ReadmitOp) -> None:
+        self._wrote()
+        self.bans.readmit(op.link, op.from_block)
+        self.changes.bans.add(op.link)
+
+    # -- how far it has come -------------------------------------------------------------------------
+
+    def _wrote(self) -> None:
+        self.writes += 1
+        self.changes.writes = self.writes
+
+    def _marks(self, op: MarksOp) -> Marks:
+        streams = tuple(StreamMark(s.name, s.mine, s.head, s.tail) for s in self.streams.values())
+        return Marks(self.writes, dict(self.seen), streams)
+
+    def _see(self, op: SeenOp) -> None:
+        news = {kme: writes for kme, writes in op.seen.items() if writes > self.seen.get(kme, 0)}
+        if news:
+            self._wrote()
+            self.seen |= news
+            self.changes.seen |= news
+
+    def _skip(self, op: SkipOp) -> None:
+        stream = self.streams.get(op.stream)
+        if stream is None or op.to <= stream.head:
+            return
+        self._wrote()
+        unused = stream.head
+        stream.advance(op.to)
+        self.changes.streams[stream.name] = stream
+        self._erase(stream, [unused], op.to - unused)
+
+    def _rewound(self, op: RewoundOp) -> Voided:
+        self.writes = max(self.writes, op.writes)
+        self._wrote()
+        voided: list[str] = []
+        for issue in self._issues_in_order():
+            still_open = [i for i, state in enumerate(issue.states) if state == OPEN]
+            if still_open:
+                voided += [issue.key_ids[i] for i in still_open]
+                self._finish(issue, still_open, VOID)
+        bits = 0
+        for stream in self.streams.values():
+            bits += stream.free_bits
+            for block in list(stream.blocks):
+                block.data[:] = bytes(len(block.data))
+                stream.remove(block)
+                self.changes.erased.append((stream, block))
+            stream.advance(max(stream.head, stream.tail))
+            self.changes.streams[stream.name] = stream
+        return Voided(bits, tuple(voided), ())
+
+    def _issues_in_order(self) -> list[Issue]:
+        return sorted({issue.number: issue for issue, _ in self._keys.values()}.values(), key=lambda i: i.number)
+
     def _expire(self, op: ExpireOp) -> int:
         gone = 0
         while self._expiries and self._expiries[0][0] <= op.now_ns:
             issue = heappop(self._expiries)[2]
             late = [i for i, state in enumerate(issue.states) if state == OPEN]
             if late:
+                if not gone:
+                    self._wrote()
                 self._finish(issue, late, EXPIRED)
                 gone += len(late)
         return gone
@@ -484,6 +595,9 @@ class StoreBook:
     def _find(self, op: FindOp) -> Handout | None:
         known = self._keys.get(op.key_id)
         return None if known is None else self._shown(*known)
+
+    def _find_all(self, op: FindAllOp) -> tuple[Handout, ...]:
+        return tuple(self._shown(*self._keys[key_id]) for key_id in op.key_ids if key_id in self._keys)
 
     def _list(self, op: ListOp) -> tuple[Handout, ...]:
         found: list[Handout] = []

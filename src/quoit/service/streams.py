@@ -28,6 +28,10 @@ class OutStream:
     obstacle: Problem | None = None
     starved: bool = False
 
+    def begin_at(self, tail: int) -> None:
+        """The stream's other end holds bits up to `tail` already."""
+        self.next_start = max(self.next_start, tail)
+
     def why_empty(self) -> Problem:
         """The refusal that tells an application best why there is no key."""
         if self.obstacle is not None and self.obstacle.code != "no-key-material":
@@ -40,3 +44,13 @@ class OutStream:
 def stream_name(master_kme: str, slave_kme: str) -> str:
     """The stream from which applications at `master_kme` open keys shared with those at `slave_kme`."""
     return f"{master_kme}>{slave_kme}"
+
+
+def master_of(stream: str) -> str:
+    """The KME that opens keys from a stream; nobody ("") if there is none."""
+    return stream.partition(">")[0]
+
+
+def slave_of(stream: str) -> str:
+    """The KME that holds the other copy of a stream."""
+    return stream.partition(">")[2]

@@ -5,13 +5,16 @@ from __future__ import annotations
 from quoit.planes.management import AlarmBook, Alarms, GetAlarms, Severity
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
-from quoit.service.api import STREAM_NEWS, UPKEEP, StreamFilled, StreamStarved
+from quoit.service.api import STREAM_NEWS, UPKEEP, StoreRewound, StreamFilled, StreamStarved
 
 CAUSE = "key cannot be refilled"
+REWOUND = "key store was put back"
 
 
 class ServiceUpkeep(Element):
-    """Raises an alarm for each stream of end-to-end key that the fabric cannot fill."""
+    """Raises an alarm for each stream of end-to-end key that the fabric cannot fill, and for each key store that
+    turns out to be older than its KME's peers remember. The latter stands until the twin's end: somebody put it back.
+    """
 
     stratum, plane = Stratum.SERVICE, Plane.MANAGEMENT
     realises = ("A2", "C6")
@@ -29,6 +32,11 @@ class ServiceUpkeep(Element):
     @handles(StreamFilled)
     async def on_filled(self, ctx: Context, msg: StreamFilled) -> None:
         self._alarms.clear(ctx, msg.stream, CAUSE)
+
+    @handles(StoreRewound)
+    async def on_rewound(self, ctx: Context, msg: StoreRewound) -> None:
+        text = f"older than {msg.peer} remembers: {msg.keys} keys that waited in it are void"
+        self._alarms.raise_(ctx, msg.kme, REWOUND, Severity.CRITICAL, text)
 
     @handles(GetAlarms)
     async def on_get(self, ctx: Context, msg: GetAlarms) -> Alarms:

@@ -30,6 +30,7 @@ from quoit.service.keystore import (
     AppendOp,
     CancelOp,
     ExpireOp,
+    FindAllOp,
     FindOp,
     Handout,
     ImportOp,
@@ -37,11 +38,17 @@ from quoit.service.keystore import (
     Level,
     LevelOp,
     ListOp,
+    Marks,
+    MarksOp,
     MirrorOp,
     Op,
     Opened,
     OpenOp,
     Provenance,
+    ReadmitOp,
+    RewoundOp,
+    SeenOp,
+    SkipOp,
     TakeOp,
     Voided,
     VoidOp,
@@ -111,6 +118,7 @@ class StoreContract:
             assert do(pair[1], TakeOp(slave, "m", ("k",), 2)).values == opened.values
             assert code_of(pair[1], TakeOp(slave, "m", ("k",), 2)) == "key-not-found"
         found: Handout = do(pair[1], FindOp("k"))
+        assert do(pair[1], FindAllOp(("nobody", "k"))) == (found,)
         assert (found.state, found.delivered) == ("done", ("s", "t"))
 
     def test_k2_nobody_else(self, pair: tuple[KeyStore, KeyStore]) -> None:
@@ -226,6 +234,39 @@ class StoreContract:
         assert [h.state for h in do(store, ListOp("s", 9))] == ["done", "void", "done"]
         store.close()
 
+    def test_k15_a_ban_outlives_a_restart(self, tmp_path: Path) -> None:
+        store = self.make(tmp_path)
+        do(store, VoidOp("l", 3, 9, 1))
+        store = self.again(store, tmp_path)
+        for block, refused in ((2, False), (3, True), (9, True), (10, False)):
+            pieces = (Provenance("l", block, 0, 64, "delivered"),)
+            op = AppendOp(STREAM, block * 64, Secret(bytes(8)), pieces, True)
+            assert not refused or code_of(store, op) == "no-key-material"
+            assert refused or do(store, op).tail_bits == block * 64 + 64
+        do(store, ReadmitOp("l", 7, 1))
+        store = self.again(store, tmp_path)
+        both = (Provenance("l", 7, 0, 64, "delivered"), Provenance("l", 6, 0, 64, "tag"))
+        assert code_of(store, AppendOp(STREAM, 4096, Secret(bytes(8)), both, True)) == "no-key-material"
+        assert do(store, AppendOp(STREAM, 4096, Secret(bytes(8)), both[:1], True)).tail_bits == 4160
+        store.close()
+
+    def test_k12_how_far_it_and_others_have_come_outlives_a_restart(self, tmp_path: Path) -> None:
+        store = self.make(tmp_path)
+        do(store, SeenOp({"kme-x": 7, "kme-y": 1}, 1))
+        do(store, SeenOp({"kme-x": 5, "kme-y": 2}, 1))
+        before: Marks = do(store, MarksOp())
+        assert before.seen == {"kme-x": 7, "kme-y": 2}
+        store = self.again(store, tmp_path)
+        assert do(store, MarksOp()) == before or not self.durable
+        store.close()
+
+    def again(self, store: KeyStore, directory: Path) -> KeyStore:
+        """The store after a restart, if it keeps anything."""
+        if not self.durable:
+            return store
+        store.close()
+        return self.make(directory)
+
 
 @dataclass
 class Copy:
@@ -259,7 +300,9 @@ class StoreMachine(RuleBasedStateMachine):
         self.now = 0
         self.open: dict[str, Copy] = {}
         self.gone: dict[str, Copy] = {}
+        self.void: set[int] = set()
         self.banned: set[int] = set()
+        self.writes = 0
 
     def teardown(self) -> None:
         if hasattr(self, "store"):
@@ -276,7 +319,13 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(stream=st.sampled_from(sorted(SIDES)), fill=st.binary(min_size=BLOCK // 8, max_size=BLOCK // 8))
     def append(self, stream: str, fill: bytes) -> None:
         start = 8 * len(self.bits[stream])
-        pieces = (Provenance("l", self._block(stream, start), 0, BLOCK, "delivered"),)
+        block = self._block(stream, start)
+        pieces = (Provenance("l", block, 0, BLOCK, "delivered"),)
+        if block in self.banned:
+            op = AppendOp(stream, start, Secret(fill), pieces, SIDES[stream])
+            assert code_of(self.store, op) == "no-key-material"
+            do(self.store, ReadmitOp("l", block, self.now))
+            self.banned = {b for b in self.banned if b < block}
         for _ in range(2):  # the second time changes nothing
             level: Level = do(self.store, AppendOp(stream, start, Secret(fill), pieces, SIDES[stream]))
             assert level.tail_bits == start + BLOCK
@@ -287,7 +336,7 @@ class StoreMachine(RuleBasedStateMachine):
         keys = tuple(next(self.names) for _ in range(number))
         op = OpenOp(STREAM, keys, SIZE, "m", ("s",), self.now + 1, self.now)
         stretches = range(self.head[STREAM], 8 * len(self.bits[STREAM]), SIZE)
-        free = [o for o in stretches if self._block(STREAM, o) not in self.banned]
+        free = [o for o in stretches if self._block(STREAM, o) not in self.void]
         if len(free) < number:
             assert code_of(self.store, op) == "no-key-material"
             return
@@ -311,7 +360,7 @@ class StoreMachine(RuleBasedStateMachine):
         keys = tuple(next(self.names) for _ in offsets)
         op = MirrorOp(stream, keys, offsets, SIZE, "m", slaves, until, self.now)
         missing = offsets[-1] + SIZE > 8 * len(self.bits[stream])
-        if missing or self.banned & {self._block(stream, o) for o in offsets}:
+        if missing or self.void & {self._block(stream, o) for o in offsets}:
             assert code_of(self.store, op) == "key-not-found"
             return
         do(self.store, op)
@@ -368,9 +417,25 @@ class StoreMachine(RuleBasedStateMachine):
         voided: Voided = do(self.store, VoidOp("l", block, block, self.now))
         assert set(voided.key_ids) == hit
         assert set(voided.delivered_key_ids) == out
+        self.banned.add(block)
         if self.bits[stream]:
-            self.banned.add(block)
+            self.void.add(block)
         self._close(hit)
+
+    @rule(keys=st.integers(0, 3))
+    def skip(self, keys: int) -> None:
+        to = min(8 * len(self.bits[STREAM]), self.head[STREAM] + keys * SIZE)
+        do(self.store, SkipOp(STREAM, to, self.now))
+        self.head[STREAM] = max(self.head[STREAM], to)
+
+    @rule(ahead=st.integers(0, 2))
+    def learn_of_being_old(self, ahead: int) -> None:
+        marks: Marks = do(self.store, MarksOp())
+        voided: Voided = do(self.store, RewoundOp(marks.writes + ahead, self.now))
+        assert set(voided.key_ids) == self.open.keys()
+        assert do(self.store, MarksOp()).writes > marks.writes + ahead
+        self._close(set(self.open))
+        self.head = {stream: 8 * len(bits) for stream, bits in self.bits.items()}
 
     @precondition(lambda self: self.open)
     @rule(data=st.data())
@@ -387,6 +452,13 @@ class StoreMachine(RuleBasedStateMachine):
 
     def _close(self, keys: set[str]) -> None:
         self.gone |= {key: self.open.pop(key) for key in keys}
+
+    @invariant()
+    def its_count_of_writes_never_falls(self) -> None:
+        if hasattr(self, "store"):
+            marks: Marks = do(self.store, MarksOp())
+            assert marks.writes >= self.writes
+            self.writes = marks.writes
 
     @invariant()
     def every_key_is_as_the_model_says(self) -> None:

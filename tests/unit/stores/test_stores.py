@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quoit.adapters.crypto.kek import FileKek
 from quoit.adapters.stores.audit import AuditError, verify_audit
 from quoit.adapters.stores.memory import MemoryStore
 from quoit.adapters.stores.sqlite import SqliteStore, StoreCorrupt
 from quoit.model.problem import Problem
 from quoit.model.secret import Secret
-from quoit.service.keystore import AppendOp, KeyStore, OpenOp
+from quoit.service.keystore import AppendOp, KeyStore, MirrorOp, OpenOp, SkipOp
 from quoit.testing.stores import BITS, DATA, StoreContract, do, machine_of
 
 
@@ -98,3 +104,62 @@ def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
     SqliteStore(tmp_path).close()
     for name in ("store.db", "kek.bin", "audit.jsonl"):
         assert (tmp_path / name).stat().st_mode & 0o077 == 0
+
+
+def test_s5_a_consumed_key_is_in_no_file_of_the_store_even_for_who_has_its_key(tmp_path: Path) -> None:
+    data = os.urandom(1024)
+    store = SqliteStore(tmp_path)
+    do(store, AppendOp("a>b", 0, Secret(data), (), True))
+    (value,) = do(store, OpenOp("a>b", ("k",), 256, "m", ("s",), None, 1)).values
+    assert _recoverable(tmp_path, 0, value)  # the log holds the block as it was: the scan finds what is there
+    store.close()
+    assert not _recoverable(tmp_path, 0, value)
+    assert _recoverable(tmp_path, 32, Secret(data[32:64]))
+
+
+def _recoverable(directory: Path, offset: int, value: Secret) -> bool:
+    """Whether any stretch of the store's files is a data key under which any other is `value`, sealed at `offset`
+    of a block. AES-GCM encrypts by counters from 2 on, so its parts are told without the rest."""
+    kek = FileKek(directory / "kek.bin")
+    files = [directory / name for name in ("store.db", "store.db-wal")]
+    raw = b"".join(file.read_bytes() for file in files if file.exists())
+    for at in range(len(raw) - 39):
+        with contextlib.suppress(InvalidUnwrap):
+            data_key = kek.unwrap(raw[at : at + 40])
+            counters = Cipher(algorithms.AES(data_key), modes.CTR(bytes(12) + (2).to_bytes(4, "big")))
+            pad = counters.encryptor().update(bytes(offset + len(value)))[offset:]
+            if bytes(a ^ b for a, b in zip(value.reveal(), pad, strict=True)) in raw:
+                return True
+    return False
+
+
+def test_an_altered_issue_is_refused(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    do(store, AppendOp("a>b", 0, Secret(bytes(64)), (), False))
+    do(store, MirrorOp("a>b", ("k",), (0,), 256, "m", ("s",), None, 1))
+    store.close()
+    with sqlite3.connect(tmp_path / "store.db") as db:
+        fixed = db.execute("SELECT fixed FROM issue").fetchone()[0]
+        db.execute("UPDATE issue SET fixed=?", (fixed.replace(b"\xa1s", b"\xa1e"),))
+    with pytest.raises(StoreCorrupt, match="altered"):
+        SqliteStore(tmp_path)
+
+
+def test_a_store_under_another_key_is_refused(tmp_path: Path) -> None:
+    SqliteStore(tmp_path).close()
+    (tmp_path / "kek.bin").unlink()
+    with pytest.raises(StoreCorrupt, match="another key"):
+        SqliteStore(tmp_path)
+
+
+def test_a_torn_audit_line_is_cut_off_and_the_chain_goes_on(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    do(store, SkipOp("a>b", 1, 1))
+    store.close()
+    log = tmp_path / "audit.jsonl"
+    whole = log.read_bytes()
+    log.write_bytes(whole + b'{"at_ns":1,"wh')
+    store = SqliteStore(tmp_path)
+    do(store, SkipOp("a>b", 1, 1))
+    store.close()
+    assert verify_audit(log)[0] == 2

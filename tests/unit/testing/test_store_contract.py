@@ -66,7 +66,7 @@ class GivesTwice(Broken):
             if isinstance(result, Taken):
                 self.seen |= {k: Secret(v.reveal()) for k, v in zip(op.key_ids, result.values, strict=True)}
             elif set(op.key_ids) <= set(self.seen):
-                return Taken(tuple(self.seen[k] for k in op.key_ids))
+                return Taken(tuple(self.seen[k] for k in op.key_ids), (), 0)
         return result
 
 
@@ -93,7 +93,8 @@ class GivesOtherBytes(Broken):
 
     def after(self, op: Op, result: Any) -> Any:
         if isinstance(op, TakeOp) and isinstance(result, Taken):
-            return Taken(tuple(Secret(bytes([v.reveal()[0] ^ 1]) + v.reveal()[1:]) for v in result.values))
+            other = tuple(Secret(bytes([v.reveal()[0] ^ 1]) + v.reveal()[1:]) for v in result.values)
+            return msgspec.structs.replace(result, values=other)
         return result
 
 
@@ -202,7 +203,7 @@ class BackToFront(Broken):
 
     def after(self, op: Op, result: Any) -> Any:
         if isinstance(op, OpenOp) and isinstance(result, Opened):
-            return Opened((0,) * len(result.offsets), result.values)
+            return msgspec.structs.replace(result, offsets=(0,) * len(result.offsets))
         return result
 
 

@@ -26,11 +26,14 @@ class FileKek:
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            # Under its name only when whole and on disk: a crash on the way leaves no half key.
+            new = path.with_suffix(".new")
+            fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(fd, "wb") as out:
                 out.write(os.urandom(32))
                 out.flush()
                 os.fsync(out.fileno())
+            os.rename(new, path)
         mode = path.stat().st_mode & 0o777
         if mode & 0o077:
             raise KekFileError(f"{path}: expected mode 0600, found {mode:04o}; run: chmod 600 {path}")

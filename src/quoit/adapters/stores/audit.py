@@ -20,8 +20,13 @@ class AuditLog:
     """Appends records; each names the hash of the line before it."""
 
     def __init__(self, path: Path) -> None:
-        self._last = verify_audit(path)[1] if path.exists() else GENESIS
+        fresh = not path.exists()
         self._out = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        if fresh:
+            sync_directory(path.parent)
+        else:
+            _cut_torn_line(path)
+        self._last = verify_audit(path)[1]
         self._encode = msgspec.json.Encoder().encode
 
     def write(self, records: list[dict[str, Any]]) -> None:
@@ -38,6 +43,23 @@ class AuditLog:
 
     def close(self) -> None:
         os.close(self._out)
+
+
+def _cut_torn_line(path: Path) -> None:
+    """A crash while a record was written leaves part of a line. Its answer never left, so it goes."""
+    data = path.read_bytes()
+    whole = data.rfind(b"\n") + 1
+    if whole < len(data):
+        os.truncate(path, whole)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names of new files in a directory durable."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def verify_audit(path: Path) -> tuple[int, str]:

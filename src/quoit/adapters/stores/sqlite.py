@@ -3,14 +3,20 @@
 A batch runs in one transaction: decide (in memory), write down what changed, commit, audit, answer. If the
 commit or the audit fails, memory is ahead of the disk: `StoreFailed`, and the process must end.
 Blocks are sealed with AES-256-GCM under a data key of their own, wrapped by the key-encryption key; a
-block whose keys are all done with is deleted with its data key.
+block that lost bits to a key that is done with is sealed anew, without them, under a fresh data key in the same
+commit. SQLite's log still holds the old data key, wrapped, until it is cut: at the latest `SHRED_COMMITS` commits
+later, and whenever the store is closed. From then on a consumed key is in no file of the store, whoever has the
+key-encryption key. What a disk keeps of overwritten sectors is beyond a program's reach.
 
-Limits: issues are kept in memory and on disk when their keys are gone; a consumed key's sealed bits stay on disk
-until the rest of its block is consumed. Use from one thread at a time.
+Issues carry a keyed checksum over parties, size, expiry and who has what, so an altered row is refused.
+
+Limit: issues are kept, in memory and on disk, when their keys are gone. Use from one thread at a time.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 from pathlib import Path
 from typing import Any
@@ -25,19 +31,35 @@ from quoit.adapters.crypto.kek import FileKek, Kek
 from quoit.adapters.stores.audit import AuditError, AuditLog
 from quoit.model.problem import Problem
 from quoit.model.secret import Secret
-from quoit.service.keystore import AppendOp, FindOp, LevelOp, ListOp, Op, Provenance, StoreFailed
-from quoit.service.storebook import Block, Issue, Origin, StoreBook, Stream
+from quoit.service.keystore import (
+    AppendOp,
+    FindAllOp,
+    FindOp,
+    LevelOp,
+    ListOp,
+    MarksOp,
+    Op,
+    Provenance,
+    SeenOp,
+    StoreFailed,
+)
+from quoit.service.storebook import Block, Changes, Issue, Origin, StoreBook, Stream
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE stream(name TEXT PRIMARY KEY, mine INT, head INT, tail INT) WITHOUT ROWID;
 CREATE TABLE origin(stream TEXT, start INT, end INT, provenance BLOB, void INT,
   PRIMARY KEY(stream, start)) WITHOUT ROWID;
 CREATE TABLE block(stream TEXT, start INT, wrapped BLOB, sealed BLOB, PRIMARY KEY(stream, start)) WITHOUT ROWID;
-CREATE TABLE issue(number INTEGER PRIMARY KEY, fixed BLOB, handed BLOB);
+CREATE TABLE issue(number INTEGER PRIMARY KEY, fixed BLOB, handed BLOB, checksum BLOB);
 CREATE TABLE value(key_id TEXT PRIMARY KEY, wrapped BLOB, sealed BLOB) WITHOUT ROWID;
+CREATE TABLE ban(link TEXT, first INT, last INT, PRIMARY KEY(link, first)) WITHOUT ROWID;
+CREATE TABLE seen(kme TEXT PRIMARY KEY, writes INT) WITHOUT ROWID;
+CREATE TABLE life(one INTEGER PRIMARY KEY CHECK(one = 1), writes INT, checksum_key BLOB);
 """
-_SILENT = (FindOp, ListOp, LevelOp, AppendOp)
+SHRED_COMMITS = 1_000
+"""Commits after which SQLite's log is cut; the log of as many is what a consumed key may be found in."""
+_SILENT = (FindOp, FindAllOp, ListOp, LevelOp, AppendOp, MarksOp, SeenOp)
 TAG_BYTES = 16
 _NONCE = bytes(12)
 """Every data key seals one message only, so the nonce need not vary."""
@@ -55,6 +77,7 @@ class SqliteStore:
         self._kek = kek or FileKek(directory / "kek.bin")
         self._book = StoreBook()
         self._failed = False
+        self._commits = 0
         self._pack = msgspec.msgpack.Encoder().encode
         path = directory / "store.db"
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -81,6 +104,7 @@ class SqliteStore:
         if not found:
             with self._db:
                 self._db.execute(_SCHEMA)
+                self._db.execute("INSERT INTO life VALUES(1, 0, ?)", (self._kek.wrap(os.urandom(32)),))
                 self._db.pragma("user_version", SCHEMA_VERSION)
 
     # -- running -------------------------------------------------------------------------------------
@@ -99,6 +123,8 @@ class SqliteStore:
             records = [_audit(op, r) for op, r in zip(batch, results, strict=True) if not isinstance(op, _SILENT)]
             if records:
                 self._audit.write(records)
+            if self._commits >= SHRED_COMMITS:
+                self._cut_log()
         except (apsw.Error, OSError) as fault:
             self._failed = True
             raise StoreFailed(f"{type(fault).__name__}: {fault}") from fault
@@ -108,6 +134,7 @@ class SqliteStore:
         changes = self._book.fetch_changes()
         if not changes:
             return
+        self._commits += 1
         db, pack = self._db, self._pack
         with db:
             for stream in changes.streams.values():
@@ -120,27 +147,53 @@ class SqliteStore:
                 )
             for stream, block in changes.blocks:
                 self._write_block(stream, block)
+            for (name, start), block in changes.thinned.items():
+                thin = (*self._sealed_block(name, block), name, start)
+                db.execute("UPDATE block SET wrapped=?, sealed=? WHERE stream=? AND start=?", thin)
             for stream, block in changes.erased:
                 db.execute("DELETE FROM block WHERE stream=? AND start=?", (stream.name, block.start))
             for number, issue in changes.issues.items():
                 fixed, handed = pack(_fixed(issue)), pack((issue.having, bytes(issue.states)))
-                db.execute("INSERT INTO issue VALUES(?,?,?)", (number, fixed, handed))
+                db.execute("INSERT INTO issue VALUES(?,?,?,?)", (number, fixed, handed, self._sum(fixed, handed)))
             for number, issue in changes.handed.items():
                 if number not in changes.issues:
                     handed = pack((issue.having, bytes(issue.states)))
-                    db.execute("UPDATE issue SET handed=? WHERE number=?", (handed, number))
+                    checksum = self._sum(pack(_fixed(issue)), handed)
+                    db.execute("UPDATE issue SET handed=?, checksum=? WHERE number=?", (handed, checksum, number))
             for key_id, value in changes.values.items():
                 self._write_value(key_id, value)
+            self._commit_marks(changes)
+
+    def _commit_marks(self, changes: Changes) -> None:
+        db = self._db
+        for link in changes.bans:
+            db.execute("DELETE FROM ban WHERE link=?", (link,))
+            db.executemany("INSERT INTO ban VALUES(?,?,?)", [(link, *stretch) for stretch in self._book.bans.of(link)])
+        for seen in changes.seen.items():
+            db.execute("INSERT OR REPLACE INTO seen VALUES(?,?)", seen)
+        db.execute("UPDATE life SET writes=?", (changes.writes,))
+
+    def _cut_log(self) -> None:
+        """Bring SQLite's log into the database and empty it: the data keys of what is gone go with it."""
+        self._commits = 0
+        self._db.pragma("wal_checkpoint", "truncate")
+
+    def _sum(self, fixed: bytes, handed: bytes) -> bytes:
+        return hmac.digest(self._checksum_key, fixed + b"|" + handed, hashlib.sha256)[:16]
 
     def _write_block(self, stream: Stream, block: Block) -> None:
-        wrapped, sealed = self._seal(bytes(block.data), f"{stream.name}|{block.start}|{block.end}")
-        self._db.execute("INSERT INTO block VALUES(?,?,?,?)", (stream.name, block.start, wrapped, sealed))
+        row = (stream.name, block.start, *self._sealed_block(stream.name, block))
+        self._db.execute("INSERT INTO block VALUES(?,?,?,?)", row)
 
-    def _write_value(self, key_id: str, value: Secret | None) -> None:
+    def _sealed_block(self, name: str, block: Block) -> tuple[bytes, bytes]:
+        return self._seal(bytes(block.data), f"{name}|{block.start}|{block.end}")
+
+    def _write_value(self, key_id: str, value: tuple[Secret, Issue] | None) -> None:
         if value is None:
             self._db.execute("DELETE FROM value WHERE key_id=?", (key_id,))
         else:
-            row = (key_id, *self._seal(value.reveal(), key_id))
+            secret, issue = value
+            row = (key_id, *self._seal(secret.reveal(), _name_of_value(key_id, issue)))
             self._db.execute("INSERT INTO value VALUES(?,?,?)", row)
 
     def _seal(self, data: bytes, name: str) -> tuple[bytes, bytes]:
@@ -157,6 +210,11 @@ class SqliteStore:
 
     def _load(self, path: Path) -> None:
         book, db, unpack = self._book, self._db, msgspec.msgpack.decode
+        ((book.writes, wrapped_key),) = db.execute("SELECT writes, checksum_key FROM life")
+        try:
+            self._checksum_key = self._kek.unwrap(wrapped_key)
+        except InvalidUnwrap as fault:
+            raise StoreCorrupt(f"{path} was sealed under another key-encryption key") from fault
         for name, mine, head, tail in db.execute("SELECT name, mine, head, tail FROM stream"):
             book.streams[name] = Stream(name, bool(mine), head, tail)
         for name, start, end, packed, void in db.execute("SELECT * FROM origin ORDER BY stream, start"):
@@ -166,11 +224,25 @@ class SqliteStore:
             end = start + 8 * (len(sealed) - TAG_BYTES)
             data = self._unseal(wrapped, sealed, f"{name}|{start}|{end}")
             book.streams[name].add_block(Block(start, bytearray(data)))
+        book.restore([self._issue(*row) for row in db.execute("SELECT number, fixed, handed, checksum FROM issue")])
         for key_id, wrapped, sealed in db.execute("SELECT key_id, wrapped, sealed FROM value"):
-            book.values[key_id] = Secret(self._unseal(wrapped, sealed, key_id))
-        book.restore(_issue(*row) for row in db.execute("SELECT number, fixed, handed FROM issue"))
+            name = _name_of_value(key_id, book.issue_of(key_id))
+            book.values[key_id] = Secret(self._unseal(wrapped, sealed, name))
+        for ban in db.execute("SELECT link, first, last FROM ban"):
+            book.bans.ban(*ban)
+        book.seen = dict(db.execute("SELECT kme, writes FROM seen"))
+
+    def _issue(self, number: int, fixed: bytes, handed: bytes, checksum: bytes) -> Issue:
+        if not hmac.compare_digest(self._sum(fixed, handed), checksum):
+            raise StoreCorrupt(f"issue {number} was altered on disk; restore a backup")
+        issue = Issue(number, *msgspec.msgpack.decode(fixed, type=_FIXED))
+        issue.having, states = msgspec.msgpack.decode(handed, type=tuple[list[int], bytes])
+        issue.states = bytearray(states)
+        return issue
 
     def close(self) -> None:
+        if not self._failed:
+            self._cut_log()
         self._db.close()
         self._audit.close()
 
@@ -185,11 +257,9 @@ def _fixed(issue: Issue) -> tuple[Any, ...]:
 _FIXED = tuple[str, tuple[str, ...], tuple[int, ...], int, tuple[str, ...], int, int | None]
 
 
-def _issue(number: int, fixed: bytes, handed: bytes) -> Issue:
-    issue = Issue(number, *msgspec.msgpack.decode(fixed, type=_FIXED))
-    issue.having, states = msgspec.msgpack.decode(handed, type=tuple[list[int], bytes])
-    issue.states = bytearray(states)
-    return issue
+def _name_of_value(key_id: str, issue: Issue) -> str:
+    """What a sealed value is bound to: whose key it is and until when."""
+    return f"{key_id}|{'|'.join(issue.parties)}|{issue.expires_ns}"
 
 
 def _audit(op: Any, result: Any) -> dict[str, Any]:

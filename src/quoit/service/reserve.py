@@ -1,0 +1,468 @@
+"""A KME's reserve: streams of end-to-end key, kept filled, kept honest, and met again after a restart.
+
+A KME that starts from a store with a past serves nothing of it before it has heard two things: which blocks were
+quarantined while it was away, and how far its peers remember its store to have come. A store older than that was
+put back from a copy: whatever it holds may have been handed out since, so all of it is void (K12).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from quoit.fabric import api as fabric
+from quoit.fabric.api import (
+    Flow,
+    GetIncidents,
+    Incidents,
+    KeyArrived,
+    KeyMoved,
+    LinkQuarantined,
+    LinkReleased,
+    MoveKey,
+    OpenFlow,
+    Stored,
+)
+from quoit.model.problem import Problem
+from quoit.model.secret import Secret
+from quoit.runtime import seeds
+from quoit.runtime.context import Context, Device
+from quoit.runtime.element import Element, Plane, Stratum, handles
+from quoit.runtime.wire import Message, message
+from quoit.service.api import STREAM_NEWS, StoreRewound, StreamFilled, StreamStarved
+from quoit.service.calendar import Calendar
+from quoit.service.directory import Attachment, Resolve, Resolved, controller
+from quoit.service.keystore import (
+    AppendOp,
+    CancelOp,
+    ExpireOp,
+    FindAllOp,
+    Handout,
+    Level,
+    LevelOp,
+    Marks,
+    MarksOp,
+    Provenance,
+    ReadmitOp,
+    RewoundOp,
+    SeenOp,
+    SkipOp,
+    Voided,
+    VoidOp,
+)
+from quoit.service.peer import Hello, Holding, Met, Mirrored, Progress, Withdraw
+from quoit.service.policy import KeyPolicy
+from quoit.service.sessions import TokenBucket
+from quoit.service.streams import OutStream, master_of, slave_of, stream_name
+
+WITHIN = 8_000_000_000
+POLL_NS = 50_000_000
+EXPIRY_NS = 60_000_000_000
+NOTE_NS = 1_000_000_000
+"""How long word of a peer's progress may wait for others before it is written down."""
+
+
+@message("service.Refill")
+class Refill(Message):
+    """A KME to itself: fill the stream to this peer up to its high mark."""
+
+    peer: str
+
+
+@message("service.Sweep")
+class Sweep(Message):
+    """A KME to itself: erase what has expired."""
+
+
+@message("service.Meet")
+class Meet(Message):
+    """A KME to itself: find out what this peer remembers."""
+
+    peer: str
+
+
+@message("service.Recall")
+class Recall(Message):
+    """A KME to itself: have these keys void at `kme`, however long it takes to reach it."""
+
+    kme: str
+    key_ids: tuple[str, ...]
+
+
+@message("service.NoteProgress")
+class NoteProgress(Message):
+    """A KME to itself: write down how far its peers have come."""
+
+
+class App:
+    """An attached application and its session. `diagnostic`: it may share a key with itself."""
+
+    __slots__ = ("attachment", "bucket", "diagnostic", "key_size", "rate_bps")
+
+    def __init__(
+        self,
+        attachment: Attachment,
+        rate_bps: float | None = None,
+        burst_bits: float | None = None,
+        key_size: int | None = None,
+        diagnostic: bool = False,
+    ) -> None:
+        self.attachment = attachment
+        self.diagnostic = diagnostic
+        self.rate_bps = rate_bps
+        self.key_size = key_size
+        self.bucket = None if rate_bps is None else TokenBucket(rate_bps, burst_bits or rate_bps * 10)
+
+
+class KeyReserve(Element):
+    """What a KME keeps: its applications, its store, its streams.
+
+    `root` grows keys shared by two applications of this same KME, and marks keys in the event log (a keyed
+    digest, so that checkers can tell equal keys from different ones without seeing them).
+    """
+
+    stratum, plane = Stratum.SERVICE, Plane.RESOURCE
+    subscribes = (f"{fabric.LINK_NEWS}.*.quarantined", f"{fabric.LINK_NEWS}.*.released")
+
+    def __init__(
+        self,
+        name: str,
+        node: str,
+        domain: str,
+        apps: tuple[App, ...],
+        store: Device,
+        policy: KeyPolicy,
+        root: bytes,
+        calendar: Calendar,
+        prefill: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        super().__init__(name, node)
+        self._domain = domain
+        self._apps = {app.attachment.sae: app for app in apps}
+        self._store = store
+        self.policy = policy
+        self._root = root
+        self._mark_key = hashlib.sha256(b"quoit mark" + root).digest()
+        self._known: dict[str, Attachment] = {}
+        self._streams: dict[str, OutStream] = {}
+        self._prefill = prefill
+        self._calendar = calendar
+        self._namespace = calendar.namespace
+        # Peers met since the start, with where their copies of our streams end; how far their stores have come.
+        self._met: dict[str, int] = {}
+        self._meeting: set[str] = set()
+        self._seen: dict[str, int] = {}
+        self._noting = False
+        # What the store's past still waits for: word of incidents, and of these peers.
+        self._deaf = True
+        self._unmet: set[str] = set()
+
+    async def start(self, ctx: Context) -> None:
+        marks: Marks = await self._do(ctx, MarksOp())
+        self._seen = dict(marks.seen)
+        if marks.writes:
+            peers = {_other(self.name, mark.name) for mark in marks.streams} | marks.seen.keys()
+            self._unmet = peers - {self.name}
+            for peer in sorted(self._unmet):
+                ctx.tell(self.name, Meet(peer))
+            await self._hear_of_incidents(ctx)
+        self._deaf = False
+        for peer, node in self._prefill:
+            self._stream(ctx, peer, node)
+        ctx.tell(self.name, Sweep(), after=EXPIRY_NS)
+
+    async def _do(self, ctx: Context, op: Any) -> Any:
+        return await ctx.effect(self._store, op, self.policy.commit_ns)
+
+    # -- who is who ----------------------------------------------------------------------------------
+
+    def _app(self, caller: str) -> App:
+        app = self._apps.get(caller)
+        if app is None:
+            raise Problem("not-authorised", "this application is not attached to this KME")
+        return app
+
+    async def _attachment(self, ctx: Context, name: str) -> Attachment:
+        if name in self._apps:
+            return self._apps[name].attachment
+        if name not in self._known:
+            answer: Resolved = await ctx.ask(controller(self._domain), Resolve(name), within=WITHIN)
+            self._known[name] = answer.attachment
+        return self._known[name]
+
+    async def _kmes_of(self, ctx: Context, handout: Handout) -> list[str]:
+        """The other KMEs that serve parties of a key."""
+        found = {(await self._attachment(ctx, sae)).kme for sae in (handout.master, *handout.slaves)}
+        return sorted(found - {self.name})
+
+    # -- meeting peers -------------------------------------------------------------------------------
+
+    async def _heard(self, ctx: Context, kme: str) -> None:
+        """What is shared with a peer stays shut until it has told what it remembers of us. `not-ready`."""
+        end = ctx.now + self.policy.patience_ns
+        while (self._deaf or kme in self._unmet) and ctx.now < end:
+            await ctx.sleep(POLL_NS)
+        if self._deaf or kme in self._unmet:
+            raise Problem("not-ready", f"{self.name} has not yet compared notes with {kme} after its restart")
+
+    @handles(Meet)
+    async def on_meet(self, ctx: Context, msg: Meet) -> None:
+        await self._meet(ctx, msg.peer)
+
+    async def _meet(self, ctx: Context, peer: str) -> None:
+        """Compare notes with a peer, as often as it takes to reach it."""
+        if peer in self._met or peer in self._meeting:
+            return
+        self._meeting.add(peer)
+        while peer not in self._met:
+            marks: Marks = await self._do(ctx, MarksOp())
+            hello = Hello(self.name, marks.writes, _holding(marks, stream_name(peer, self.name)))
+            try:
+                met: Met = await ctx.ask(peer, hello, within=WITHIN)
+            except Problem:
+                await ctx.sleep(self.policy.retry_ns)
+                continue
+            mine = _holding(marks, stream_name(self.name, peer))
+            if met.seen > marks.writes:
+                await self._rewound(ctx, peer, met.seen)
+                continue
+            if met.holding.first > mine.first:
+                await self._do(ctx, SkipOp(stream_name(self.name, peer), met.holding.first, ctx.now))
+            self._hear(ctx, peer, met.writes)
+            self._met[peer] = max(met.holding.last, mine.last)
+            if peer in self._streams:
+                self._streams[peer].begin_at(self._met[peer])
+        self._meeting.discard(peer)
+        self._unmet.discard(peer)
+
+    async def _rewound(self, ctx: Context, peer: str, writes: int) -> None:
+        """A peer remembers more of this store than it does itself: nothing in it can be trusted to be unused."""
+        others = self._met.keys() - {peer}
+        self._met.clear()
+        self._unmet |= others
+        voided: Voided = await self._do(ctx, RewoundOp(writes, ctx.now))
+        ctx.emit("store.rewound", peer=peer, key_ids=list(voided.key_ids), stream_bits=voided.stream_bits)
+        ctx.publish(f"{STREAM_NEWS}.{self.name}", StoreRewound(self.name, peer, len(voided.key_ids), ctx.now))
+        for stream in self._streams.values():
+            self._level(ctx, stream, await self._do(ctx, LevelOp(stream.name)))
+        for other in sorted(others):
+            ctx.tell(self.name, Meet(other))
+
+    @handles(Hello)
+    async def on_hello(self, ctx: Context, msg: Hello) -> Met:
+        """A peer has started. What it lacks of our stream to it, nobody is given any more."""
+        marks: Marks = await self._do(ctx, MarksOp())
+        mine, theirs = stream_name(self.name, msg.kme), stream_name(msg.kme, self.name)
+        held = _holding(marks, mine)
+        if held.last and (msg.holding.last < held.last or msg.holding.first > held.first):
+            await self._do(ctx, SkipOp(mine, max(held.last, msg.holding.first), ctx.now))
+        stream = self._streams.get(msg.kme)
+        if stream is not None:
+            stream.begin_at(msg.holding.last)
+            self._level(ctx, stream, await self._do(ctx, LevelOp(mine)))
+            self._want(ctx, stream)
+        seen = self._seen.get(msg.kme, 0)
+        self._hear(ctx, msg.kme, msg.writes)
+        return Met(seen, marks.writes, _holding(marks, theirs))
+
+    def _hear(self, ctx: Context, kme: str, writes: int) -> None:
+        """A peer's store has come as far as this."""
+        if writes > self._seen.get(kme, 0):
+            self._seen[kme] = writes
+            if not self._noting:
+                self._noting = True
+                ctx.tell(self.name, NoteProgress(), after=NOTE_NS)
+
+    @handles(Progress)
+    async def on_progress(self, ctx: Context, msg: Progress) -> None:
+        self._hear(ctx, msg.kme, msg.writes)
+
+    @handles(NoteProgress)
+    async def on_note(self, ctx: Context, msg: NoteProgress) -> None:
+        self._noting = False
+        await self._do(ctx, SeenOp(dict(self._seen), ctx.now))
+
+    # -- streams -------------------------------------------------------------------------------------
+
+    def _stream(self, ctx: Context, peer: str, node: str) -> OutStream:
+        stream = self._streams.get(peer)
+        if stream is None:
+            stream = self._streams[peer] = OutStream(stream_name(self.name, peer), peer, node)
+            self._want(ctx, stream)
+        return stream
+
+    def _want(self, ctx: Context, stream: OutStream, least: int = 0) -> None:
+        """Have the stream refilled if it is low, or has less than a request that waits for `least` bits."""
+        stream.least = least
+        if not stream.filling and stream.free_bits < max(self.policy.stream_low, least):
+            stream.filling = True
+            ctx.tell(self.name, Refill(stream.peer))
+
+    def _level(self, ctx: Context, stream: OutStream, level: Level) -> None:
+        stream.free_bits = level.free_bits
+        ctx.gauge("quoit_stream_bits", (stream.name,), level.free_bits)
+
+    @handles(Refill)
+    async def on_refill(self, ctx: Context, msg: Refill) -> None:
+        stream = self._streams[msg.peer]
+        await self._meet(ctx, msg.peer)
+        chunk = self.policy.chunk
+        while (missing := max(self.policy.stream_high, stream.least) - stream.free_bits) > 0:
+            wanted = min(chunk, missing)
+            wanted = max(wanted, self.policy.max_key_size)
+            try:
+                await self._move(ctx, stream, wanted // 8 * 8)
+                stream.obstacle = None
+                if stream.starved:
+                    stream.starved = False
+                    ctx.publish(f"{STREAM_NEWS}.{self.name}", StreamFilled(stream.name, ctx.now))
+                chunk = self.policy.chunk
+            except Problem as problem:
+                stream.obstacle = problem
+                left = int(problem.fields.get("available_bits", 0)) - 256
+                if problem.code == "no-key-material" and self.policy.max_key_size <= left < chunk:
+                    chunk = left
+                else:
+                    self._say_starved(ctx, stream, problem)
+                    await ctx.sleep(self.policy.retry_ns)
+                    chunk = self.policy.chunk
+        stream.filling = False
+
+    def _say_starved(self, ctx: Context, stream: OutStream, problem: Problem) -> None:
+        if not stream.starved:
+            stream.starved = True
+            news = StreamStarved(stream.name, problem.detail or problem.row.title, stream.free_bits, ctx.now)
+            ctx.publish(f"{STREAM_NEWS}.{self.name}", news)
+
+    async def _move(self, ctx: Context, stream: OutStream, bits: int) -> None:
+        """Bring one chunk of key to both ends of a stream."""
+        if stream.node == self.place:
+            await self._share_next_door(ctx, stream, bits)
+            return
+        flow: Flow = await ctx.ask(fabric.CONTROLLER, OpenFlow(self.place, stream.node), within=WITHIN)
+        stream.offered_bps = flow.offered_bps
+        stream.route = flow.nodes
+        start, stream.next_start = stream.next_start, stream.next_start + bits
+        order = MoveKey(stream.name, start, bits, self.place, stream.node, stream.peer)
+        moved: KeyMoved = await ctx.ask(fabric.relay(self.place), order, within=WITHIN)
+        ops = AppendOp(stream.name, start, moved.value, _provenance(moved.pieces), True)
+        level: Level = await self._do(ctx, ops)
+        links = list(dict.fromkeys(piece.link for piece in moved.pieces))
+        ctx.emit("key.moved", stream=stream.name, start=start, bits=bits, nodes=list(moved.nodes), links=links)
+        self._level(ctx, stream, level)
+
+    async def _share_next_door(self, ctx: Context, stream: OutStream, bits: int) -> None:
+        """Two KMEs of one node need no network: what they share never leaves the trusted node."""
+        start, stream.next_start = stream.next_start, stream.next_start + bits
+        value = seeds.keystream(self._root, "next door", stream.name, start, nbytes=bits // 8)
+        await ctx.ask(stream.peer, KeyArrived(stream.name, start, Secret(value), (), self.name), within=WITHIN)
+        level: Level = await self._do(ctx, AppendOp(stream.name, start, Secret(value), (), True))
+        stream.route = (self.place,)
+        self._level(ctx, stream, level)
+
+    @handles(KeyArrived)
+    async def on_arrived(self, ctx: Context, msg: KeyArrived) -> Stored:
+        await self._heard(ctx, master_of(msg.stream))
+        await self._do(ctx, AppendOp(msg.stream, msg.start, msg.value, _provenance(msg.pieces), False))
+        return Stored(8 * len(msg.value))
+
+    # -- quarantine and expiry -----------------------------------------------------------------------
+
+    async def _hear_of_incidents(self, ctx: Context) -> None:
+        """Void what stands on blocks that were quarantined while nobody was here to hear of it."""
+        while True:
+            try:
+                told: Incidents = await ctx.ask(fabric.UPKEEP, GetIncidents(), within=WITHIN)
+                break
+            except Problem as problem:
+                ctx.log.warning("incidents.unknown", code=problem.code)
+                await ctx.sleep(self.policy.retry_ns)
+        for incident in told.incidents:
+            await self._quarantine(ctx, incident.link, incident.first_block, incident.last_block)
+
+    @handles(LinkQuarantined)
+    async def on_quarantined(self, ctx: Context, msg: LinkQuarantined) -> None:
+        await self._quarantine(ctx, msg.link, msg.first_block, msg.last_block)
+
+    async def _quarantine(self, ctx: Context, link: str, first_block: int, last_block: int) -> None:
+        voided: Voided = await self._do(ctx, VoidOp(link, first_block, last_block, ctx.now))
+        for stream in self._streams.values():
+            self._level(ctx, stream, await self._do(ctx, LevelOp(stream.name)))
+            self._want(ctx, stream)
+        if voided.stream_bits or voided.key_ids or voided.delivered_key_ids:
+            ctx.emit(
+                "keys.voided",
+                link=link,
+                first_block=first_block,
+                stream_bits=voided.stream_bits,
+                key_ids=list(voided.key_ids),
+                number=len(voided.key_ids),
+                delivered=len(voided.delivered_key_ids),
+            )
+        await self._recall_copies(ctx, voided)
+
+    @handles(LinkReleased)
+    async def on_released(self, ctx: Context, msg: LinkReleased) -> None:
+        await self._do(ctx, ReadmitOp(msg.link, msg.from_block, ctx.now))
+
+    async def _recall_copies(self, ctx: Context, voided: Voided) -> None:
+        """Keys of several KMEs are void at all of them, be it their own bits or a copy's pad that is suspect."""
+        by_kme: dict[str, list[str]] = {}
+        hit = sorted({k.partition("/pad/")[0] for k in (*voided.key_ids, *voided.delivered_key_ids)})
+        known: tuple[Handout, ...] = await self._do(ctx, FindAllOp(tuple(hit))) if hit else ()
+        for found in known:
+            if found.master not in self._apps:
+                continue  # its master's KME sees to it
+            kmes = await self._kmes_of(ctx, found)
+            if len(kmes) > 1 or self._apps.keys() & set(found.slaves):
+                for kme in (*kmes, self.name):
+                    by_kme.setdefault(kme, []).append(found.key_id)
+        await self._recall(ctx, {kme: tuple(key_ids) for kme, key_ids in by_kme.items()})
+
+    async def _recall(self, ctx: Context, by_kme: dict[str, tuple[str, ...]]) -> None:
+        """Have keys void here, and at each KME that can be reached; the others hear of it when they can."""
+        if self.name in by_kme:
+            await self._do(ctx, CancelOp(by_kme.pop(self.name), ctx.now))
+        for kme, key_ids in sorted(by_kme.items()):
+            try:
+                await ctx.ask(kme, Withdraw(key_ids), within=WITHIN)
+            except Problem as problem:
+                ctx.log.warning("withdraw.unconfirmed", kme=kme, code=problem.code)
+                ctx.tell(self.name, Recall(kme, key_ids), after=self.policy.retry_ns)
+
+    @handles(Recall)
+    async def on_recall(self, ctx: Context, msg: Recall) -> None:
+        await self._recall(ctx, {msg.kme: msg.key_ids})
+
+    @handles(Withdraw)
+    async def on_withdraw(self, ctx: Context, msg: Withdraw) -> Mirrored:
+        """Void keys that are void elsewhere. The master's KME knows of all copies, and passes it on."""
+        await self._do(ctx, CancelOp(msg.key_ids, ctx.now))
+        known: tuple[Handout, ...] = await self._do(ctx, FindAllOp(msg.key_ids))
+        for found in known:
+            if found.master in self._apps:
+                for kme in await self._kmes_of(ctx, found):
+                    ctx.tell(self.name, Recall(kme, (found.key_id,)))
+        return Mirrored(len(msg.key_ids), 0)
+
+    @handles(Sweep)
+    async def on_sweep(self, ctx: Context, msg: Sweep) -> None:
+        erased: int = await self._do(ctx, ExpireOp(ctx.now))
+        if erased:
+            ctx.emit("keys.expired", number=erased)
+        ctx.tell(self.name, Sweep(), after=EXPIRY_NS)
+
+
+def _other(kme: str, stream: str) -> str:
+    """The KME at the other end of a stream."""
+    master = master_of(stream)
+    return slave_of(stream) if master == kme else master
+
+
+def _holding(marks: Marks, stream: str) -> Holding:
+    """What of a stream is here and may still be handed out: nothing, if it is not known."""
+    return next((Holding(m.head, m.tail) for m in marks.streams if m.name == stream), Holding(0, 0))
+
+
+def _provenance(pieces: tuple[fabric.Piece, ...]) -> tuple[Provenance, ...]:
+    return tuple(Provenance(p.link, p.block, p.offset, p.bits, p.use) for p in pieces)

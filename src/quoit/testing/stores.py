@@ -428,6 +428,7 @@ class StoreMachine(RuleBasedStateMachine):
         do(self.store, SkipOp(STREAM, to, self.now))
         self.head[STREAM] = max(self.head[STREAM], to)
 
+    @precondition(lambda self: len(self.gone) > 8)  # seldom: what it voids, no other rule can go on with
     @rule(ahead=st.integers(0, 2))
     def learn_of_being_old(self, ahead: int) -> None:
         marks: Marks = do(self.store, MarksOp())

@@ -37,7 +37,7 @@ from quoit.service.keystore import (
 from quoit.testing.stores import StoreContract, machine_of
 
 SHORT = settings(
-    max_examples=200, stateful_step_count=40, deadline=None, derandomize=True, database=None, phases=[Phase.generate]
+    max_examples=300, stateful_step_count=40, deadline=None, derandomize=True, database=None, phases=[Phase.generate]
 )
 
 

@@ -38,6 +38,9 @@ from quoit.runtime.trace import Sink
 from quoit.runtime.wire import Message, decode, encode, name_of
 
 Latency = Callable[[str, str], int]
+Put = Callable[[int, Entry], None]
+Carrier = Callable[[str, str, Put], Put]
+"""Given sender, target and the sure way from one to the other: the way to use, which may lose, delay or repeat."""
 Worker = Coroutine[Any, Any, None]
 
 ENDLESS = 2**63
@@ -101,6 +104,9 @@ class Kernel:
         self.disorder = 0
         # A handler's fault stops a virtual run; a live twin logs it and goes on.
         self.strict = True
+        self.carrier: Carrier | None = None
+        self._down: set[int] = set()
+        self._owed: dict[Worker, int] = {}
         self._enough = ENDLESS
         self._latency_of = latency
         self._post: Post | None = None
@@ -168,7 +174,10 @@ class Kernel:
             if speaker.plane is not Plane.RESOURCE:
                 raise PlaneViolation(f"{speaker!r} is not of the resource plane and may not reach {element!r}")
         latency = 0 if ctx.place == element.place else self._latency_of(ctx.place, element.place)
-        return target, latency, self._agenda.put if self._process_of[target] == self.process else self._send_away
+        put: Put = self._agenda.put if self._process_of[target] == self.process else self._send_away
+        if self.carrier is not None and ctx is not self.outside:
+            put = self.carrier(self.elements[ctx.index].name, element.name, put)
+        return target, latency, put
 
     def audience(self, ctx: Context, subject: str, kind: type[Message]) -> tuple[Route, ...]:
         """The ways from `ctx` to all who subscribe to `subject` and understand `kind`."""
@@ -230,6 +239,37 @@ class Kernel:
         self._drive(self._idle.pop() if self._idle else self._work(), None)
         return self.handled - before
 
+    # -- elements that fail --------------------------------------------------------------------------
+
+    def crash(self, name: str) -> None:
+        """Between events: an element is gone, with all that it was about to do. What is said to it is lost."""
+        index = self.index_of(name)
+        self._down.add(index)
+        self._tables[index] = {}
+        self._agenda.keep(lambda entry: not self._belongs(index, entry))
+        for worker in [worker for worker, owner in self._owed.items() if owner == index]:
+            del self._owed[worker]
+            worker.close()
+
+    def _belongs(self, index: int, entry: Entry) -> bool:
+        """Whether this entry resumes a handler of the element; ends the handler if so."""
+        _, kind, target, payload, correlation = entry
+        if target != index or kind == SAY:
+            return False
+        worker = payload[0] if kind == RESUME else self._waiting.pop(correlation, None)
+        if worker is not None:
+            worker.close()
+        return True
+
+    def revive(self, element: Element) -> None:
+        """Between events: a new element takes the place of the one of its name that crashed, and starts."""
+        index = self.index_of(element.name)
+        self._down.discard(index)
+        self.elements[index] = element
+        self._tables[index] = {kind: handler.__get__(element) for kind, handler in element.handlers.items()}
+        self._until = self.now - 1
+        self._drive(self._begin(self._contexts[index], element.start(self._contexts[index])), None)
+
     # -- workers -------------------------------------------------------------------------------------
 
     def _drive(self, worker: Worker, value: Any) -> None:
@@ -255,7 +295,11 @@ class Kernel:
             worker, value = self._idle.pop() if self._idle else self._work(), None
 
     def _submit(self, effect: Effect, worker: Worker) -> None:
+        self._owed[worker] = effect.index
+
         def done(result: Any) -> None:
+            if self._owed.pop(worker, None) is None:
+                return  # its element has crashed meanwhile
             self._agenda.put(effect.due, (effect.order, RESUME, effect.index, (worker, result), 0))
 
         self.devices.submit(effect.device, effect.operation, effect.due, done)
@@ -332,6 +376,8 @@ class Kernel:
         put(self.now + latency, (order, kind, asker, value, correlation))
 
     def _misdirected(self, sender: int, target: int, payload: Any, correlation: int) -> None:
+        if target in self._down:
+            return
         ctx = self._contexts[target]
         what = f"{self.elements[target].name} does not understand {type(payload).__name__}"
         ctx.log.error("message.misdirected", message=type(payload).__name__)

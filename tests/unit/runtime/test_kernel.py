@@ -484,3 +484,86 @@ def test_handlers_that_never_wait_can_be_run_alone() -> None:
             return 3
 
     assert answer_of(Plain().give()) == 3
+
+
+@message("test.Slow")
+class SlowAsk(Message):
+    """Answered after a while, by a device or by another element."""
+
+    by: str
+
+
+class Device3:
+    def execute(self, batch: list[Any]) -> list[Any]:
+        return [3 for _ in batch]
+
+
+class Mortal(Element):
+    """Waits in each of the three ways that there are."""
+
+    stratum, plane = Stratum.SERVICE, Plane.RESOURCE
+
+    def __init__(self, name: str, log: list[str], generation: int = 1) -> None:
+        super().__init__(name, "here")
+        self.log = log
+        self.generation = generation
+
+    async def start(self, ctx: Context) -> None:
+        self.log.append(f"start {self.generation}")
+
+    @handles(SlowAsk)
+    async def on_slow(self, ctx: Context, msg: SlowAsk) -> Answer:
+        if msg.by == "sleep":
+            await ctx.sleep(10)
+        elif msg.by == "device":
+            await ctx.effect(Device3(), 1, 10)
+        elif msg.by == "ask":
+            await ctx.ask("other", SlowAsk("sleep"), within=1_000)
+        self.log.append(f"{msg.by} {self.generation}")
+        return Answer(self.generation)
+
+
+@message("test.Generation")
+class Answer(Message):
+    generation: int
+
+
+def test_a_crash_ends_all_that_an_element_was_about_to_do() -> None:
+    log: list[str] = []
+    kernel = Kernel([Mortal("one", log), Mortal("other", [])])
+    kernel.start()
+    answers: list[Any] = []
+    for by in ("sleep", "device", "ask"):
+        kernel.ask_from_outside(1, "one", SlowAsk(by), answers.append)
+    kernel.run(5)
+    kernel.crash("one")
+    kernel.ask_from_outside(7, "one", SlowAsk("lost"), answers.append)
+    kernel.run(20)
+    assert (log, answers) == (["start 1"], [])
+    kernel.ask_from_outside(30, "one", SlowAsk("sleep"), answers.append)
+    kernel.revive(Mortal("one", log, 2))
+    kernel.run(50)
+    assert log == ["start 1", "start 2", "sleep 2"]
+    assert [a.generation for a in answers] == [2]
+
+
+def test_a_carrier_may_lose_and_repeat_what_elements_say() -> None:
+    log: list[str] = []
+    kernel = Kernel([Mortal("one", log), Mortal("other", log)])
+
+    def carrier(source: str, target: str, put: Any) -> Any:
+        assert (source, target) == ("one", "other") or (source, target) == ("other", "one")
+
+        def twice(due: int, entry: Any) -> None:
+            put(due, entry)
+            put(due + 1, entry)
+
+        return twice
+
+    kernel.carrier = carrier
+    kernel.start()
+    answers: list[Any] = []
+    kernel.ask_from_outside(1, "one", SlowAsk("ask"), answers.append)
+    kernel.run(5_000)
+    assert log == ["start 1", "start 1", "sleep 1", "ask 1", "sleep 1"]
+    assert len(answers) == 1

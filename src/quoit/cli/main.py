@@ -71,6 +71,9 @@ def up(
     port: Annotated[int, Parameter(help="Port of every KME's listener.")] = 8443,
     digest: Annotated[bool, Parameter(negative="", help="With --until: print only the trace digest.")] = False,
     processes: Annotated[int, Parameter(help="Run in so many processes over a NATS bus.")] = 1,
+    resume: Annotated[
+        bool, Parameter(negative="", help="Go on where the twin in --dir stopped or was killed, with its key stores.")
+    ] = False,
     json: Annotated[
         bool, Parameter(name="--json", negative="", help="Tell the doors as JSON, and log in JSON lines.")
     ] = False,
@@ -81,7 +84,9 @@ def up(
     """Run a network live: real ETSI 014 clients may connect over mutual TLS. Ctrl-C ends it."""
     from quoit.cli.up import UpOptions, bring_up
 
-    return bring_up(file, UpOptions(dir, start, until, speed, seed, port, digest, processes, json, part, nats, run))
+    return bring_up(
+        file, UpOptions(dir, start, until, speed, seed, port, digest, processes, json, part, nats, run, resume)
+    )
 
 
 @app.command

@@ -107,6 +107,8 @@ def replay_journal(path: Path, until: str | None, digest: bool, json: bool) -> i
         network = loads(journal.header.network, str(path))
     except (OSError, journals.JournalError, NetworkFileFaults) as fault:
         raise show.UserError(str(fault)) from fault
+    if journal.header.life:
+        raise show.UserError(f"{path}: this twin went on with key stores of an earlier life, which no journal holds")
     end = instant(until, "--until") if until is not None else journal.end_ns
     if end is None:
         raise show.UserError(f"{path}: the recording was cut short; say --until TIME")

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from quoit.adapters.stores.sqlite import StoreCorrupt
 from quoit.cli import show
 from quoit.cli.crew import lead, share
 from quoit.cli.run import instant, progress_to
 from quoit.model.quantity import format_duration
-from quoit.scenario.host import Host, HostOptions, RunDirectoryBusy
+from quoit.scenario.host import Host, HostOptions, NothingToResume, RunDirectoryBusy
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class UpOptions:
     part: int | None = None
     nats: str = ""
     run: str = ""
+    resume: bool = False
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
@@ -54,6 +56,8 @@ def bring_up(file: Path, options: UpOptions) -> int:
         raise show.UserError(f"--port: expected 0 (any free one) to 65535, found {options.port}")
     if options.digest and options.until is None:
         raise show.UserError("--digest needs --until: a digest is of a whole run")
+    if options.resume and (options.processes > 1 or options.start != "0s" or options.digest):
+        raise show.UserError("--resume goes on where a twin stopped: not with --processes, --from or --digest")
     nodes = len(network.nodes)
     if not 1 <= options.processes <= nodes:
         raise show.UserError(f"--processes: expected 1 to {nodes}, for this network has {nodes} nodes")
@@ -72,6 +76,7 @@ def bring_up(file: Path, options: UpOptions) -> int:
         options.port,
         serve=not options.digest,
         share=place,
+        resume=options.resume,
     )
     return run_loop(lambda: _host(file, host_options, options.digest, options.json))
 
@@ -89,7 +94,7 @@ def _arguments(options: UpOptions) -> list[str]:
 async def _host(file: Path, options: HostOptions, digest: bool, json: bool) -> int:
     try:
         host = Host(file.read_text(encoding="utf-8"), options, str(file))
-    except RunDirectoryBusy as fault:
+    except (RunDirectoryBusy, NothingToResume, StoreCorrupt) as fault:
         raise show.UserError(str(fault)) from fault
     with progress_to(options.from_ns) as progress:
         await host.start(progress)

@@ -330,7 +330,7 @@ class ExactReceiver(Element):
         self._sender = api.module(plan.ends.link, plan.ends.sender)
         self._parts: dict[int, tuple[Sifted, Tally]] = {}
         self._since_ns = 0
-        self._number = 1
+        self._number = plan.ends.first_block + 1
         self._round = 0
         self._trusted = True
         self._busy = False

@@ -100,7 +100,9 @@ class Kma(Element):
     stratum, plane = Stratum.FABRIC, Plane.RESOURCE
     realises = ("C2", "C8")
 
-    def __init__(self, node: str, plans: tuple[PoolPlan, ...], initial: dict[str, Secret]) -> None:
+    def __init__(
+        self, node: str, plans: tuple[PoolPlan, ...], initial: dict[str, Secret], first_block: int = 0
+    ) -> None:
         super().__init__(api.kma(node), node)
         self._node = node
         self._plans = {plan.link: plan for plan in plans}
@@ -109,13 +111,14 @@ class Kma(Element):
             for plan in plans
         }
         self._initial = initial
+        self._first_block = first_block
         self._open = {plan.link: False for plan in plans}
         self._drained: set[str] = set()
         self._bans = Bans()
 
     async def start(self, ctx: Context) -> None:
         for link, value in self._initial.items():
-            self._take_in(ctx, link, 0, value)
+            self._take_in(ctx, link, self._first_block, value)
         self._initial = {}
 
     def _allocates(self, link: str) -> bool:

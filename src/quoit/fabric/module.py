@@ -69,12 +69,13 @@ class BlockAgreed(Message):
 
 @dataclass(frozen=True)
 class LinkEnds:
-    """A link as its modules know it."""
+    """A link as its modules know it. Its blocks are numbered from `first_block` + 1 on."""
 
     link: str
     sender: str
     receiver: str
     telemetry_ns: int
+    first_block: int = 0
 
 
 class SenderModule(Element):
@@ -113,7 +114,7 @@ class ReceiverModule(Element):
         self._protocol = protocol
         self._block = EMPTY
         self._waiting: dict[int, RawBlock] = {}
-        self._number = 1
+        self._number = ends.first_block + 1
         self._round = 0
         self._trusted = True
         self._seen = SILENCE

@@ -19,13 +19,15 @@ FORMAT = 1
 
 
 class Header(msgspec.Struct, frozen=True):
-    """First line of a journal. `network` is the whole text of the network file."""
+    """First line of a journal. `network` is the whole text of the network file. `life`: which life of its twin; a
+    later one began with what earlier ones left in the key stores, which no journal holds."""
 
     quoit_journal: int
     version: str
     seed: int
     network: str
     until_ns: int | None = None
+    life: int = 0
 
 
 class _Line(msgspec.Struct):

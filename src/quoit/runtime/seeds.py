@@ -20,6 +20,13 @@ def generator(seed: int, owner: str, purpose: str) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
 
 
+def of_life(seed: int, life: int) -> int:
+    """The seed of a later life of a twin: nothing that was drawn before is drawn again."""
+    if not life:
+        return seed
+    return int.from_bytes(hashlib.sha256(f"quoit life\x1f{seed}\x1f{life}".encode()).digest()[:8], "big")
+
+
 def synthetic_root(seed: int) -> bytes:
     """32 bytes from which a virtual run grows its key material. Whoever knows the seed knows the keys."""
     return hashlib.sha256(b"quoit synthetic key root\x1f" + str(seed).encode()).digest()

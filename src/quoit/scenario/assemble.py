@@ -56,6 +56,9 @@ DEFAULT_PROFILE: Mapping[str, str] = {
 BOOTSTRAP_BYTES = 16 + 16 * 64
 """Key that a link is commissioned with for its own messages: a hash key and the pads of 64 blocks."""
 
+BLOCKS_OF_A_LIFE = 2**32
+"""More blocks than any link makes between two starts of a twin."""
+
 StoreMaker = Callable[[str], Device]
 
 
@@ -70,16 +73,24 @@ class Twin:
     stores: dict[str, Device]
     policy: KeyPolicy
     labels: dict[str, str]
+    make_kme: Callable[[str, Device], Kme]
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What a caller may choose when a twin is assembled. `root` None: key material grows from the seed, so
-    whoever knows the seed knows all keys; live twins pass 32 random bytes."""
+    """What a caller may choose when a twin is assembled.
+
+    `root` None: key material grows from the seed, so whoever knows the seed knows all keys; live twins pass 32
+    random bytes. `life` and `start_ns`: which life of a twin this is that goes on after it was stopped, and from
+    which instant; its links' blocks have numbers that no earlier life used. `mark_key`: see `Kme`.
+    """
 
     make_store: StoreMaker
     seed: int | None = None
     root: bytes | None = None
+    life: int = 0
+    start_ns: int = 0
+    mark_key: bytes | None = None
 
 
 class Assembler:
@@ -88,7 +99,9 @@ class Assembler:
     def __init__(self, network: NetworkFile, parts: Parts) -> None:
         self.n = network
         self.parts = parts
-        self.seed = network.seed if parts.seed is None else parts.seed
+        self.seed = seeds.of_life(network.seed if parts.seed is None else parts.seed, parts.life)
+        self.first_block = parts.life * BLOCKS_OF_A_LIFE
+        self.mark_key = parts.mark_key
         self.root = parts.root if parts.root is not None else seeds.synthetic_root(self.seed)
         self.center = next(iter(network.nodes))
         self.stores: dict[str, Device] = {}
@@ -120,9 +133,11 @@ class Assembler:
             *self._fabric(),
             *self._service(attachments, policy),
         ]
-        kernel = Kernel(elements, seed=self.seed, latency=Latency(self.n))
+        kernel = Kernel(elements, seed=self.seed, latency=Latency(self.n), start_ns=self.parts.start_ns)
         kmes = {k.id: k.node for k in self.n.all_kmes()}
-        return Twin(self.n, kernel, kmes, attachments, self.stores, policy, self.labels)
+        return Twin(
+            self.n, kernel, kmes, attachments, self.stores, policy, self.labels, self._kme_maker(attachments, policy)
+        )
 
     # -- engine --------------------------------------------------------------------------------------
 
@@ -182,7 +197,7 @@ class Assembler:
         for link in self.n.links:
             a, b = link.between
             protocol = self._protocols[link.id]
-            ends = LinkEnds(link.id, a, b, self.n.telemetry_interval_ns)
+            ends = LinkEnds(link.id, a, b, self.n.telemetry_interval_ns, self.first_block)
             out += self._modules(link, ends, protocol)
             abort = getattr(getattr(protocol, "profile", None), "qber_abort", 0.08)
             entries.append(LinkEntry(link.id, a, b, self._spans_of(link)))
@@ -239,7 +254,7 @@ class Assembler:
         }
         neighbours = {k.id: k.between[1] if k.between[0] == node else k.between[0] for k in here}
         hashes = {k.id: Secret(seeds.keystream(self.root, "commission", k.id, nbytes=16)) for k in here}
-        return [Kma(node, plans, initial), Relay(node, neighbours, hashes)]
+        return [Kma(node, plans, initial, self.first_block), Relay(node, neighbours, hashes)]
 
     # -- service -------------------------------------------------------------------------------------
 
@@ -270,7 +285,7 @@ class Assembler:
 
     def _service(self, attachments: dict[str, Attachment], policy: KeyPolicy) -> list[Element]:
         out: list[Element] = [ServiceMeters(self.center), ServiceUpkeep(self.center)]
-        calendar = Calendar(self.n.epoch_unix_s, Namespace(self.n.nid))
+        make_kme = self._kme_maker(attachments, policy)
         domains = self.n.all_domains()
         for domain in domains:
             mine = tuple(a for a in attachments.values() if a.domain == domain.name)
@@ -278,13 +293,25 @@ class Assembler:
             place = next((n for n in self.n.nodes if self.n.domain_of(n) == domain.name), self.center)
             out.append(ServiceController(place, domain.name, domain.prefix, mine, peers))
         for kme in self.n.all_kmes():
-            apps = tuple(self._app(a, attachments[a.sae]) for a in self.n.applications if a.kme == kme.id)
             store = self.stores[kme.id] = self.parts.make_store(kme.id)
-            domain_name = self.n.domain_of(kme.node)
-            prefill = self._prefill(kme.id, apps, attachments)
-            out.append(Kme(kme.id, kme.node, domain_name, apps, store, policy, self.root, calendar, prefill))
+            out.append(make_kme(kme.id, store))
         out += [self._load(i, event, attachments) for i, event in enumerate(self.n.events) if event.load is not None]
         return out
+
+    def _kme_maker(self, attachments: dict[str, Attachment], policy: KeyPolicy) -> Callable[[str, Device], Kme]:
+        """Makes a KME by its name with a store: at the twin's start, and again when one comes back from a crash."""
+        node_of = {k.id: k.node for k in self.n.all_kmes()}
+        calendar = Calendar(self.n.epoch_unix_s, Namespace(self.n.nid))
+
+        def make(kme: str, store: Device) -> Kme:
+            node = node_of[kme]
+            apps = tuple(self._app(a, attachments[a.sae]) for a in self.n.applications if a.kme == kme)
+            prefill = self._prefill(kme, apps, attachments)
+            return Kme(
+                kme, node, self.n.domain_of(node), apps, store, policy, self.root, calendar, prefill, self.mark_key
+            )
+
+        return make
 
     @staticmethod
     def _app(app: Application, attachment: Attachment) -> App:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import json
 import os
 import shutil
 import time
@@ -59,7 +60,8 @@ class Share:
 
 @dataclass(frozen=True)
 class HostOptions:
-    """How a twin is to run. `from_ns`: fast-forward to there, then live. `until_ns`: end there."""
+    """How a twin is to run. `from_ns`: fast-forward to there, then live. `until_ns`: end there. `resume`: go on from
+    where the twin in the directory stopped, whatever stopped it: with its key stores, at its instant or later."""
 
     directory: Path
     seed: int | None = None
@@ -70,6 +72,7 @@ class HostOptions:
     serve: bool = True
     deterministic_keys: bool = False
     share: Share | None = None
+    resume: bool = False
 
 
 @dataclass
@@ -100,14 +103,22 @@ class Host:
         self._renewal: asyncio.Task[None] | None = None
         self._operator: OperatorSocket | None = None
         self._prepare_directory()
+        self._state = TwinState(self.options.directory / "twin.json")
+        if self.options.resume:
+            self._state.next_life(self.network.name)
+        self._opened: dict[str, SqliteStore] = {k.id: self._open_store(k.id) for k in self.network.all_kmes()}
         self.twin: Twin = assemble(self.network, self._parts())
         self.authority = Authority(self.options.directory / "pki", self.network.name)
-        self._events = (self.options.directory / f"events{self._suffix}.jsonl").open("wb")
+        # Unbuffered: what a killed twin had done before it answered is in its log.
+        mode = "ab" if self.options.resume else "wb"
+        self._events = (self.options.directory / f"events{self._suffix}.jsonl").open(mode, buffering=0)
+        self._note_resumption()
         elements = self._elements_here(self.twin.kernel)
         self.here = elements & self.twin.kmes.keys()
         self.twin.kernel.sinks += [_only(elements, self.digest), _only(elements, self._write_event)]
-        header = Header(FORMAT, version("quoit"), self.twin.kernel.seed, self.network_text)
-        journal = (self.options.directory / f"journal{self._suffix}.jsonl").open("wb")
+        life = self._state.life
+        header = Header(FORMAT, version("quoit"), self.twin.kernel.seed, self.network_text, life=life)
+        journal = (self.options.directory / f"journal{self._suffix}{f'-{life}' * bool(life)}.jsonl").open("wb")
         self.journal = JournalWriter(journal, header)
         self.world = LiveWorld(
             self.twin.kernel,
@@ -132,18 +143,26 @@ class Host:
         share = self.options.share
         if share is None:
             root = None if self.options.deterministic_keys else os.urandom(32)
-            return Parts(self._store, self.options.seed, root)
-        return Parts(self._store, self.options.seed, share.root)
+            start_ns = max((store.latest_ns for store in self._opened.values()), default=0)
+            start_ns = max(start_ns, self._state.now_ns) + 1 if self.options.resume else 0
+            make_store = self._opened.__getitem__
+            return Parts(make_store, self.options.seed, root, self._state.life, start_ns, self._state.mark_key)
+        return Parts(self._opened.__getitem__, self.options.seed, share.root)
 
     def _prepare_directory(self) -> None:
         directory = self.options.directory
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = _locked(directory, f"twin{self._suffix}.lock")
-        # Keys of an earlier run belong to another simulated past.
-        shutil.rmtree(directory / f"stores{self._suffix}", ignore_errors=True)
+        if not self.options.resume:
+            # Keys of an earlier run belong to another simulated past.
+            shutil.rmtree(directory / f"stores{self._suffix}", ignore_errors=True)
 
-    def _store(self, kme: str) -> SqliteStore:
+    def _open_store(self, kme: str) -> SqliteStore:
         return SqliteStore(self.options.directory / f"stores{self._suffix}" / kme)
+
+    def _note_resumption(self) -> None:
+        if self.options.resume:
+            self._write_event(Event(self.twin.kernel.now, "twin", 1, "twin.resumed", {"life": self._state.life}))
 
     def _write_event(self, event: Event) -> None:
         self._events.write(to_line(event))
@@ -248,6 +267,7 @@ class Host:
         new ones see the new leaf; those of a revoked certificate are cut."""
         next_renewal = 0.0
         while True:
+            self._state.note(self.network.name, self.twin.kernel.now)
             try:
                 self._follow_revocations()
                 if time.monotonic() >= next_renewal:
@@ -295,11 +315,48 @@ class Host:
         self.world.end()
         if self.options.share is not None:
             await self.options.share.bus.close()
+        self._state.note(self.network.name, self.twin.kernel.now)
         self.journal.close(self.twin.kernel.now)
         self._events.close()
         for store in self.twin.stores.values():
             store.close()  # type: ignore[attr-defined]  # made by _store above
         self._lock.close()
+
+
+class TwinState:
+    """What a twin needs to know to go on after it was stopped, in a file: its life's number, about what instant it
+    was, whose twin it is, and the key that marks keys in its event log."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.life = 0
+        self.now_ns = 0
+        self.mark_key = os.urandom(32)
+
+    def next_life(self, network: str) -> None:
+        """Read the state of the twin that stopped. Raises `NothingToResume`."""
+        try:
+            found = json.loads(self._path.read_bytes())
+            name, life, now_ns = found["network"], int(found["life"]), int(found["now_ns"])
+            self.mark_key = bytes.fromhex(found["mark_key"])
+        except (OSError, ValueError, KeyError) as fault:
+            raise NothingToResume(f"{self._path}: no twin to go on with ({fault}); start without --resume") from fault
+        if name != network:
+            raise NothingToResume(f"{self._path} is of network {name}, not {network}; give the twin another --dir")
+        self.life, self.now_ns = life + 1, now_ns
+        self.note(network, now_ns)
+
+    def note(self, network: str, now_ns: int) -> None:
+        """Write down how far it is: whole or not at all."""
+        state = {"network": network, "life": self.life, "now_ns": now_ns, "mark_key": self.mark_key.hex()}
+        new = self._path.with_suffix(".new")
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+            json.dump(state, out)
+        os.replace(new, self._path)
+
+
+class NothingToResume(ValueError):
+    """The directory holds no twin that could go on; the text says why."""
 
 
 class RunDirectoryBusy(ValueError):

@@ -34,6 +34,7 @@ from quoit.service.keystore import (
     MirrorOp,
     Opened,
     OpenOp,
+    Point,
     Taken,
     TakeOp,
 )
@@ -209,15 +210,17 @@ class KeyDesk(KeyReserve):
         await self._heard(ctx, peer.kme)
         op = OpenOp(stream.name, msg.key_ids, size, msg.caller, parties, expires, ctx.now)
         opened = await self._patiently(ctx, app, stream, op)
-        mirror = Mirror(stream.name, msg.key_ids, opened.offsets, size, msg.caller, parties, expires, opened.writes)
+        mirror = Mirror(stream.name, msg.key_ids, opened.offsets, size, msg.caller, parties, expires, opened.point)
         try:
             mirrored: Mirrored = await ctx.ask(peer.kme, mirror, within=WITHIN)
         except Problem as problem:
             await self._do(ctx, CancelOp(msg.key_ids, ctx.now))
+            self._recall_later(ctx, peer.kme, msg.key_ids)
+            self._compare_again(ctx, peer.kme)
             ctx.count("quoit_keys_lost_after_commit_total", (self.name,), msg.number)
             ctx.emit("keys.lost", key_ids=list(msg.key_ids), number=msg.number, code=problem.code)
             raise Problem("peer-unreachable", "the peer KME did not confirm; the keys are void") from problem
-        self._hear(ctx, peer.kme, mirrored.writes)
+        self._hear(ctx, peer.kme, mirrored.point)
         return opened.values
 
     async def _patiently(self, ctx: Context, app: App, stream: OutStream, op: OpenOp) -> Opened:
@@ -292,7 +295,7 @@ class KeyDesk(KeyReserve):
             mark=[self._mark(v) for v in taken.values],
         )
         for kme in {master_of(stream) for stream in taken.streams}:
-            ctx.tell(kme, Progress(self.name, taken.writes))
+            ctx.tell(kme, Progress(self.name, taken.point))
         self._news(ctx, msg.key_ids, (msg.caller, msg.master), ("delivered",))
         return Keys(tuple(Key(k, v) for k, v in zip(msg.key_ids, taken.values, strict=True)))
 
@@ -312,10 +315,11 @@ class KeyDesk(KeyReserve):
             msg.expires_ns,
             ctx.now,
             kme,
-            msg.writes,
+            msg.point,
         )
-        writes: int = await self._do(ctx, op)
-        return Mirrored(len(msg.key_ids), writes)
+        point: Point = await self._do(ctx, op)
+        self._hear(ctx, kme, msg.point)
+        return Mirrored(len(msg.key_ids), point)
 
     @handles(Copy)
     async def on_copy(self, ctx: Context, msg: Copy) -> Mirrored:
@@ -328,7 +332,7 @@ class KeyDesk(KeyReserve):
         pads: Taken = await self._do(ctx, TakeOp(self.name, origin, msg.pads, ctx.now))
         values = tuple(Secret(_xor(pad, Secret(sealed))) for pad, sealed in zip(pads.values, msg.sealed, strict=True))
         await self._do(ctx, ImportOp(msg.key_ids, values, msg.master, msg.slaves, msg.expires_ns, ctx.now))
-        return Mirrored(len(msg.key_ids), pads.writes)
+        return Mirrored(len(msg.key_ids), pads.point)
 
     def _news(self, ctx: Context, key_ids: tuple[str, ...], parties: tuple[str, ...], states: tuple[str, ...]) -> None:
         """Tell observers of the units' way; a way that begins anew begins with the request."""

@@ -25,6 +25,13 @@ class Provenance(msgspec.Struct, frozen=True):
     use: str
 
 
+class Point(msgspec.Struct, frozen=True, order=True):
+    """A point in a store's existence: in which of its lives, after how many operations that changed it."""
+
+    life: int
+    writes: int
+
+
 class AppendOp(msgspec.Struct, frozen=True):
     """Add bits at `start` of a stream. Idempotent for the same stretch; an overlap is refused, and so is what
     stands on a forbidden block. A gap is a chunk that never arrived. `mine`: this KME is the stream's master,
@@ -50,17 +57,17 @@ class OpenOp(msgspec.Struct, frozen=True):
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """Where in the stream the keys lie, and what they are; `writes` is the store's count after it."""
+    """Where in the stream the keys lie, and what they are; `point` is how far the store has come by it."""
 
     offsets: tuple[int, ...]
     values: tuple[Secret, ...]
-    writes: int
+    point: Point
 
 
 class MirrorOp(msgspec.Struct, frozen=True):
-    """The slave's KME holds the same keys ready, as the master's KME says. Answered with `writes`.
+    """The slave's KME holds the same keys ready, as the master's KME says. Answered with the store's `Point`.
 
-    `kme` and `kme_writes`: which KME says so, and how far its store had come then."""
+    `kme` and `kme_at`: which KME says so, and how far its store had come then."""
 
     stream: str
     key_ids: tuple[str, ...]
@@ -71,7 +78,7 @@ class MirrorOp(msgspec.Struct, frozen=True):
     expires_ns: int | None
     now_ns: int
     kme: str = ""
-    kme_writes: int = 0
+    kme_at: Point | None = None
 
 
 class ImportOp(msgspec.Struct, frozen=True):
@@ -95,11 +102,11 @@ class TakeOp(msgspec.Struct, frozen=True):
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """The keys, the streams that they come from, and the store's count of writes after it."""
+    """The keys, the streams that they come from, and how far the store has come by it."""
 
     values: tuple[Secret, ...]
     streams: tuple[str, ...]
-    writes: int
+    point: Point
 
 
 class CancelOp(msgspec.Struct, frozen=True):
@@ -135,12 +142,18 @@ class ReadmitOp(msgspec.Struct, frozen=True):
 
 
 class StreamMark(msgspec.Struct, frozen=True):
-    """How far a stream has come: no bit below `head` is handed out any more, none from `tail` on is here."""
+    """How far a stream has come: all bits from `first` up to `last` are here, and none was handed out."""
 
     name: str
     mine: bool
-    head: int
-    tail: int
+    first: int
+    last: int
+
+
+class BeginOp(msgspec.Struct, frozen=True):
+    """The KME starts: the store's next life, named by the instant, later than all before. Answered with `Marks`."""
+
+    now_ns: int
 
 
 class MarksOp(msgspec.Struct, frozen=True):
@@ -148,18 +161,36 @@ class MarksOp(msgspec.Struct, frozen=True):
 
 
 class Marks(msgspec.Struct, frozen=True):
-    """How far the store has come. `writes` counts operations that changed it, in its whole life; `seen` is how far
-    the stores of other KMEs had come when last heard of."""
+    """How far the store has come: at `point` now.
 
-    writes: int
-    seen: dict[str, int]
+    `lives` are the store's lives that it knows of, each with the writes that it began with. What others remember
+    of lives up to `settled` is of no matter, for all that there was then is void. `seen` is how far the stores of
+    other KMEs had come when last heard of.
+    """
+
+    point: Point
+    settled: int
+    lives: tuple[Point, ...]
+    seen: dict[str, Point]
     streams: tuple[StreamMark, ...]
+
+    @property
+    def has_past(self) -> bool:
+        """Whether there was anything in the store when its present life began."""
+        return self.lives[-1].writes > 0
+
+    def older_than(self, seen: Point) -> bool:
+        """Whether somebody has seen more of this store than it holds: then it was put back from a copy."""
+        if seen.life <= self.settled:
+            return False
+        ended = next((life.writes for life in self.lives if life.life > seen.life), self.point.writes)
+        return seen.writes > ended
 
 
 class SeenOp(msgspec.Struct, frozen=True):
     """Remember how far the stores of other KMEs have come."""
 
-    seen: dict[str, int]
+    seen: dict[str, Point]
     now_ns: int
 
 
@@ -173,7 +204,7 @@ class SkipOp(msgspec.Struct, frozen=True):
 
 class RewoundOp(msgspec.Struct, frozen=True):
     """This store is older than others remember (`writes` at least): what it holds may have been handed out, so
-    all of it is void. Answered with `Voided`."""
+    all of it is void, and what others remember up to now is settled. Answered with `Voided`."""
 
     writes: int
     now_ns: int
@@ -242,6 +273,7 @@ Op = (
     | CancelOp
     | VoidOp
     | ReadmitOp
+    | BeginOp
     | MarksOp
     | SeenOp
     | SkipOp

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from quoit.runtime.wire import Message, message
+from quoit.service.keystore import Point
 
 
 class Holding(Message):
     """Bits of a stream that one end has and may still hand out: from `first` up to `last`."""
 
+    stream: str
     first: int
     last: int
 
 
 @message("service.Hello")
 class Hello(Message):
-    """`kme` has started: its store has come as far as `writes`, and holds this of your stream to it."""
+    """`kme` has started: its store has come as far as `point`, and holds this of your stream to it."""
 
     kme: str
-    writes: int
+    point: Point
     holding: Holding
 
 
@@ -26,22 +28,32 @@ class Met(Message):
     """What the other end of a `Hello` remembers: how far it has seen the asker's store come (`seen`), how far its
     own has come, and what it holds of the asker's stream to it."""
 
-    seen: int
-    writes: int
+    seen: Point | None
+    point: Point
     holding: Holding
 
 
 @message("service.Progress")
 class Progress(Message):
-    """`kme` tells how far its store has come, so that it can be told should its store ever be put back."""
+    """`kme` tells how far its store has come, so that it can be told should its store ever be put back. `compared`:
+    it has heard what you remember of its earlier lives."""
 
     kme: str
-    writes: int
+    point: Point
+    compared: bool = False
+
+
+@message("service.Remembered")
+class Remembered(Message):
+    """`kme` has seen your store come as far as `seen`, in an earlier life."""
+
+    kme: str
+    seen: Point
 
 
 @message("service.Mirror")
 class Mirror(Message):
-    """Hold these keys of the stream ready for your applications; answered by `Mirrored` once durable. `writes`:
+    """Hold these keys of the stream ready for your applications; answered by `Mirrored` once durable. `point`:
     how far the master's store has come."""
 
     stream: str
@@ -51,13 +63,13 @@ class Mirror(Message):
     master: str
     slaves: tuple[str, ...]
     expires_ns: int | None
-    writes: int
+    point: Point
 
 
 @message("service.Mirrored")
 class Mirrored(Message):
     keys: int
-    writes: int
+    point: Point | None
 
 
 @message("service.Copy")

@@ -14,6 +14,7 @@ from quoit.fabric import api as fabric
 from quoit.fabric.api import (
     Flow,
     GetIncidents,
+    Incident,
     Incidents,
     KeyArrived,
     KeyMoved,
@@ -34,6 +35,7 @@ from quoit.service.calendar import Calendar
 from quoit.service.directory import Attachment, Resolve, Resolved, controller
 from quoit.service.keystore import (
     AppendOp,
+    BeginOp,
     CancelOp,
     ExpireOp,
     FindAllOp,
@@ -42,6 +44,7 @@ from quoit.service.keystore import (
     LevelOp,
     Marks,
     MarksOp,
+    Point,
     Provenance,
     ReadmitOp,
     RewoundOp,
@@ -50,10 +53,10 @@ from quoit.service.keystore import (
     Voided,
     VoidOp,
 )
-from quoit.service.peer import Hello, Holding, Met, Mirrored, Progress, Withdraw
+from quoit.service.peer import Hello, Holding, Met, Mirrored, Progress, Remembered, Withdraw
 from quoit.service.policy import KeyPolicy
 from quoit.service.sessions import TokenBucket
-from quoit.service.streams import OutStream, master_of, slave_of, stream_name
+from quoit.service.streams import OutStream, began, master_of, slave_of, stream_name
 
 WITHIN = 8_000_000_000
 POLL_NS = 50_000_000
@@ -83,10 +86,9 @@ class Meet(Message):
 
 @message("service.Recall")
 class Recall(Message):
-    """A KME to itself: have these keys void at `kme`, however long it takes to reach it."""
+    """A KME to itself: tell this peer which keys are void, however long it takes to reach it."""
 
     kme: str
-    key_ids: tuple[str, ...]
 
 
 @message("service.NoteProgress")
@@ -118,7 +120,8 @@ class KeyReserve(Element):
     """What a KME keeps: its applications, its store, its streams.
 
     `root` grows keys shared by two applications of this same KME, and marks keys in the event log (a keyed
-    digest, so that checkers can tell equal keys from different ones without seeing them).
+    digest, so that checkers can tell equal keys from different ones without seeing them), unless it is given a
+    `mark_key` for that.
     """
 
     stratum, plane = Stratum.SERVICE, Plane.RESOURCE
@@ -135,6 +138,7 @@ class KeyReserve(Element):
         root: bytes,
         calendar: Calendar,
         prefill: tuple[tuple[str, str], ...] = (),
+        mark_key: bytes | None = None,
     ) -> None:
         super().__init__(name, node)
         self._domain = domain
@@ -142,7 +146,7 @@ class KeyReserve(Element):
         self._store = store
         self.policy = policy
         self._root = root
-        self._mark_key = hashlib.sha256(b"quoit mark" + root).digest()
+        self._mark_key = mark_key or hashlib.sha256(b"quoit mark" + root).digest()
         self._known: dict[str, Attachment] = {}
         self._streams: dict[str, OutStream] = {}
         self._prefill = prefill
@@ -150,22 +154,33 @@ class KeyReserve(Element):
         self._namespace = calendar.namespace
         # Peers met since the start, with where their copies of our streams end; how far their stores have come.
         self._met: dict[str, int] = {}
+        self._names: dict[str, str] = {}
         self._meeting: set[str] = set()
-        self._seen: dict[str, int] = {}
+        self._seen: dict[str, Point] = {}
         self._noting = False
+        # Keys that peers still have to void, by peer.
+        self._recalls: dict[str, list[str]] = {}
         # What the store's past still waits for: word of incidents, and of these peers.
         self._deaf = True
+        self._incidents: tuple[Incident, ...] = ()
         self._unmet: set[str] = set()
 
     async def start(self, ctx: Context) -> None:
-        marks: Marks = await self._do(ctx, MarksOp())
+        marks: Marks = await self._do(ctx, BeginOp(ctx.now))
         self._seen = dict(marks.seen)
-        if marks.writes:
+        if marks.has_past:
             peers = {_other(self.name, mark.name) for mark in marks.streams} | marks.seen.keys()
             self._unmet = peers - {self.name}
+            self._names = {peer: _newest(marks, self.name, peer).stream for peer in self._unmet}
             for peer in sorted(self._unmet):
                 ctx.tell(self.name, Meet(peer))
-            await self._hear_of_incidents(ctx)
+            while self._deaf:
+                try:
+                    await self._hear_of_incidents(ctx)
+                    self._deaf = False
+                except Problem as problem:
+                    ctx.log.warning("incidents.unknown", code=problem.code)
+                    await ctx.sleep(self.policy.retry_ns)
         self._deaf = False
         for peer, node in self._prefill:
             self._stream(ctx, peer, node)
@@ -209,6 +224,11 @@ class KeyReserve(Element):
     async def on_meet(self, ctx: Context, msg: Meet) -> None:
         await self._meet(ctx, msg.peer)
 
+    def _compare_again(self, ctx: Context, peer: str) -> None:
+        """A peer did not take what we thought it could: perhaps it lacks bits that we have."""
+        if self._met.pop(peer, None) is not None:
+            ctx.tell(self.name, Meet(peer))
+
     async def _meet(self, ctx: Context, peer: str) -> None:
         """Compare notes with a peer, as often as it takes to reach it."""
         if peer in self._met or peer in self._meeting:
@@ -216,35 +236,49 @@ class KeyReserve(Element):
         self._meeting.add(peer)
         while peer not in self._met:
             marks: Marks = await self._do(ctx, MarksOp())
-            hello = Hello(self.name, marks.writes, _holding(marks, stream_name(peer, self.name)))
+            hello = Hello(self.name, marks.point, _newest(marks, peer, self.name))
             try:
                 met: Met = await ctx.ask(peer, hello, within=WITHIN)
             except Problem:
                 await ctx.sleep(self.policy.retry_ns)
                 continue
-            mine = _holding(marks, stream_name(self.name, peer))
-            if met.seen > marks.writes:
+            if met.seen is not None and marks.older_than(met.seen):
                 await self._rewound(ctx, peer, met.seen)
                 continue
-            if met.holding.first > mine.first:
-                await self._do(ctx, SkipOp(stream_name(self.name, peer), met.holding.first, ctx.now))
-            self._hear(ctx, peer, met.writes)
-            self._met[peer] = max(met.holding.last, mine.last)
+            ctx.tell(peer, Progress(self.name, marks.point, compared=True))
+            self._hear(ctx, peer, met.point)
+            self._met[peer] = await self._reconcile(ctx, marks, peer, met.holding)
             if peer in self._streams:
                 self._streams[peer].begin_at(self._met[peer])
         self._meeting.discard(peer)
         self._unmet.discard(peer)
 
-    async def _rewound(self, ctx: Context, peer: str, writes: int) -> None:
+    async def _reconcile(self, ctx: Context, marks: Marks, peer: str, there: Holding) -> int:
+        """Bits of our stream to a peer that it does not have are of no use. Returns where both ends' bits end."""
+        here = _holding(marks, self._out_name(peer))
+        if there.stream != here.stream:
+            there = Holding(here.stream, 0, 0)
+        to = there.first if here.last <= there.last else here.last
+        if to:
+            await self._do(ctx, SkipOp(here.stream, to, ctx.now))
+        return max(here.last, there.last)
+
+    def _out_name(self, peer: str) -> str:
+        """Name of the stream from which keys for a peer's applications are opened now."""
+        return self._names.setdefault(peer, stream_name(self.name, peer))
+
+    async def _rewound(self, ctx: Context, peer: str, seen: Point) -> None:
         """A peer remembers more of this store than it does itself: nothing in it can be trusted to be unused."""
         others = self._met.keys() - {peer}
         self._met.clear()
         self._unmet |= others
-        voided: Voided = await self._do(ctx, RewoundOp(writes, ctx.now))
+        for name in {peer, *self._names, *self._streams}:
+            self._names[name] = stream_name(self.name, name, ctx.now)
+        voided: Voided = await self._do(ctx, RewoundOp(seen.writes, ctx.now))
         ctx.emit("store.rewound", peer=peer, key_ids=list(voided.key_ids), stream_bits=voided.stream_bits)
         ctx.publish(f"{STREAM_NEWS}.{self.name}", StoreRewound(self.name, peer, len(voided.key_ids), ctx.now))
         for stream in self._streams.values():
-            self._level(ctx, stream, await self._do(ctx, LevelOp(stream.name)))
+            stream.begin_anew(self._names[stream.peer])
         for other in sorted(others):
             ctx.tell(self.name, Meet(other))
 
@@ -252,30 +286,40 @@ class KeyReserve(Element):
     async def on_hello(self, ctx: Context, msg: Hello) -> Met:
         """A peer has started. What it lacks of our stream to it, nobody is given any more."""
         marks: Marks = await self._do(ctx, MarksOp())
-        mine, theirs = stream_name(self.name, msg.kme), stream_name(msg.kme, self.name)
-        held = _holding(marks, mine)
-        if held.last and (msg.holding.last < held.last or msg.holding.first > held.first):
-            await self._do(ctx, SkipOp(mine, max(held.last, msg.holding.first), ctx.now))
+        tail = await self._reconcile(ctx, marks, msg.kme, msg.holding)
         stream = self._streams.get(msg.kme)
         if stream is not None:
-            stream.begin_at(msg.holding.last)
-            self._level(ctx, stream, await self._do(ctx, LevelOp(mine)))
+            stream.begin_at(tail)
+            self._level(ctx, stream, await self._do(ctx, LevelOp(stream.name)))
             self._want(ctx, stream)
-        seen = self._seen.get(msg.kme, 0)
-        self._hear(ctx, msg.kme, msg.writes)
-        return Met(seen, marks.writes, _holding(marks, theirs))
+        return Met(self._seen.get(msg.kme), marks.point, _newest(marks, msg.kme, self.name))
 
-    def _hear(self, ctx: Context, kme: str, writes: int) -> None:
-        """A peer's store has come as far as this."""
-        if writes > self._seen.get(kme, 0):
-            self._seen[kme] = writes
+    def _hear(self, ctx: Context, kme: str, point: Point | None, compared: bool = False) -> None:
+        """A peer's store has come as far as this. What we remember of an earlier life, it has to hear first."""
+        seen = self._seen.get(kme)
+        if point is None or (seen is not None and point <= seen):
+            return
+        if seen is not None and point.life > seen.life and not compared:
+            ctx.tell(kme, Remembered(self.name, seen))
+        else:
+            self._seen[kme] = point
             if not self._noting:
                 self._noting = True
                 ctx.tell(self.name, NoteProgress(), after=NOTE_NS)
 
     @handles(Progress)
     async def on_progress(self, ctx: Context, msg: Progress) -> None:
-        self._hear(ctx, msg.kme, msg.writes)
+        self._hear(ctx, msg.kme, msg.point, msg.compared)
+
+    @handles(Remembered)
+    async def on_remembered(self, ctx: Context, msg: Remembered) -> None:
+        marks: Marks = await self._do(ctx, MarksOp())
+        if marks.older_than(msg.seen):
+            self._met.pop(msg.kme, None)
+            await self._rewound(ctx, msg.kme, msg.seen)
+            ctx.tell(self.name, Meet(msg.kme))
+        else:
+            ctx.tell(msg.kme, Progress(self.name, marks.point, compared=True))
 
     @handles(NoteProgress)
     async def on_note(self, ctx: Context, msg: NoteProgress) -> None:
@@ -287,7 +331,7 @@ class KeyReserve(Element):
     def _stream(self, ctx: Context, peer: str, node: str) -> OutStream:
         stream = self._streams.get(peer)
         if stream is None:
-            stream = self._streams[peer] = OutStream(stream_name(self.name, peer), peer, node)
+            stream = self._streams[peer] = OutStream(self._out_name(peer), peer, node)
             self._want(ctx, stream)
         return stream
 
@@ -306,6 +350,7 @@ class KeyReserve(Element):
     async def on_refill(self, ctx: Context, msg: Refill) -> None:
         stream = self._streams[msg.peer]
         await self._meet(ctx, msg.peer)
+        stream.begin_at(self._met.get(msg.peer, 0))
         chunk = self.policy.chunk
         while (missing := max(self.policy.stream_high, stream.least) - stream.free_bits) > 0:
             wanted = min(chunk, missing)
@@ -342,13 +387,15 @@ class KeyReserve(Element):
         flow: Flow = await ctx.ask(fabric.CONTROLLER, OpenFlow(self.place, stream.node), within=WITHIN)
         stream.offered_bps = flow.offered_bps
         stream.route = flow.nodes
-        start, stream.next_start = stream.next_start, stream.next_start + bits
-        order = MoveKey(stream.name, start, bits, self.place, stream.node, stream.peer)
+        name, start = stream.name, stream.next_start
+        stream.next_start += bits
+        order = MoveKey(name, start, bits, self.place, stream.node, stream.peer)
         moved: KeyMoved = await ctx.ask(fabric.relay(self.place), order, within=WITHIN)
-        ops = AppendOp(stream.name, start, moved.value, _provenance(moved.pieces), True)
-        level: Level = await self._do(ctx, ops)
+        if stream.name != name:
+            raise Problem("no-key-material", "the stream was begun anew meanwhile")
+        level: Level = await self._do(ctx, AppendOp(name, start, moved.value, _provenance(moved.pieces), True))
         links = list(dict.fromkeys(piece.link for piece in moved.pieces))
-        ctx.emit("key.moved", stream=stream.name, start=start, bits=bits, nodes=list(moved.nodes), links=links)
+        ctx.emit("key.moved", stream=name, start=start, bits=bits, nodes=list(moved.nodes), links=links)
         self._level(ctx, stream, level)
 
     async def _share_next_door(self, ctx: Context, stream: OutStream, bits: int) -> None:
@@ -369,16 +416,14 @@ class KeyReserve(Element):
     # -- quarantine and expiry -----------------------------------------------------------------------
 
     async def _hear_of_incidents(self, ctx: Context) -> None:
-        """Void what stands on blocks that were quarantined while nobody was here to hear of it."""
-        while True:
-            try:
-                told: Incidents = await ctx.ask(fabric.UPKEEP, GetIncidents(), within=WITHIN)
-                break
-            except Problem as problem:
-                ctx.log.warning("incidents.unknown", code=problem.code)
-                await ctx.sleep(self.policy.retry_ns)
+        """Void what stands on blocks that were quarantined while nobody was here to hear of it, and take in again
+        what was released. Raises the `Problem` if nobody answers."""
+        told: Incidents = await ctx.ask(fabric.UPKEEP, GetIncidents(), within=WITHIN)
         for incident in told.incidents:
-            await self._quarantine(ctx, incident.link, incident.first_block, incident.last_block)
+            if incident not in self._incidents:
+                await self._quarantine(ctx, incident.link, incident.first_block, incident.last_block)
+                await self._do(ctx, ReadmitOp(incident.link, incident.last_block + 1, ctx.now))
+        self._incidents = told.incidents
 
     @handles(LinkQuarantined)
     async def on_quarantined(self, ctx: Context, msg: LinkQuarantined) -> None:
@@ -424,26 +469,47 @@ class KeyReserve(Element):
         if self.name in by_kme:
             await self._do(ctx, CancelOp(by_kme.pop(self.name), ctx.now))
         for kme, key_ids in sorted(by_kme.items()):
-            try:
-                await ctx.ask(kme, Withdraw(key_ids), within=WITHIN)
-            except Problem as problem:
-                ctx.log.warning("withdraw.unconfirmed", kme=kme, code=problem.code)
-                ctx.tell(self.name, Recall(kme, key_ids), after=self.policy.retry_ns)
+            waiting = self._recalls.setdefault(kme, [])
+            waiting += key_ids
+            if len(waiting) == len(key_ids):  # else it cannot be reached just now, and will be told
+                await self._tell_recalls(ctx, kme)
+
+    def _recall_later(self, ctx: Context, kme: str, key_ids: tuple[str, ...], after: int = 0) -> None:
+        """Have keys void at a peer without waiting for it."""
+        waiting = self._recalls.setdefault(kme, [])
+        if not waiting:
+            ctx.tell(self.name, Recall(kme), after=after)
+        waiting += key_ids
+
+    async def _tell_recalls(self, ctx: Context, kme: str) -> None:
+        key_ids = tuple(self._recalls.pop(kme, ()))
+        if not key_ids:
+            return
+        try:
+            await ctx.ask(kme, Withdraw(key_ids), within=WITHIN)
+        except Problem as problem:
+            ctx.log.warning("withdraw.unconfirmed", kme=kme, code=problem.code)
+            self._recall_later(ctx, kme, key_ids, self.policy.retry_ns)
 
     @handles(Recall)
     async def on_recall(self, ctx: Context, msg: Recall) -> None:
-        await self._recall(ctx, {msg.kme: msg.key_ids})
+        await self._tell_recalls(ctx, msg.kme)
 
     @handles(Withdraw)
     async def on_withdraw(self, ctx: Context, msg: Withdraw) -> Mirrored:
         """Void keys that are void elsewhere. The master's KME knows of all copies, and passes it on."""
         await self._do(ctx, CancelOp(msg.key_ids, ctx.now))
+        ctx.emit("keys.withdrawn", key_ids=list(msg.key_ids))
         known: tuple[Handout, ...] = await self._do(ctx, FindAllOp(msg.key_ids))
+        by_kme: dict[str, list[str]] = {}
         for found in known:
-            if found.master in self._apps:
-                for kme in await self._kmes_of(ctx, found):
-                    ctx.tell(self.name, Recall(kme, (found.key_id,)))
-        return Mirrored(len(msg.key_ids), 0)
+            kmes = await self._kmes_of(ctx, found) if found.master in self._apps else []
+            if len(kmes) > 1:
+                for kme in kmes:
+                    by_kme.setdefault(kme, []).append(found.key_id)
+        for kme, key_ids in sorted(by_kme.items()):
+            self._recall_later(ctx, kme, tuple(key_ids))
+        return Mirrored(len(msg.key_ids), None)
 
     @handles(Sweep)
     async def on_sweep(self, ctx: Context, msg: Sweep) -> None:
@@ -451,6 +517,10 @@ class KeyReserve(Element):
         if erased:
             ctx.emit("keys.expired", number=erased)
         ctx.tell(self.name, Sweep(), after=EXPIRY_NS)
+        try:
+            await self._hear_of_incidents(ctx)  # in case the news of one was lost
+        except Problem as problem:
+            ctx.log.warning("incidents.unknown", code=problem.code)
 
 
 def _other(kme: str, stream: str) -> str:
@@ -461,7 +531,13 @@ def _other(kme: str, stream: str) -> str:
 
 def _holding(marks: Marks, stream: str) -> Holding:
     """What of a stream is here and may still be handed out: nothing, if it is not known."""
-    return next((Holding(m.head, m.tail) for m in marks.streams if m.name == stream), Holding(0, 0))
+    return next((Holding(stream, m.first, m.last) for m in marks.streams if m.name == stream), Holding(stream, 0, 0))
+
+
+def _newest(marks: Marks, master: str, slave: str) -> Holding:
+    """What is here of the newest stream from `master` to `slave`."""
+    names = [m.name for m in marks.streams if (master_of(m.name), slave_of(m.name)) == (master, slave)]
+    return _holding(marks, max(names, key=began, default=stream_name(master, slave)))
 
 
 def _provenance(pieces: tuple[fabric.Piece, ...]) -> tuple[Provenance, ...]:

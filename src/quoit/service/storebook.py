@@ -20,6 +20,7 @@ from quoit.model.problem import Problem
 from quoit.model.secret import Secret
 from quoit.service.keystore import (
     AppendOp,
+    BeginOp,
     CancelOp,
     ExpireOp,
     FindAllOp,
@@ -35,6 +36,7 @@ from quoit.service.keystore import (
     Op,
     Opened,
     OpenOp,
+    Point,
     Provenance,
     ReadmitOp,
     RewoundOp,
@@ -125,6 +127,16 @@ class Stream:
         """The block that holds this bit, if it is still here."""
         return next(self.over(bit, bit + 1), None)
 
+    @property
+    def solid_from(self) -> int:
+        """The first bit from which on everything up to the tail is here and was not handed out."""
+        first = self.tail
+        for block in reversed(self.blocks):
+            if block.end != first:
+                break
+            first = block.start
+        return max(first, self.head)
+
     def advance(self, head: int) -> None:
         """Bits below `head` are handed out, or passed over."""
         for block in self.over(self.head, head):
@@ -199,7 +211,8 @@ class Changes:
     handed: dict[int, Issue] = field(default_factory=dict)
     values: dict[str, tuple[Secret, Issue] | None] = field(default_factory=dict)
     bans: set[str] = field(default_factory=set)
-    seen: dict[str, int] = field(default_factory=dict)
+    seen: dict[str, Point] = field(default_factory=dict)
+    lives: bool = False
     writes: int = 0
 
     def __bool__(self) -> bool:
@@ -213,7 +226,9 @@ class StoreBook:
         self.streams: dict[str, Stream] = {}
         self.values: dict[str, Secret] = {}
         self.bans = Bans()
-        self.seen: dict[str, int] = {}
+        self.seen: dict[str, Point] = {}
+        self.lives: list[Point] = []
+        self.settled = -1
         self.writes = 0
         self.changes = Changes()
         self._keys: dict[str, tuple[Issue, int]] = {}
@@ -230,6 +245,7 @@ class StoreBook:
             CancelOp: self._cancel,
             VoidOp: self._void,
             ReadmitOp: self._readmit,
+            BeginOp: self._begin,
             MarksOp: self._marks,
             SeenOp: self._see,
             SkipOp: self._skip,
@@ -279,7 +295,9 @@ class StoreBook:
                 raise Problem("no-key-material", f"block {piece.block} of {piece.link} is quarantined", link=piece.link)
         if op.start < stream.tail:
             known = stream.block_at(op.start)
-            same = known is None or (known.start == op.start and bytes(known.data) == op.data.reveal())
+            # What is used up is gone: a slave takes a repetition for granted, a master never sends one.
+            gone = known is None and not op.mine
+            same = gone or (known is not None and known.start == op.start and bytes(known.data) == op.data.reveal())
             if end <= stream.tail and same:
                 return Level(stream.tail, stream.free_bits)
             raise Problem("malformed", f"{op.stream} ends at bit {stream.tail}, beyond {op.start}")
@@ -332,7 +350,7 @@ class StoreBook:
         # The master has its keys with the answer, and its store serves nobody else.
         self._issue(op, op.stream, tuple(offsets), op.size_bits, having=1, state=DONE)
         self._erase(stream, offsets, op.size_bits)
-        return Opened(tuple(offsets), values, self.writes)
+        return Opened(tuple(offsets), values, self.point)
 
     @staticmethod
     def _next_stretches(stream: Stream, bits: int, number: int) -> list[int]:
@@ -350,7 +368,7 @@ class StoreBook:
                 offset += bits
         return found
 
-    def _mirror(self, op: MirrorOp) -> int:
+    def _mirror(self, op: MirrorOp) -> Point:
         self._refuse_known(op.key_ids)
         stream = self.streams.get(op.stream)
         if stream is None or stream.mine:
@@ -366,9 +384,9 @@ class StoreBook:
         stream.advance(head)
         self.changes.streams[stream.name] = stream
         self._issue(op, op.stream, op.offsets, op.size_bits)
-        if op.kme_writes > self.seen.get(op.kme, 0):
-            self.seen[op.kme] = self.changes.seen[op.kme] = op.kme_writes
-        return self.writes
+        if op.kme_at is not None:
+            self._remember(op.kme, op.kme_at)
+        return self.point
 
     def _import(self, op: ImportOp) -> None:
         self._refuse_known(op.key_ids)
@@ -424,7 +442,7 @@ class StoreBook:
             if issue.having[i] & issue.wanted == issue.wanted:
                 self._finish(issue, [i], DONE)
         streams = dict.fromkeys(issue.stream for issue, _ in found if issue.stream)
-        return Taken(values, tuple(streams), self.writes)
+        return Taken(values, tuple(streams), self.point)
 
     def _takeable(self, op: TakeOp, key_id: str) -> tuple[Issue, int]:
         known = self._keys.get(key_id)
@@ -535,15 +553,33 @@ class StoreBook:
         self.changes.writes = self.writes
 
     def _marks(self, op: MarksOp) -> Marks:
-        streams = tuple(StreamMark(s.name, s.mine, s.head, s.tail) for s in self.streams.values())
-        return Marks(self.writes, dict(self.seen), streams)
+        streams = tuple(StreamMark(s.name, s.mine, s.solid_from, s.tail) for s in self.streams.values())
+        return Marks(self.point, self.settled, tuple(self.lives), dict(self.seen), streams)
+
+    @property
+    def point(self) -> Point:
+        """How far the store has come."""
+        return Point(self.lives[-1].life if self.lives else 0, self.writes)
+
+    def _begin(self, op: BeginOp) -> Marks:
+        begun = self.writes
+        self._wrote()
+        self.lives.append(Point(op.now_ns, begun))
+        self.changes.lives = True
+        return self._marks(MarksOp())
 
     def _see(self, op: SeenOp) -> None:
-        news = {kme: writes for kme, writes in op.seen.items() if writes > self.seen.get(kme, 0)}
+        news = [kme for kme, point in op.seen.items() if self.seen.get(kme) != point]
         if news:
             self._wrote()
-            self.seen |= news
-            self.changes.seen |= news
+            for kme in news:
+                self._remember(kme, op.seen[kme])
+
+    def _remember(self, kme: str, point: Point) -> None:
+        """What is told of an earlier life is old news."""
+        known = self.seen.get(kme)
+        if known is None or point > known:
+            self.seen[kme] = self.changes.seen[kme] = point
 
     def _skip(self, op: SkipOp) -> None:
         stream = self.streams.get(op.stream)
@@ -558,6 +594,10 @@ class StoreBook:
     def _rewound(self, op: RewoundOp) -> Voided:
         self.writes = max(self.writes, op.writes)
         self._wrote()
+        life = self.point.life
+        self.settled = life - 1
+        self.lives = [Point(life, self.writes)]
+        self.changes.lives = True
         voided: list[str] = []
         for issue in self._issues_in_order():
             still_open = [i for i, state in enumerate(issue.states) if state == OPEN]

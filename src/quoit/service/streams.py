@@ -32,6 +32,11 @@ class OutStream:
         """The stream's other end holds bits up to `tail` already."""
         self.next_start = max(self.next_start, tail)
 
+    def begin_anew(self, name: str) -> None:
+        """Nothing of what was moved so far is used any more."""
+        self.name = name
+        self.next_start = self.free_bits = 0
+
     def why_empty(self) -> Problem:
         """The refusal that tells an application best why there is no key."""
         if self.obstacle is not None and self.obstacle.code != "no-key-material":
@@ -41,16 +46,26 @@ class OutStream:
         return Problem("no-key-material", detail, offered_bps=self.offered_bps, available_bits=self.free_bits)
 
 
-def stream_name(master_kme: str, slave_kme: str) -> str:
-    """The stream from which applications at `master_kme` open keys shared with those at `slave_kme`."""
-    return f"{master_kme}>{slave_kme}"
+def stream_name(master_kme: str, slave_kme: str, began_ns: int = 0) -> str:
+    """The stream from which applications at `master_kme` open keys shared with those at `slave_kme`.
+
+    A master whose store was put back begins a new stream, named by its instant: offsets of the old one may have
+    meant other bits than those that it remembers.
+    """
+    name = f"{master_kme}>{slave_kme}"
+    return f"{name}#{began_ns}" if began_ns else name
 
 
 def master_of(stream: str) -> str:
-    """The KME that opens keys from a stream; nobody ("") if there is none."""
+    """The KME that opens keys from a stream."""
     return stream.partition(">")[0]
 
 
 def slave_of(stream: str) -> str:
     """The KME that holds the other copy of a stream."""
-    return stream.partition(">")[2]
+    return stream.partition(">")[2].partition("#")[0]
+
+
+def began(stream: str) -> int:
+    """When a stream was begun anew, in ns; 0 for the first one of its pair."""
+    return int(stream.partition("#")[2] or 0)

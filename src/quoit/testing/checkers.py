@@ -90,6 +90,8 @@ class Checker:
         """Take in one entry of the log."""
         self._line += 1
         self.report.events += 1
+        if entry["event"] == "twin.resumed":
+            self._last.clear()  # every element counts from one again
         last = self._last.get(entry["by"], 0)
         if entry["n"] != last + 1:
             self._say("B1", f"{entry['by']}: entry {entry['n']} follows {last}")
@@ -190,6 +192,13 @@ class Checker:
     def _suspected(self, place: tuple[str, int]) -> bool:
         first = self._suspect.get(place[0])
         return first is not None and place[1] >= first
+
+    def _on_twin_resumed(self, e: dict[str, Any]) -> None:
+        """Pools of links are in memory: what was left in them is gone."""
+        for ledger in self.report.ledger.values():
+            ledger["discarded"] = ledger.get("discarded", 0) + ledger["left"]
+            ledger["left"] = 0
+        self._suspect.clear()
 
     def _on_key_moved(self, e: dict[str, Any]) -> None:
         if len(e["links"]) != len(e["nodes"]) - 1:

@@ -28,6 +28,7 @@ from quoit.model.problem import Problem
 from quoit.model.secret import Secret
 from quoit.service.keystore import (
     AppendOp,
+    BeginOp,
     CancelOp,
     ExpireOp,
     FindAllOp,
@@ -44,6 +45,7 @@ from quoit.service.keystore import (
     Op,
     Opened,
     OpenOp,
+    Point,
     Provenance,
     ReadmitOp,
     RewoundOp,
@@ -252,12 +254,20 @@ class StoreContract:
 
     def test_k12_how_far_it_and_others_have_come_outlives_a_restart(self, tmp_path: Path) -> None:
         store = self.make(tmp_path)
-        do(store, SeenOp({"kme-x": 7, "kme-y": 1}, 1))
-        do(store, SeenOp({"kme-x": 5, "kme-y": 2}, 1))
+        assert not do(store, BeginOp(10)).has_past
+        do(store, SeenOp({"kme-x": Point(1, 7), "kme-y": Point(1, 1)}, 1))
+        do(store, SeenOp({"kme-x": Point(1, 5), "kme-y": Point(2, 0)}, 1))
         before: Marks = do(store, MarksOp())
-        assert before.seen == {"kme-x": 7, "kme-y": 2}
+        assert before.seen == {"kme-x": Point(1, 7), "kme-y": Point(2, 0)}
         store = self.again(store, tmp_path)
         assert do(store, MarksOp()) == before or not self.durable
+        marks: Marks = do(store, BeginOp(20))
+        assert marks.has_past
+        assert not marks.older_than(before.point)
+        assert marks.older_than(Point(10, before.point.writes + 1))
+        do(store, RewoundOp(before.point.writes + 1, 30))
+        store = self.again(store, tmp_path)
+        assert not do(store, MarksOp()).older_than(Point(10, before.point.writes + 1))
         store.close()
 
     def again(self, store: KeyStore, directory: Path) -> KeyStore:
@@ -432,9 +442,9 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(ahead=st.integers(0, 2))
     def learn_of_being_old(self, ahead: int) -> None:
         marks: Marks = do(self.store, MarksOp())
-        voided: Voided = do(self.store, RewoundOp(marks.writes + ahead, self.now))
+        voided: Voided = do(self.store, RewoundOp(marks.point.writes + ahead, self.now))
         assert set(voided.key_ids) == self.open.keys()
-        assert do(self.store, MarksOp()).writes > marks.writes + ahead
+        assert do(self.store, MarksOp()).point.writes > marks.point.writes + ahead
         self._close(set(self.open))
         self.head = {stream: 8 * len(bits) for stream, bits in self.bits.items()}
 
@@ -458,8 +468,8 @@ class StoreMachine(RuleBasedStateMachine):
     def its_count_of_writes_never_falls(self) -> None:
         if hasattr(self, "store"):
             marks: Marks = do(self.store, MarksOp())
-            assert marks.writes >= self.writes
-            self.writes = marks.writes
+            assert marks.point.writes >= self.writes
+            self.writes = marks.point.writes
 
     @invariant()
     def every_key_is_as_the_model_says(self) -> None:

@@ -29,6 +29,7 @@ from quoit.service.keystore import (
     Op,
     Opened,
     OpenOp,
+    Point,
     Taken,
     TakeOp,
     Voided,
@@ -66,7 +67,7 @@ class GivesTwice(Broken):
             if isinstance(result, Taken):
                 self.seen |= {k: Secret(v.reveal()) for k, v in zip(op.key_ids, result.values, strict=True)}
             elif set(op.key_ids) <= set(self.seen):
-                return Taken(tuple(self.seen[k] for k in op.key_ids), (), 0)
+                return Taken(tuple(self.seen[k] for k in op.key_ids), (), Point(0, 0))
         return result
 
 

@@ -39,6 +39,7 @@ from quoit.service.keystore import (
     ListOp,
     MarksOp,
     Op,
+    Point,
     Provenance,
     SeenOp,
     StoreFailed,
@@ -54,8 +55,9 @@ CREATE TABLE block(stream TEXT, start INT, wrapped BLOB, sealed BLOB, PRIMARY KE
 CREATE TABLE issue(number INTEGER PRIMARY KEY, fixed BLOB, handed BLOB, checksum BLOB);
 CREATE TABLE value(key_id TEXT PRIMARY KEY, wrapped BLOB, sealed BLOB) WITHOUT ROWID;
 CREATE TABLE ban(link TEXT, first INT, last INT, PRIMARY KEY(link, first)) WITHOUT ROWID;
-CREATE TABLE seen(kme TEXT PRIMARY KEY, writes INT) WITHOUT ROWID;
-CREATE TABLE life(one INTEGER PRIMARY KEY CHECK(one = 1), writes INT, checksum_key BLOB);
+CREATE TABLE seen(kme TEXT PRIMARY KEY, life INT, writes INT) WITHOUT ROWID;
+CREATE TABLE life(life INTEGER PRIMARY KEY, begun INT);
+CREATE TABLE progress(one INTEGER PRIMARY KEY CHECK(one = 1), writes INT, settled INT, latest INT, checksum_key BLOB);
 """
 SHRED_COMMITS = 1_000
 """Commits after which SQLite's log is cut; the log of as many is what a consumed key may be found in."""
@@ -70,7 +72,10 @@ class StoreCorrupt(ValueError):
 
 
 class SqliteStore:
-    """See `KeyStore`. `directory` holds store.db, audit.jsonl and, unless a `kek` is given, kek.bin."""
+    """See `KeyStore`. `directory` holds store.db, audit.jsonl and, unless a `kek` is given, kek.bin.
+
+    `latest_ns` is the latest instant that any operation named, in this life or an earlier one.
+    """
 
     def __init__(self, directory: Path, kek: Kek | None = None) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -78,6 +83,7 @@ class SqliteStore:
         self._book = StoreBook()
         self._failed = False
         self._commits = 0
+        self.latest_ns = 0
         self._pack = msgspec.msgpack.Encoder().encode
         path = directory / "store.db"
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -104,7 +110,7 @@ class SqliteStore:
         if not found:
             with self._db:
                 self._db.execute(_SCHEMA)
-                self._db.execute("INSERT INTO life VALUES(1, 0, ?)", (self._kek.wrap(os.urandom(32)),))
+                self._db.execute("INSERT INTO progress VALUES(1, 0, -1, 0, ?)", (self._kek.wrap(os.urandom(32)),))
                 self._db.pragma("user_version", SCHEMA_VERSION)
 
     # -- running -------------------------------------------------------------------------------------
@@ -114,6 +120,7 @@ class SqliteStore:
             raise StoreFailed("the store failed before")
         results: list[Any] = []
         for op in batch:
+            self.latest_ns = max(self.latest_ns, getattr(op, "now_ns", 0))
             try:
                 results.append(self._book.apply(op))
             except Problem as problem:
@@ -169,9 +176,13 @@ class SqliteStore:
         for link in changes.bans:
             db.execute("DELETE FROM ban WHERE link=?", (link,))
             db.executemany("INSERT INTO ban VALUES(?,?,?)", [(link, *stretch) for stretch in self._book.bans.of(link)])
-        for seen in changes.seen.items():
-            db.execute("INSERT OR REPLACE INTO seen VALUES(?,?)", seen)
-        db.execute("UPDATE life SET writes=?", (changes.writes,))
+        for kme, point in changes.seen.items():
+            db.execute("INSERT OR REPLACE INTO seen VALUES(?,?,?)", (kme, point.life, point.writes))
+        if changes.lives:
+            db.execute("DELETE FROM life")
+            db.executemany("INSERT INTO life VALUES(?,?)", [(p.life, p.writes) for p in self._book.lives])
+        progress = (changes.writes, self._book.settled, self.latest_ns)
+        db.execute("UPDATE progress SET writes=?, settled=?, latest=?", progress)
 
     def _cut_log(self) -> None:
         """Bring SQLite's log into the database and empty it: the data keys of what is gone go with it."""
@@ -210,7 +221,9 @@ class SqliteStore:
 
     def _load(self, path: Path) -> None:
         book, db, unpack = self._book, self._db, msgspec.msgpack.decode
-        ((book.writes, wrapped_key),) = db.execute("SELECT writes, checksum_key FROM life")
+        ((book.writes, book.settled, self.latest_ns, wrapped_key),) = db.execute(
+            "SELECT writes, settled, latest, checksum_key FROM progress"
+        )
         try:
             self._checksum_key = self._kek.unwrap(wrapped_key)
         except InvalidUnwrap as fault:
@@ -230,7 +243,8 @@ class SqliteStore:
             book.values[key_id] = Secret(self._unseal(wrapped, sealed, name))
         for ban in db.execute("SELECT link, first, last FROM ban"):
             book.bans.ban(*ban)
-        book.seen = dict(db.execute("SELECT kme, writes FROM seen"))
+        book.seen = {kme: Point(*point) for kme, *point in db.execute("SELECT kme, life, writes FROM seen")}
+        book.lives = [Point(*row) for row in db.execute("SELECT life, begun FROM life ORDER BY life")]
 
     def _issue(self, number: int, fixed: bytes, handed: bytes, checksum: bytes) -> Issue:
         if not hmac.compare_digest(self._sum(fixed, handed), checksum):

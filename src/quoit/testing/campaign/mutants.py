@@ -1,0 +1,101 @@
+"""Stores and KMEs that are broken on purpose. A campaign that does not catch them is worth nothing."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from quoit.model.bans import Bans
+from quoit.service.keystore import ExpireOp, Op, TakeOp, VoidOp
+from quoit.service.storebook import DONE, Issue, StoreBook
+from quoit.testing.campaign.forgetful import ForgetfulStore
+
+
+class Replay(StoreBook):
+    """K1: hands a key to the same slave as often as it asks."""
+
+    def _finish(self, issue: Issue, which: list[int], state: int) -> None:
+        if state != DONE:
+            super()._finish(issue, which, state)
+
+    def _takeable(self, op: TakeOp, key_id: str) -> tuple[Issue, int]:
+        known = self._keys.get(key_id)
+        if known is not None:
+            issue, i = known
+            if op.caller in issue.parties[1:]:
+                issue.having[i] &= ~(1 << issue.parties.index(op.caller, 1))
+        return super()._takeable(op, key_id)
+
+
+class ForeignSae(StoreBook):
+    """K2: takes whoever asks for the slave."""
+
+    def _take(self, op: TakeOp) -> Any:
+        known = self._keys.get(op.key_ids[0])
+        caller = op.caller if known is None else known[0].parties[1]
+        return super()._take(TakeOp(caller, op.master, op.key_ids, op.now_ns))
+
+
+class ReusedBits(StoreBook):
+    """K6: every fourth key is made of the bits of the one before it."""
+
+    def _open(self, op: Any) -> Any:
+        stream = self.streams.get(op.stream)
+        if stream is not None and self.writes % 4 == 0 and stream.head >= op.size_bits:
+            block = stream.block_at(stream.head - op.size_bits)
+            if block is not None and block.start <= stream.head - op.size_bits:
+                stream.head -= op.size_bits
+        return super()._open(op)
+
+
+class LateExpiry(StoreBook):
+    """K9: takes half a second more for granted."""
+
+    def _take(self, op: TakeOp) -> Any:
+        return super()._take(TakeOp(op.caller, op.master, op.key_ids, op.now_ns - 500_000_000))
+
+    def _expire(self, op: ExpireOp) -> int:
+        return super()._expire(ExpireOp(op.now_ns - 500_000_000))
+
+
+class ForgottenBan(StoreBook):
+    """K15: voids what it has, and takes in what is still on its way."""
+
+    def _void(self, op: VoidOp) -> Any:
+        voided = super()._void(op)
+        self.bans = Bans()
+        return voided
+
+
+class NoCount(StoreBook):
+    """K12: a store that cannot tell how old it is."""
+
+    def _wrote(self) -> None:
+        super()._wrote()
+        self.changes.writes = self.writes = max(self.writes, 1_000_000)
+
+
+class ReplyBeforeCommit(ForgetfulStore):
+    """K4: answers first and commits when it gets round to it."""
+
+    def crash(self, dice: random.Random) -> None:
+        self._put_back(max(0, self.length - dice.randint(0, 5)))
+
+
+class LeaseNotCompareAndSet(ForgetfulStore):
+    """K4: notes in memory that a key is taken, and writes it down with the next thing that it does."""
+
+    def execute(self, batch: list[Op]) -> list[Any]:
+        results = super().execute(batch)
+        self._leased = all(isinstance(op, TakeOp) for op in batch)
+        return results
+
+    def crash(self, dice: random.Random) -> None:
+        if getattr(self, "_leased", False) and self.length:
+            self._put_back(self.length - 1)
+        else:
+            super().crash(dice)
+
+
+BOOKS: tuple[type[StoreBook], ...] = (Replay, ForeignSae, ReusedBits, LateExpiry, NoCount)
+STORES: tuple[type[ForgetfulStore], ...] = (ReplyBeforeCommit, LeaseNotCompareAndSet)

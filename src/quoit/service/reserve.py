@@ -231,7 +231,9 @@ class KeyReserve(Element):
 
     async def _meet(self, ctx: Context, peer: str) -> None:
         """Compare notes with a peer, as often as it takes to reach it."""
-        if peer in self._met or peer in self._meeting:
+        while peer in self._meeting:
+            await ctx.sleep(POLL_NS)
+        if peer in self._met:
             return
         self._meeting.add(peer)
         while peer not in self._met:
@@ -277,7 +279,7 @@ class KeyReserve(Element):
         voided: Voided = await self._do(ctx, RewoundOp(seen.writes, ctx.now))
         ctx.emit("store.rewound", peer=peer, key_ids=list(voided.key_ids), stream_bits=voided.stream_bits)
         ctx.publish(f"{STREAM_NEWS}.{self.name}", StoreRewound(self.name, peer, len(voided.key_ids), ctx.now))
-        for stream in self._streams.values():
+        for stream in list(self._streams.values()):
             stream.begin_anew(self._names[stream.peer])
         for other in sorted(others):
             ctx.tell(self.name, Meet(other))
@@ -421,7 +423,7 @@ class KeyReserve(Element):
         told: Incidents = await ctx.ask(fabric.UPKEEP, GetIncidents(), within=WITHIN)
         for incident in told.incidents:
             if incident not in self._incidents:
-                await self._quarantine(ctx, incident.link, incident.first_block, incident.last_block)
+                await self._quarantine(ctx, incident.link, incident.first_block, incident.last_block, again=True)
                 await self._do(ctx, ReadmitOp(incident.link, incident.last_block + 1, ctx.now))
         self._incidents = told.incidents
 
@@ -429,12 +431,15 @@ class KeyReserve(Element):
     async def on_quarantined(self, ctx: Context, msg: LinkQuarantined) -> None:
         await self._quarantine(ctx, msg.link, msg.first_block, msg.last_block)
 
-    async def _quarantine(self, ctx: Context, link: str, first_block: int, last_block: int) -> None:
+    async def _quarantine(
+        self, ctx: Context, link: str, first_block: int, last_block: int, again: bool = False
+    ) -> None:
+        """Void what stands on these blocks. `again`: it may have been done and told before."""
         voided: Voided = await self._do(ctx, VoidOp(link, first_block, last_block, ctx.now))
-        for stream in self._streams.values():
+        for stream in list(self._streams.values()):
             self._level(ctx, stream, await self._do(ctx, LevelOp(stream.name)))
             self._want(ctx, stream)
-        if voided.stream_bits or voided.key_ids or voided.delivered_key_ids:
+        if voided.stream_bits or voided.key_ids or (voided.delivered_key_ids and not again):
             ctx.emit(
                 "keys.voided",
                 link=link,

@@ -74,10 +74,12 @@ class StoreCorrupt(ValueError):
 class SqliteStore:
     """See `KeyStore`. `directory` holds store.db, audit.jsonl and, unless a `kek` is given, kek.bin.
 
+    `vfs`: the name of SQLite's file layer to use.
+
     `latest_ns` is the latest instant that any operation named, in this life or an earlier one.
     """
 
-    def __init__(self, directory: Path, kek: Kek | None = None) -> None:
+    def __init__(self, directory: Path, kek: Kek | None = None, vfs: str | None = None) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._kek = kek or FileKek(directory / "kek.bin")
         self._book = StoreBook()
@@ -91,7 +93,7 @@ class SqliteStore:
             self._audit = AuditLog(directory / "audit.jsonl")
         except AuditError as fault:
             raise StoreCorrupt(f"the audit log is damaged: {fault}") from fault
-        self._db = apsw.Connection(str(path))
+        self._db = apsw.Connection(str(path), vfs=vfs)
         try:
             self._prepare(path)
         except apsw.Error as fault:
@@ -99,6 +101,7 @@ class SqliteStore:
         self._load(path)
 
     def _prepare(self, path: Path) -> None:
+        self._db.pragma("locking_mode", "exclusive")  # one owner; another process that opens it is refused
         self._db.pragma("journal_mode", "wal")
         self._db.pragma("synchronous", "full")
         self._db.pragma("secure_delete", True)

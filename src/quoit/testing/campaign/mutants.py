@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import msgspec
+
 from quoit.model.bans import Bans
-from quoit.service.keystore import ExpireOp, Op, TakeOp, VoidOp
+from quoit.service.keystore import ExpireOp, Marks, MarksOp, Op, TakeOp, VoidOp
 from quoit.service.storebook import DONE, Issue, StoreBook
 from quoit.testing.campaign.forgetful import ForgetfulStore
 
@@ -67,12 +69,11 @@ class ForgottenBan(StoreBook):
         return voided
 
 
-class NoCount(StoreBook):
-    """K12: a store that cannot tell how old it is."""
+class NoMemory(StoreBook):
+    """K12: takes no notice of what others remember of it."""
 
-    def _wrote(self) -> None:
-        super()._wrote()
-        self.changes.writes = self.writes = max(self.writes, 1_000_000)
+    def _marks(self, op: MarksOp) -> Marks:
+        return msgspec.structs.replace(super()._marks(op), settled=2**62)
 
 
 class ReplyBeforeCommit(ForgetfulStore):
@@ -97,5 +98,5 @@ class LeaseNotCompareAndSet(ForgetfulStore):
             super().crash(dice)
 
 
-BOOKS: tuple[type[StoreBook], ...] = (Replay, ForeignSae, ReusedBits, LateExpiry, NoCount)
+BOOKS: tuple[type[StoreBook], ...] = (Replay, ForeignSae, ReusedBits, LateExpiry, ForgottenBan, NoMemory)
 STORES: tuple[type[ForgetfulStore], ...] = (ReplyBeforeCommit, LeaseNotCompareAndSet)

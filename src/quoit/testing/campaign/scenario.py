@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 MS = 1_000_000
 QUIET_MS = 40_000
@@ -16,7 +16,7 @@ END_MS = 75_000
 @dataclass(frozen=True)
 class Wish:
     """At `at_ms` the application of node `master` opens keys for those of `slaves`, who take them `after_ms` later,
-    each as often as it has entries there. A `stranger` tries too."""
+    each as often as it has entries there. With a `stranger`, another application at the first slave's KME tries too."""
 
     at_ms: int
     master: int
@@ -24,7 +24,7 @@ class Wish:
     key_ids: tuple[str, ...]
     valid_ms: int
     after_ms: tuple[tuple[int, ...], ...]
-    stranger: int | None
+    stranger: bool
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ class Scenario:
     nodes: int
     links: tuple[tuple[int, int], ...]
     wishes: tuple[Wish, ...]
-    faults: tuple[Fault, ...] = field(default=())
+    faults: tuple[Fault, ...]
+    control_ms: int
 
     def text(self) -> str:
         """The network file. Links of given rate: what their physics does is tested elsewhere."""
@@ -58,7 +59,9 @@ class Scenario:
             f"  - {{between: [n{a}, n{b}], protocol: rated, rate: 20 kbit/s, initial_pool: 40 kbit}}\n"
             for a, b in self.links
         )
-        apps = "".join(f"  - {{sae: app{n}, kme: kme-n{n}}}\n" for n in range(self.nodes))
+        apps = "".join(
+            f"  - {{sae: app{n}, kme: kme-n{n}}}\n  - {{sae: eve{n}, kme: kme-n{n}}}\n" for n in range(self.nodes)
+        )
         nodes = ", ".join(f"n{n}: {{}}" for n in range(self.nodes))
         cuts = "".join(
             "  - {{at: {}ms, until: {}ms, cut: n{}--n{}}}\n".format(f.at_ms, f.until_ms, *self.links[f.other])
@@ -68,7 +71,7 @@ class Scenario:
         return (
             f"quoit: 1\nname: swarm\nseed: {self.seed}\nnodes: {{{nodes}}}\nspans:\n{spans}links:\n{links}"
             f"applications:\n{apps}policies: {{stream_low: 4 kbit, stream_high: 8 kbit, pool_reopen: 2 kbit,"
-            f" patience: 1s, control_latency: 2 ms}}\n" + (f"events:\n{cuts}" if cuts else "")
+            f" patience: 1s, control_latency: {self.control_ms} ms}}\n" + (f"events:\n{cuts}" if cuts else "")
         )
 
 
@@ -83,7 +86,7 @@ def scenario(seed: int) -> Scenario:
     # A few kinds at a time, often: that finds more than a little of everything (swarm testing).
     kinds = dice.sample(KINDS, dice.randint(1, 4))
     faults = tuple(_fault(dice, dice.choice(kinds), nodes, len(links)) for _ in range(dice.randint(1, 10)))
-    return Scenario(seed, nodes, tuple(links), wishes, _one_fibre_cut_each(faults))
+    return Scenario(seed, nodes, tuple(links), wishes, _one_fibre_cut_each(faults), dice.choice((2, 20, 80)))
 
 
 def _wish(dice: random.Random, nodes: int) -> Wish:
@@ -92,8 +95,7 @@ def _wish(dice: random.Random, nodes: int) -> Wish:
     slaves = tuple(order[1 : 1 + (dice.randint(2, min(3, nodes - 1)) if several else 1)])
     key_ids = tuple(str(uuid.UUID(int=dice.getrandbits(128), version=4)) for _ in range(dice.randint(1, 4)))
     again = tuple(tuple(int(dice.expovariate(1 / 2_000)) for _ in range(dice.choice((0, 1, 1, 2, 3)))) for _ in slaves)
-    left = [n for n in order if n != order[0] and n not in slaves]
-    stranger = dice.choice(left) if left and dice.random() < 0.3 else None
+    stranger = dice.random() < 0.3
     valid = dice.choice((2_000, 10_000, 3_600_000))
     return Wish(dice.randint(1_000, QUIET_MS), order[0], slaves, key_ids, valid, again, stranger)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
 
-from quoit.fabric.api import UPKEEP, LinkCalm, LinkSuspect
+from quoit.fabric.api import UPKEEP, GetIncidents, Incidents, LinkCalm, LinkSuspect
 from quoit.model.problem import Problem
 from quoit.runtime.kernel import Put
 from quoit.runtime.trace import Event
@@ -18,7 +18,7 @@ from quoit.runtime.wire import Message
 from quoit.scenario.assemble import Parts, assemble
 from quoit.scenario.check import loads
 from quoit.service.api import Keys, OpenKeys, TakeKeys
-from quoit.service.keystore import MirrorOp, OpenOp, StoreFailed, TakeOp
+from quoit.service.keystore import FindAllOp, MirrorOp, OpenOp, StoreFailed, TakeOp
 from quoit.service.storebook import StoreBook
 from quoit.service.streams import master_of, slave_of
 from quoit.testing.campaign.forgetful import ForgetfulStore
@@ -108,6 +108,7 @@ class Swarm:
         self._whole_again()
         self._judge_keys()
         self._judge_rollbacks()
+        self._judge_quarantine()
         self._judge_log()
         return self.outcome
 
@@ -232,7 +233,7 @@ class Swarm:
     def _quarantine(self, fault: Fault) -> None:
         link = "n{}--n{}".format(*self.s.links[fault.other])
         blocks = [e.fields["block"] for e in self.events if e.event == "pool.filled" and e.fields["link"] == link]
-        first = self.dice.choice(blocks[-3:]) if blocks else 0
+        first = self.dice.choice(blocks) if blocks else 0
         now = self.twin.kernel.now
         self._tell(UPKEEP, LinkSuspect(link, first, 0.1, 0.02, now, "told so"))
         last = max(blocks, default=0)
@@ -286,7 +287,7 @@ class Swarm:
             for slave, delays in zip(wish.slaves, wish.after_ms, strict=True):
                 for delay in delays:
                     self._plan(self._now_ms + delay, lambda slave=slave: self._take(slave, wish))  # type: ignore[misc]
-            if wish.stranger is not None:
+            if wish.stranger:
                 self._plan(self._now_ms + 1, lambda: self._steal(wish))
 
         self._ask(f"kme-n{wish.master}", ask, opened)
@@ -316,13 +317,13 @@ class Swarm:
         self._ask(f"kme-n{slave}", TakeKeys(f"app{slave}", f"app{wish.master}", wish.key_ids), taken)
 
     def _steal(self, wish: Wish) -> None:
+        thief = f"eve{wish.slaves[0]}"
+
         def taken(answer: Any) -> None:
             if not isinstance(answer, Problem):
-                self._say("K2", f"app{wish.stranger} got keys of app{wish.master}")
+                self._say("K2", f"{thief} got keys of app{wish.master}")
 
-        thief = f"app{wish.stranger}"
-        for node in (wish.slaves[0], wish.stranger):
-            self._ask(f"kme-n{node}", TakeKeys(thief, f"app{wish.master}", wish.key_ids), taken)
+        self._ask(f"kme-n{wish.slaves[0]}", TakeKeys(thief, f"app{wish.master}", wish.key_ids), taken)
 
     # -- judging -------------------------------------------------------------------------------------
 
@@ -382,6 +383,20 @@ class Swarm:
         noticed = {e.by: e.t // MS for e in self.events if e.event == "store.rewound"}
         return [kme for kme, at_ms in self._put_back_ms.items() if noticed.get(kme, -1) < at_ms]
 
+    def _judge_quarantine(self) -> None:
+        """K15: once the news of a quarantine had time to arrive, no key that stands on its blocks is handed out."""
+        told: Incidents = self.world.ask(UPKEEP, GetIncidents())
+        since: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for e in self.events:
+            if e.event == "link.quarantined":
+                since[e.fields["link"]].append((e.t + 200 * MS, e.fields["first_block"]))
+        for e in self.events:
+            if e.event == "keys.taken":
+                for found in self._stores[e.by].execute([FindAllOp(tuple(e.fields["key_ids"]))])[0]:
+                    for link, block in {(p.link, p.block) for p in found.provenance}:
+                        if _was_banned(told, since[link], link, block, e.t):
+                            self._say("K15", f"{found.key_id} stands on block {block} of {link} and was handed out")
+
     def _batch_touched(self, key: _Key, void: set[str]) -> bool:
         """A batch with one void key is refused whole (K10)."""
         return any(key_id in void for key_id in key.wish.key_ids)
@@ -399,6 +414,14 @@ class Swarm:
         ]
         for violation in verify(entries).violations:
             self._say(violation.promise, violation.text)
+
+
+def _was_banned(told: Incidents, since: list[tuple[int, int]], link: str, block: int, at: int) -> bool:
+    """Whether the news of a quarantine that covers this block was out at `at`."""
+    for i in told.incidents:
+        if i.link == link and i.first_block <= block <= i.last_block:
+            return any(out <= at and i.first_block <= first <= block for out, first in since)
+    return False
 
 
 def play(scenario: Scenario, book: Callable[[], StoreBook] = StoreBook,

@@ -160,6 +160,10 @@ class Host:
     def _open_store(self, kme: str) -> SqliteStore:
         return SqliteStore(self.options.directory / f"stores{self._suffix}" / kme)
 
+    def _note_state(self) -> None:
+        if self.options.share is None:  # a crew cannot be resumed
+            self._state.note(self.network.name, self.twin.kernel.now)
+
     def _note_resumption(self) -> None:
         if self.options.resume:
             self._write_event(Event(self.twin.kernel.now, "twin", 1, "twin.resumed", {"life": self._state.life}))
@@ -267,7 +271,7 @@ class Host:
         new ones see the new leaf; those of a revoked certificate are cut."""
         next_renewal = 0.0
         while True:
-            self._state.note(self.network.name, self.twin.kernel.now)
+            self._note_state()
             try:
                 self._follow_revocations()
                 if time.monotonic() >= next_renewal:
@@ -315,7 +319,7 @@ class Host:
         self.world.end()
         if self.options.share is not None:
             await self.options.share.bus.close()
-        self._state.note(self.network.name, self.twin.kernel.now)
+        self._note_state()
         self.journal.close(self.twin.kernel.now)
         self._events.close()
         for store in self.twin.stores.values():

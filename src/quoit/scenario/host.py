@@ -37,6 +37,7 @@ from quoit.scenario.assemble import Parts, Twin, assemble
 from quoit.scenario.check import loads
 from quoit.scenario.operator import OperatorSocket
 from quoit.scenario.spread import Spread
+from quoit.service.keystore import StoreFailed
 
 if TYPE_CHECKING:
     from quoit.adapters.buses.nats import NatsBus  # the `nats` extra: imported where a bus is made
@@ -319,11 +320,12 @@ class Host:
         self.world.end()
         if self.options.share is not None:
             await self.options.share.bus.close()
-        self._note_state()
-        self.journal.close(self.twin.kernel.now)
-        self._events.close()
-        for store in self.twin.stores.values():
-            store.close()  # type: ignore[attr-defined]  # made by _store above
+        ends = [self._note_state, lambda: self.journal.close(self.twin.kernel.now), self._events.close]
+        for end in (*ends, *(store.close for store in self._opened.values())):
+            try:
+                end()
+            except (OSError, StoreFailed) as fault:  # a full disk: the others are to be closed all the same
+                _log.error("stop.incomplete", error=str(fault))
         self._lock.close()
 
 

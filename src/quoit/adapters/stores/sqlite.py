@@ -15,6 +15,7 @@ Limit: issues are kept, in memory and on disk, when their keys are gone. Use fro
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import os
@@ -258,10 +259,16 @@ class SqliteStore:
         return issue
 
     def close(self) -> None:
-        if not self._failed:
-            self._cut_log()
-        self._db.close()
-        self._audit.close()
+        """Let go of the files. Raises `StoreFailed` if what is consumed could not be shredded before."""
+        try:
+            if not self._failed:
+                self._cut_log()
+        except apsw.Error as fault:
+            raise StoreFailed(f"{type(fault).__name__}: {fault}") from fault
+        finally:
+            with contextlib.suppress(apsw.Error):
+                self._db.close()
+            self._audit.close()
 
 
 def _fixed(issue: Issue) -> tuple[Any, ...]:

@@ -1,0 +1,204 @@
+"""A live twin is killed, stopped, starved of disk and of file descriptors; real clients keep what they were given."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from quoit.adapters.stores.audit import verify_audit
+from quoit.testing.checkers import verify_events
+
+pytestmark = pytest.mark.live
+TWO_NODES = Path(__file__).parents[2] / "examples" / "two-nodes.yaml"
+KILLS = 4
+
+
+class Twin:
+    """`quoit up` in a process of its own, and two applications that keep all that they get."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.process: subprocess.Popen[str] | None = None
+        self.sessions: dict[str, requests.Session] = {}
+        self.values: dict[str, str] = {}
+        self.taken: Counter[str] = Counter()
+        self.unsure: set[str] = set()
+
+    def up(self, *options: str) -> None:
+        """Start it, and wait until it says where its doors are."""
+        command = [sys.executable, "-m", "quoit.cli.main", "up", str(TWO_NODES), "--dir", str(self.directory)]
+        with (self.directory.parent / "errors.txt").open("a") as errors:
+            self.process = subprocess.Popen(
+                [*command, "--port", "0", "--json", *options], stdout=subprocess.PIPE, stderr=errors, text=True
+            )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, (self.directory.parent / "errors.txt").read_text()
+        doors = json.loads(line)
+        for sae, app in doors["applications"].items():
+            session = self.sessions[sae] = requests.Session()
+            session.trust_env = False  # REQUESTS_CA_BUNDLE would win over `verify`
+            session.cert, session.verify = (app["cert"], app["key"]), doors["ca"]
+            session.params = {}
+            session.headers["x-url"] = app["url"]
+
+    def get(self, sae: str, path: str, **query: Any) -> requests.Response:
+        session = self.sessions[sae]
+        return session.get(f"{session.headers['x-url']}/api/v1/keys/{path}", params=query, timeout=10)
+
+    def open(self) -> list[str]:
+        """enc_keys; the new identifiers."""
+        answer = self.get("alice-app", "bob-app/enc_keys", number=2)
+        if answer.status_code != 200:
+            return []
+        keys = {key["key_ID"]: key["key"] for key in answer.json()["keys"]}
+        assert not keys.keys() & self.values.keys()
+        assert not set(keys.values()) & set(self.values.values())
+        self.values |= keys
+        return list(keys)
+
+    def take(self, key_id: str) -> int:
+        """dec_keys of one key; the status."""
+        self.unsure.add(key_id)
+        answer = self.get("bob-app", "alice-app/dec_keys", key_ID=key_id)
+        self.unsure.discard(key_id)
+        if answer.status_code == 200:
+            (key,) = answer.json()["keys"]
+            assert key["key"] == self.values[key_id]
+            self.taken[key_id] += 1
+        return answer.status_code
+
+    def take_patiently(self, key_id: str) -> int:
+        """dec_keys while the KME says that it is busy (503)."""
+        end = time.monotonic() + 20
+        while (status := self.take(key_id)) == 503 and time.monotonic() < end:
+            time.sleep(0.2)
+        return status
+
+    def end(self, number: int = signal.SIGINT) -> int:
+        """Stop the process; its exit code."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+    def first_key(self) -> list[str]:
+        """Keys as soon as there are any."""
+        end = time.monotonic() + 30
+        while not (found := self.open()):
+            assert time.monotonic() < end, "no key within 30 s"
+            time.sleep(0.1)
+        return found
+
+    def judge(self) -> None:
+        """What holds whatever happened: once each, chains whole, log without a violation."""
+        assert set(self.taken.values()) <= {1}
+        for log in self.directory.glob("stores/*/audit.jsonl"):
+            verify_audit(log)
+        assert verify_events(self.directory / "events.jsonl").violations == []
+
+
+@pytest.fixture
+def twin(tmp_path: Path) -> Any:
+    made = Twin(tmp_path / "run")
+    yield made
+    if made.process is not None and made.process.poll() is None:
+        made.process.kill()
+        made.process.wait(30)
+
+
+@pytest.mark.realises("B6", "C2")
+def test_k4_k11_a_killed_twin_goes_on_with_its_keys_and_gives_none_twice(twin: Twin) -> None:
+    twin.up()
+    twin.first_key()
+    for turn in range(KILLS):
+        waiting: list[str] = []
+        gone = time.monotonic() + 0.4 + 0.3 * turn
+        with contextlib.suppress(requests.ConnectionError, requests.ReadTimeout):
+            while True:
+                waiting += twin.open()
+                if len(waiting) > 4:
+                    twin.take(waiting.pop(0))
+                if time.monotonic() > gone and twin.process is not None:
+                    twin.process.kill()
+        assert twin.end(signal.SIGKILL) == -signal.SIGKILL
+        twin.up("--resume")
+        for key_id in twin.values:
+            status = twin.take_patiently(key_id) if key_id not in twin.taken else twin.take(key_id)
+            if key_id in twin.unsure or (key_id in twin.taken and status != 200):
+                continue
+            assert status in (200, 400)
+        lost = [k for k in twin.values if k not in twin.taken]
+        assert len(lost) <= turn + 1  # one answer at most was on its way when it was killed
+        twin.first_key()
+    assert twin.end() == 0
+    twin.judge()
+
+
+@pytest.mark.realises("F4")
+def test_a_twin_that_was_stopped_for_seconds_goes_on(twin: Twin) -> None:
+    twin.up()
+    held = twin.first_key()
+    assert twin.process is not None
+    twin.process.send_signal(signal.SIGSTOP)
+    time.sleep(3)
+    twin.process.send_signal(signal.SIGCONT)
+    assert [twin.take_patiently(k) for k in held] == [200, 200]
+    assert [twin.take(k) for k in held] == [400, 400]
+    assert twin.end() == 1  # it fell behind its own time, and says so
+    twin.judge()
+
+
+@pytest.mark.realises("C2")
+def test_a_store_that_cannot_write_ends_the_twin_and_loses_nothing(twin: Twin) -> None:
+    twin.up()
+    held = twin.first_key()
+    assert twin.process is not None
+    resource.prlimit(twin.process.pid, resource.RLIMIT_FSIZE, (4096, 4096))
+    with contextlib.suppress(requests.ConnectionError, requests.ReadTimeout):
+        while twin.open():
+            pass
+    assert twin.process.wait(30) == 1
+    errors = (twin.directory.parent / "errors.txt").read_text()
+    assert "stopped: StoreFailed" in errors
+    twin.up("--resume")
+    assert [twin.take_patiently(k) for k in held] == [200, 200]
+    twin.first_key()
+    assert twin.end() == 0
+    twin.judge()
+
+
+@pytest.mark.realises("G3")
+def test_a_twin_without_file_descriptors_serves_again_when_they_are_back(twin: Twin) -> None:
+    twin.up()
+    twin.first_key()
+    assert twin.process is not None
+    used = len(os.listdir(f"/proc/{twin.process.pid}/fd"))
+    resource.prlimit(twin.process.pid, resource.RLIMIT_NOFILE, (used + 8, used + 8))
+    url = twin.sessions["alice-app"].headers["x-url"]
+    host, port = str(url).removeprefix("https://").split(":")
+    idle = [socket.create_connection((host, int(port)), timeout=5) for _ in range(40)]
+    time.sleep(0.5)
+    for connection in idle:
+        connection.close()
+    end = time.monotonic() + 20
+    while True:
+        with contextlib.suppress(requests.ConnectionError, requests.ReadTimeout):
+            if twin.open():
+                break
+        assert time.monotonic() < end, "it serves nobody any more"
+        time.sleep(0.2)
+    assert twin.end() == 0
+    twin.judge()

@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 UV := VIRTUAL_ENV='$(abspath $(VENV))' UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 $(BIN)/uv
 EXAMPLES := $(wildcard examples/*.yaml)
 
-.PHONY: help setup demo test lint types imports pytest examples fresh bench lock docs clean
+.PHONY: help setup demo scene campaign test lint types imports pytest examples fresh bench lock docs clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -45,6 +45,12 @@ $(READY): requirements.lock pyproject.toml
 
 demo: $(READY) ## Madrid, live: a key at both ends, an eavesdropper caught
 	@$(BIN)/quoit demo
+
+scene: $(READY) ## A WireGuard tunnel lives through an eavesdropper (root, wireguard-go)
+	@$(BIN)/quoit scene
+
+campaign: $(READY) ## The key service broken on purpose, for half an hour: campaign.json
+	$(BIN)/python -m quoit.testing.campaign --out campaign.json
 
 test: lint types imports pytest examples fresh ## Everything that must hold before a commit
 

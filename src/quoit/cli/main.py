@@ -263,6 +263,18 @@ def tls(
     return _rotate(end, Stunnel(secrets, pid_file, not end.initiate))
 
 
+@app.command
+def scene(
+    *,
+    every: Annotated[float, Parameter(help="Seconds between fresh keys of the tunnel.")] = 3.0,
+    calm: Annotated[float, Parameter(help="Seconds to look on before the attack and after.")] = 6.0,
+) -> int:
+    """Watch a real WireGuard tunnel live through an eavesdropper (Linux, root, wireguard-go)."""
+    from quoit.cli.scene import show_scene
+
+    return show_scene(every, calm)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the `quoit` command."""
     try:

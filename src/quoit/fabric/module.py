@@ -178,6 +178,7 @@ class ReceiverModule(Element):
             sifted=verdict.sifted_bits,
             leak=verdict.leak_bits,
             why=verdict.why,
+            began=ctx.now - self._protocol.post_time_ns - block.duration_ns,
         )
         ctx.tell(api.METERS, made)
         if verdict.secret_bits:

@@ -219,3 +219,13 @@ def _says(cable: Cable, text: str) -> bool:
     """Whether the far end's server answers through the tunnel."""
     time.sleep(0.1)
     return cable.on(0, sys.executable, "-c", CLIENT, text) == text[::-1]
+
+
+@pytest.mark.realises("G2", "I2")
+def test_the_scene_is_as_it_says() -> None:
+    needs("wg", "wireguard-go")
+    command = [sys.executable, "-m", "quoit.cli.main", "scene", "--every", "2", "--calm", "3"]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240, cwd=root)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "compromised bits delivered: 0" in done.stdout

@@ -82,7 +82,7 @@ class FabricUpkeep(Element):
             ctx.tell(api.kma(node), Readmit(msg.link, fresh))
         ctx.tell(api.module(msg.link, plan.receiver), Trust(msg.link))
         self._alarms.clear(ctx, msg.link, "suspected eavesdropping")
-        ctx.emit("link.released", link=msg.link)
+        ctx.emit("link.released", link=msg.link, from_block=fresh)
         ctx.publish(f"{api.LINK_NEWS}.{msg.link}.released", LinkReleased(msg.link, fresh, ctx.now))
 
     @handles(PathDown)

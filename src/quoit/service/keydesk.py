@@ -208,7 +208,7 @@ class KeyDesk(KeyReserve):
         """Open from the stream to the peer's KME, and have the peer hold the same keys ready."""
         stream = self._stream(ctx, peer.kme, peer.node)
         await self._heard(ctx, peer.kme)
-        op = OpenOp(stream.name, msg.key_ids, size, msg.caller, parties, expires, ctx.now)
+        op = OpenOp(stream.name, msg.key_ids, size, msg.caller, parties, expires, ctx.now, self._claimed_bits(app))
         opened = await self._patiently(ctx, app, stream, op)
         mirror = Mirror(stream.name, msg.key_ids, opened.offsets, size, msg.caller, parties, expires, opened.point)
         try:
@@ -223,20 +223,27 @@ class KeyDesk(KeyReserve):
         self._hear(ctx, peer.kme, mirrored.point)
         return opened.values
 
+    def _claimed_bits(self, app: App) -> int:
+        """Bits of a stream that an application without an agreed rate leaves to those that have one (C3)."""
+        if app.bucket is not None:
+            return 0
+        claims = sum(other.bucket.burst_bits for other in self._apps.values() if other.bucket is not None)
+        return min(int(claims), self.policy.stream_high // 2)
+
     async def _patiently(self, ctx: Context, app: App, stream: OutStream, op: OpenOp) -> Opened:
         """Open keys; wait a while for the refill if there are not enough."""
         end = ctx.now + self.policy.patience_ns
-        bits = op.size_bits * len(op.key_ids)
+        bits = op.size_bits * len(op.key_ids) + op.keep_free
         while True:
             try:
                 opened: Opened = await self._do(ctx, op)
             except Problem as problem:
                 if problem.code != "no-key-material":
                     raise
-                stream.free_bits = int(problem.fields.get("available_bits", 0))
+                stream.free_bits = int(problem.fields.get("available_bits", 0)) + op.keep_free
                 self._want(ctx, stream, bits)
             else:
-                stream.free_bits = max(0, stream.free_bits - bits)
+                stream.free_bits = max(0, stream.free_bits - bits + op.keep_free)
                 self._want(ctx, stream)
                 return opened
             if ctx.now >= end:
@@ -260,7 +267,7 @@ class KeyDesk(KeyReserve):
         stream = self._stream(ctx, kme, node)
         await self._heard(ctx, kme)
         pads = tuple(f"{k}/pad/{kme}" for k in msg.key_ids)
-        op = OpenOp(stream.name, pads, size, self.name, (kme,), expires, ctx.now)
+        op = OpenOp(stream.name, pads, size, self.name, (kme,), expires, ctx.now, self._claimed_bits(app))
         opened = await self._patiently(ctx, app, stream, op)
         sealed = tuple(_xor(pad, value) for pad, value in zip(opened.values, values, strict=True))
         slaves = tuple(p.sae for p in there)

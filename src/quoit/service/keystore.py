@@ -45,7 +45,8 @@ class AppendOp(msgspec.Struct, frozen=True):
 
 
 class OpenOp(msgspec.Struct, frozen=True):
-    """The master opens one key per key_ID, and has received them with the answer."""
+    """The master opens one key per key_ID, and has received them with the answer. Refused if fewer than `keep_free`
+    bits would be left: others have a claim to them."""
 
     stream: str
     key_ids: tuple[str, ...]
@@ -54,6 +55,7 @@ class OpenOp(msgspec.Struct, frozen=True):
     slaves: tuple[str, ...]
     expires_ns: int | None
     now_ns: int
+    keep_free: int = 0
 
 
 class Opened(msgspec.Struct, frozen=True):

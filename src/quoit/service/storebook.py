@@ -339,9 +339,10 @@ class StoreBook:
         stream = self.streams.get(op.stream)
         if stream is None or not stream.mine:
             raise Problem("no-key-material", "no key has arrived for this pair yet", available_bits=0)
-        offsets = self._next_stretches(stream, op.size_bits, len(op.key_ids))
+        free = max(0, stream.free_bits - op.keep_free)
+        wanted = op.size_bits * len(op.key_ids)
+        offsets = self._next_stretches(stream, op.size_bits, len(op.key_ids)) if wanted <= free else []
         if len(offsets) < len(op.key_ids):
-            free = stream.free_bits
             raise Problem("no-key-material", f"{free} bits are free", available_bits=free)
         values = tuple(self._bits(stream, offset, op.size_bits) for offset in offsets)
         self._wrote()

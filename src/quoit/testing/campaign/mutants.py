@@ -7,9 +7,8 @@ from typing import Any
 
 import msgspec
 
-from quoit.model.bans import Bans
 from quoit.service.keystore import ExpireOp, Marks, MarksOp, Op, TakeOp, VoidOp
-from quoit.service.storebook import DONE, Issue, StoreBook
+from quoit.service.storebook import DONE, Issue, Origin, StoreBook, Stream
 from quoit.testing.campaign.forgetful import ForgetfulStore
 
 
@@ -60,12 +59,22 @@ class LateExpiry(StoreBook):
         return super()._expire(ExpireOp(op.now_ns - 500_000_000))
 
 
-class ForgottenBan(StoreBook):
-    """K15: voids what it has, and takes in what is still on its way."""
+class HalfVoid(StoreBook):
+    """K15: voids what nobody was promised, and lets keys that wait for their slaves go."""
+
+    def _void_keys(self, stream: Stream, suspect: list[Origin], voided: list[str], delivered: list[str]) -> None:
+        pass
 
     def _void(self, op: VoidOp) -> Any:
+        kept = {name: list(stream.blocks) for name, stream in self.streams.items()}
+        copies = {id(block): bytes(block.data) for blocks in kept.values() for block in blocks}
         voided = super()._void(op)
-        self.bans = Bans()
+        for name, blocks in kept.items():
+            for block in blocks:
+                if block not in self.streams[name].blocks and block.start < self.streams[name].head:
+                    block.data[:] = copies[id(block)]
+                    self.streams[name].blocks.append(block)
+                    self.streams[name]._starts.append(block.start)
         return voided
 
 
@@ -98,5 +107,5 @@ class LeaseNotCompareAndSet(ForgetfulStore):
             super().crash(dice)
 
 
-BOOKS: tuple[type[StoreBook], ...] = (Replay, ForeignSae, ReusedBits, LateExpiry, ForgottenBan, NoMemory)
+BOOKS: tuple[type[StoreBook], ...] = (Replay, ForeignSae, ReusedBits, LateExpiry, HalfVoid, NoMemory)
 STORES: tuple[type[ForgetfulStore], ...] = (ReplyBeforeCommit, LeaseNotCompareAndSet)

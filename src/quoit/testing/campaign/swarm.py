@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
 
-from quoit.fabric.api import UPKEEP, GetIncidents, Incidents, LinkCalm, LinkSuspect
+from quoit.fabric.api import UPKEEP, LinkCalm, LinkSuspect
 from quoit.model.problem import Problem
 from quoit.runtime.kernel import Put
 from quoit.runtime.trace import Event
@@ -385,17 +386,24 @@ class Swarm:
 
     def _judge_quarantine(self) -> None:
         """K15: once the news of a quarantine had time to arrive, no key that stands on its blocks is handed out."""
-        told: Incidents = self.world.ask(UPKEEP, GetIncidents())
-        since: dict[str, list[tuple[int, int]]] = defaultdict(list)
-        for e in self.events:
-            if e.event == "link.quarantined":
-                since[e.fields["link"]].append((e.t + 200 * MS, e.fields["first_block"]))
+        bans = self._bans()
         for e in self.events:
             if e.event == "keys.taken":
                 for found in self._stores[e.by].execute([FindAllOp(tuple(e.fields["key_ids"]))])[0]:
                     for link, block in {(p.link, p.block) for p in found.provenance}:
-                        if _was_banned(told, since[link], link, block, e.t):
+                        if any(at <= e.t and first <= block <= last for at, first, last in bans[link]):
                             self._say("K15", f"{found.key_id} stands on block {block} of {link} and was handed out")
+
+    def _bans(self) -> dict[str, list[tuple[int, int, float]]]:
+        """By link: when every KME has heard of a quarantine, its first block, its last one (which its end tells)."""
+        bans: dict[str, list[tuple[int, int, float]]] = defaultdict(list)
+        for e in self.events:
+            if e.event == "link.quarantined":
+                bans[e.fields["link"]].append((e.t + 200 * MS, e.fields["first_block"], math.inf))
+            elif e.event == "link.released":
+                at, first, _ = bans[e.fields["link"]][-1]
+                bans[e.fields["link"]][-1] = at, first, e.fields["from_block"] - 1
+        return bans
 
     def _batch_touched(self, key: _Key, void: set[str]) -> bool:
         """A batch with one void key is refused whole (K10)."""
@@ -414,14 +422,6 @@ class Swarm:
         ]
         for violation in verify(entries).violations:
             self._say(violation.promise, violation.text)
-
-
-def _was_banned(told: Incidents, since: list[tuple[int, int]], link: str, block: int, at: int) -> bool:
-    """Whether the news of a quarantine that covers this block was out at `at`."""
-    for i in told.incidents:
-        if i.link == link and i.first_block <= block <= i.last_block:
-            return any(out <= at and i.first_block <= first <= block for out, first in since)
-    return False
 
 
 def play(scenario: Scenario, book: Callable[[], StoreBook] = StoreBook,

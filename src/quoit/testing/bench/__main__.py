@@ -13,6 +13,7 @@ from quoit.adapters.stores.memory import MemoryStore
 from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, assemble
 from quoit.scenario.check import load
+from quoit.testing.bench.floods import figures as flood_figures
 from quoit.testing.bench.kernel import asyncio_rate, in_step, kernel_rate, scattered, simpy_rate
 from quoit.testing.bench.keys import figures as key_figures
 from quoit.testing.bench.links import figures as link_figures
@@ -72,6 +73,12 @@ def key_rows(seconds: float) -> Iterator[Row]:
         yield row(name, value, unit, bound, holds)
 
 
+def flood_rows(seconds: float) -> Iterator[Row]:
+    """What a good client notices of floods; see `quoit.testing.bench.floods`."""
+    for name, value, unit, bound, holds in flood_figures(seconds):
+        yield row(name, value, unit, bound, holds)
+
+
 def link_rows(scale: float) -> Iterator[Row]:
     """Links in both modes, with SeQUeNCe beside them; see `quoit.testing.bench.links`."""
     for name, value, unit, bound, holds in link_figures(scale):
@@ -91,6 +98,7 @@ def main() -> int:
         pacing_rows(10 / scale),
         speed_rows(60),
         key_rows(max(2.0, 10 / scale)),
+        flood_rows(max(2.0, 10 / scale)),
         link_rows(1 / scale),
     ):
         for one in part:

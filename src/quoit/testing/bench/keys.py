@@ -36,7 +36,8 @@ spans: [{between: [alice, bob], length: 1 km, attenuation: 0.2 dB/km}]
 links: [{between: [alice, bob], protocol: rated, rate: 12 Mbit/s, capacity: 300 Mbit, initial_pool: 300 Mbit}]
 applications:
   - {sae: alice-app, kme: kme-alice, allow: [bob-app]}
-  - {sae: bob-app, kme: kme-bob, allow: [alice-app]}
+  - {sae: bob-app, kme: kme-bob, allow: [alice-app, greedy-app]}
+  - {sae: greedy-app, kme: kme-alice, allow: [bob-app]}
 policies: {stream_low: 12 Mbit, stream_high: 16 Mbit, commit_time: 4ms}
 """
 ANSWER = b'{"keys":[{"key_ID":"3f0a1d1e-7a3a-4b1e-9a44-5d6f8f1a2b3c","key":"' + b"A" * 43 + b'="}]}'
@@ -59,13 +60,15 @@ async def _serve(directory: Path) -> None:
         identify=identities.read,
         limits=ListenerLimits(),
     )
-    leaf = host.apps["alice-app"]
+    leaf, greedy = host.apps["alice-app"], host.apps["greedy-app"]
     told = {
         "keys": [door.listener.address, door.listener.port],
         "constant": [constant.address, constant.port],
         "ca": str(host.authority.root_pem),
         "cert": str(leaf.chain),
         "key": str(leaf.key),
+        "greedy_cert": str(greedy.chain),
+        "greedy_key": str(greedy.key),
     }
     print(json.dumps(told), flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)  # until the parent goes

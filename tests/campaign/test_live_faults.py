@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import resource
 import signal
 import socket
@@ -37,12 +36,16 @@ class Twin:
         self.taken: Counter[str] = Counter()
         self.unsure: set[str] = set()
 
-    def up(self, *options: str) -> None:
-        """Start it, and wait until it says where its doors are."""
+    def up(self, *options: str, limit: tuple[int, int] | None = None) -> None:
+        """Start it, with a limit of the system, and wait until it says where its doors are."""
         command = [sys.executable, "-m", "quoit.cli.main", "up", str(TWO_NODES), "--dir", str(self.directory)]
         with (self.directory.parent / "errors.txt").open("a") as errors:
             self.process = subprocess.Popen(
-                [*command, "--port", "0", "--json", *options], stdout=subprocess.PIPE, stderr=errors, text=True
+                [*command, "--port", "0", "--json", *options],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                preexec_fn=None if limit is None else lambda: resource.setrlimit(limit[0], (limit[1], limit[1])),
             )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -163,10 +166,9 @@ def test_a_twin_that_was_stopped_for_seconds_goes_on(twin: Twin) -> None:
 
 @pytest.mark.realises("C2")
 def test_a_store_that_cannot_write_ends_the_twin_and_loses_nothing(twin: Twin) -> None:
-    twin.up()
+    twin.up(limit=(resource.RLIMIT_FSIZE, 400_000))
     held = twin.first_key()
     assert twin.process is not None
-    resource.prlimit(twin.process.pid, resource.RLIMIT_FSIZE, (4096, 4096))
     with contextlib.suppress(requests.ConnectionError, requests.ReadTimeout):
         while twin.open():
             pass
@@ -182,11 +184,8 @@ def test_a_store_that_cannot_write_ends_the_twin_and_loses_nothing(twin: Twin) -
 
 @pytest.mark.realises("G3")
 def test_a_twin_without_file_descriptors_serves_again_when_they_are_back(twin: Twin) -> None:
-    twin.up()
+    twin.up(limit=(resource.RLIMIT_NOFILE, 48))
     twin.first_key()
-    assert twin.process is not None
-    used = len(os.listdir(f"/proc/{twin.process.pid}/fd"))
-    resource.prlimit(twin.process.pid, resource.RLIMIT_NOFILE, (used + 8, used + 8))
     url = twin.sessions["alice-app"].headers["x-url"]
     host, port = str(url).removeprefix("https://").split(":")
     idle = [socket.create_connection((host, int(port)), timeout=5) for _ in range(40)]
@@ -202,3 +201,13 @@ def test_a_twin_without_file_descriptors_serves_again_when_they_are_back(twin: T
         time.sleep(0.2)
     assert twin.end() == 0
     twin.judge()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux's /proc")
+def test_s1_a_twin_leaves_no_core_and_its_memory_is_not_its_users(twin: Twin) -> None:
+    twin.up()
+    assert twin.process is not None
+    limits = Path(f"/proc/{twin.process.pid}/limits").read_text().splitlines()
+    assert next(line.split()[4:6] for line in limits if line.startswith("Max core")) == ["0", "0"]
+    assert Path(f"/proc/{twin.process.pid}/environ").stat().st_uid == 0  # as for every process that is not dumpable
+    assert twin.end() == 0

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from quoit.adapters.hardening import harden
 from quoit.adapters.stores.sqlite import StoreCorrupt
 from quoit.cli import show
 from quoit.cli.crew import lead, share
@@ -49,6 +50,7 @@ def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
 def bring_up(file: Path, options: UpOptions) -> int:
     """Host the network."""
     show.logs_to_stderr(options.json)
+    harden()
     network = show.network(file)
     if options.speed <= 0:
         raise show.UserError(f"--speed: expected above 0, found {options.speed}")

@@ -193,6 +193,42 @@ def map_(*, json: Json = False) -> int:
     return print_map(json)
 
 
+store_app = App(name="store", help="Care of a KME's key store while no twin has it open.")
+app.command(store_app)
+StoreDir = Annotated[Path, Parameter(help="Directory of the run.")]
+
+
+@store_app.command
+def backup(kme: str, to: Path, /, *, dir: StoreDir = Path("out/quoit")) -> int:
+    """Copy a KME's store, without its key-encryption key."""
+    from quoit.cli.store import back_up
+
+    return back_up(dir, kme, to)
+
+
+@store_app.command
+def restore(
+    kme: str,
+    copy: Path,
+    /,
+    *,
+    kek: Annotated[Path | None, Parameter(help="The copy's own key, if the store's was rotated since.")] = None,
+    dir: StoreDir = Path("out/quoit"),
+) -> int:
+    """Put a copy back. Keys that waited in it are void: they may have been handed out since."""
+    from quoit.cli.store import put_back
+
+    return put_back(dir, kme, copy, kek)
+
+
+@store_app.command
+def rotate(kme: str, /, *, dir: StoreDir = Path("out/quoit")) -> int:
+    """Give a KME's store a new key-encryption key."""
+    from quoit.cli.store import rotate_key
+
+    return rotate_key(dir, kme)
+
+
 tunnel_app = App(name="tunnel", help="Give keys to a tunnel's end, a fresh one every few seconds. See docs/tunnels.md.")
 app.command(tunnel_app)
 

@@ -153,7 +153,7 @@ class Host:
     def _prepare_directory(self) -> None:
         directory = self.options.directory
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock = _locked(directory, f"twin{self._suffix}.lock")
+        self._lock = hold_directory(directory, f"twin{self._suffix}.lock")
         if not self.options.resume:
             # Keys of an earlier run belong to another simulated past.
             shutil.rmtree(directory / f"stores{self._suffix}", ignore_errors=True)
@@ -369,7 +369,7 @@ class RunDirectoryBusy(ValueError):
     """Another twin runs in the directory; the text says how to go on."""
 
 
-def _locked(directory: Path, name: str) -> IO[bytes]:
+def hold_directory(directory: Path, name: str) -> IO[bytes]:
     """Hold the directory for this process: the lock goes with it, however it ends. `RunDirectoryBusy`."""
     lock = (directory / name).open("wb")
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -17,13 +18,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quoit.adapters.crypto.kek import FileKek
+from quoit.adapters.stores import care
 from quoit.adapters.stores.audit import AuditError, verify_audit
 from quoit.adapters.stores.memory import MemoryStore
 from quoit.adapters.stores.sqlite import SqliteStore, StoreCorrupt
 from quoit.model.problem import Problem
 from quoit.model.secret import Secret
-from quoit.service.keystore import AppendOp, KeyStore, MirrorOp, OpenOp, SkipOp
-from quoit.testing.stores import BITS, DATA, StoreContract, do, machine_of
+from quoit.service.keystore import AppendOp, ImportOp, KeyStore, MirrorOp, OpenOp, SkipOp, TakeOp
+from quoit.testing.stores import BITS, DATA, StoreContract, code_of, do, machine_of
 
 
 @pytest.mark.realises("B6", "C2", "I2")
@@ -163,3 +165,61 @@ def test_a_torn_audit_line_is_cut_off_and_the_chain_goes_on(tmp_path: Path) -> N
     do(store, SkipOp("a>b", 1, 1))
     store.close()
     assert verify_audit(log)[0] == 2
+
+
+def test_a_backup_that_is_put_back_brings_no_key_back(tmp_path: Path) -> None:
+    directory, copy = tmp_path / "store", tmp_path / "copy"
+    store = SqliteStore(directory)
+    do(store, AppendOp("a>b", 0, Secret(os.urandom(128)), (), False))
+    do(store, MirrorOp("a>b", ("k1", "k2"), (0, 256), 256, "m", ("s",), None, 1))
+    store.close()
+    care.backup(directory, copy)
+    store = SqliteStore(directory)
+    do(store, TakeOp("s", "m", ("k1",), 2))
+    records = verify_audit(directory / "audit.jsonl")[0]
+    store.close()
+    assert care.restore(copy, directory) == 2
+    store = SqliteStore(directory)
+    assert [code_of(store, TakeOp("s", "m", (k,), 3)) for k in ("k1", "k2")] == ["key-not-found"] * 2
+    assert code_of(store, MirrorOp("a>b", ("k1",), (512,), 256, "m", ("s",), None, 4)) == "unit-exists"
+    store.close()
+    assert verify_audit(directory / "audit.jsonl")[0] > records
+    assert not (copy / "kek.bin").exists()
+    with pytest.raises(care.CareError, match="exists already"):
+        care.backup(directory, copy)
+    with pytest.raises(care.CareError, match="no key store"):
+        care.backup(tmp_path / "nothing", tmp_path / "x")
+
+
+def test_a_rotated_store_opens_under_its_new_key_alone(tmp_path: Path) -> None:
+    directory = tmp_path / "store"
+    store = SqliteStore(directory)
+    do(store, AppendOp("a>b", 0, Secret(os.urandom(64)), (), True))
+    do(store, ImportOp(("i",), (Secret(bytes(range(32))),), "m", ("s",), None, 1))
+    store.close()
+    old = (directory / "kek.bin").read_bytes()
+    before = shutil.copytree(directory, tmp_path / "before")
+    care.rotate(directory)
+    new = (directory / "kek.bin").read_bytes()
+    assert new != old
+    store = SqliteStore(directory)
+    assert do(store, TakeOp("s", "m", ("i",), 2)).values[0].reveal() == bytes(range(32))
+    store.close()
+    (directory / "kek.bin").write_bytes(old)
+    with pytest.raises(StoreCorrupt, match="another key"):
+        SqliteStore(directory)
+    (directory / "kek.bin").write_bytes(new)
+    with pytest.raises(care.CareError, match="--kek"):
+        care.restore(before, directory)
+    SqliteStore(directory).close()  # it has not been touched
+    assert care.restore(before, directory, before / "kek.bin") == 1
+    SqliteStore(directory).close()
+    (directory / "kek.bin").write_bytes(old)
+    # Stopped after the database's commit, before the new key had its name:
+    (directory / "kek.next").write_bytes(new)
+    (directory / "kek.next").chmod(0o600)
+    SqliteStore(directory).close()
+    assert (directory / "kek.bin").read_bytes() == new
+    # Stopped before that commit: the old key opens, the new one is of no matter.
+    shutil.copy2(directory / "kek.bin", before / "kek.next")
+    SqliteStore(before).close()

@@ -63,6 +63,8 @@ CREATE TABLE progress(one INTEGER PRIMARY KEY CHECK(one = 1), writes INT, settle
 SHRED_COMMITS = 1_000
 """Commits after which SQLite's log is cut; the log of as many is what a consumed key may be found in."""
 _SILENT = (FindOp, FindAllOp, ListOp, LevelOp, AppendOp, MarksOp, SeenOp)
+NEXT_KEK = "kek.next"
+"""A key-encryption key on its way to be the store's."""
 TAG_BYTES = 16
 _NONCE = bytes(12)
 """Every data key seals one message only, so the nonce need not vary."""
@@ -83,6 +85,7 @@ class SqliteStore:
     def __init__(self, directory: Path, kek: Kek | None = None, vfs: str | None = None) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._kek = kek or FileKek(directory / "kek.bin")
+        self._directory = directory
         self._book = StoreBook()
         self._failed = False
         self._commits = 0
@@ -231,7 +234,7 @@ class SqliteStore:
         try:
             self._checksum_key = self._kek.unwrap(wrapped_key)
         except InvalidUnwrap as fault:
-            raise StoreCorrupt(f"{path} was sealed under another key-encryption key") from fault
+            self._checksum_key = self._finish_rotation(path, wrapped_key, fault)
         for name, mine, head, tail in db.execute("SELECT name, mine, head, tail FROM stream"):
             book.streams[name] = Stream(name, bool(mine), head, tail)
         for name, start, end, packed, void in db.execute("SELECT * FROM origin ORDER BY stream, start"):
@@ -249,6 +252,33 @@ class SqliteStore:
             book.bans.ban(*ban)
         book.seen = {kme: Point(*point) for kme, *point in db.execute("SELECT kme, life, writes FROM seen")}
         book.lives = [Point(*row) for row in db.execute("SELECT life, begun FROM life ORDER BY life")]
+
+    def _finish_rotation(self, path: Path, wrapped_key: bytes, fault: InvalidUnwrap) -> bytes:
+        """A rotation that was stopped between the database's commit and the new key's last name."""
+        following = self._directory / NEXT_KEK
+        if following.exists():
+            kek = FileKek(following)
+            with contextlib.suppress(InvalidUnwrap):
+                found = kek.unwrap(wrapped_key)
+                os.replace(following, self._directory / "kek.bin")
+                self._kek = kek
+                return found
+        raise StoreCorrupt(f"{path} was sealed under another key-encryption key") from fault
+
+    def rewrap(self, kek: Kek) -> None:
+        """Wrap every data key with another key-encryption key, in one transaction. What is sealed stays as it is."""
+        old = self._kek
+        tables = (("block", "wrapped"), ("value", "wrapped"), ("progress", "checksum_key"))
+
+        def rewrapped(*data: Any) -> Any:
+            return kek.wrap(old.unwrap(data[0]))
+
+        self._db.create_scalar_function("rewrapped", rewrapped, 1)
+        with self._db:
+            for table, column in tables:
+                self._db.execute(f"UPDATE {table} SET {column} = rewrapped({column})")
+        self._kek = kek
+        self._cut_log()
 
     def _issue(self, number: int, fixed: bytes, handed: bytes, checksum: bytes) -> Issue:
         if not hmac.compare_digest(self._sum(fixed, handed), checksum):

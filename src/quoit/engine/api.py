@@ -27,13 +27,15 @@ class CloseLink(Message):
 
 @message("engine.Chunk")
 class Chunk(Message):
-    """What was detected on a link in `[end_ns - duration_ns, end_ns)`: the protocol's own counts."""
+    """What was detected on a link in `[end_ns - duration_ns, end_ns)`: the protocol's own counts. `tampered`: a
+    classical message of the round about it was altered on its way, so its tag does not fit."""
 
     link: str
     serial: int
     end_ns: int
     duration_ns: int
     counts: tuple[int, ...]
+    tampered: bool = False
 
 
 @message("engine.DrawKey")

@@ -18,7 +18,7 @@ from quoit.engine.api import (
 )
 from quoit.engine.links.exact import ClickModel, DetectedRecord, SentRecord, draw_detections
 from quoit.engine.links.sampler import Channel, ChunkStream, Sampler
-from quoit.engine.world import BendSpan, CutSpan, Intercept, SetRate, World
+from quoit.engine.world import BendSpan, CutSpan, Intercept, SetRate, Tamper, World
 from quoit.model.problem import Problem
 from quoit.model.secret import Secret
 from quoit.runtime import seeds
@@ -132,7 +132,9 @@ class Engine(Element):
         if plan.exact is None:
             counts = running.stream.next(channel)
             # The sender learns from the receiver what was detected, as it does in reality.
-            ctx.tell(plan.receiver, Chunk(msg.link, running.serial, ctx.now, plan.chunk_ns, counts))
+            share = self._world.links[msg.link].tampered
+            tampered = share > 0 and bool(ctx.rng(f"tampering {msg.link}").random() < share)
+            ctx.tell(plan.receiver, Chunk(msg.link, running.serial, ctx.now, plan.chunk_ns, counts, tampered))
         else:
             self._draw_exactly(ctx, running, plan.exact, channel)
         ctx.tell(ENGINE, msg, after=plan.chunk_ns)
@@ -197,6 +199,10 @@ class Engine(Element):
     async def on_intercept(self, ctx: Context, msg: Intercept) -> None:
         self._channels.clear()
         self._world.links[msg.link].intercepted = msg.fraction
+
+    @handles(Tamper)
+    async def on_tamper(self, ctx: Context, msg: Tamper) -> None:
+        self._world.links[msg.link].tampered = msg.fraction
 
     @handles(SetRate)
     async def on_rate(self, ctx: Context, msg: SetRate) -> None:

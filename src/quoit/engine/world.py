@@ -30,12 +30,14 @@ class TrueLink:
     """The quantum channel of one link as it really is.
 
     `intercepted` is the fraction of pulses that an eavesdropper measures and sends on (intercept-resend).
+    `tampered` is the probability with which somebody on the classical channel alters a message of a round.
     `rate_bps` overrides the key rate of a link whose rate is given instead of modelled; None: as given.
     """
 
     name: str
     spans: tuple[str, ...]
     intercepted: float = 0.0
+    tampered: float = 0.0
     rate_bps: float | None = None
 
 
@@ -80,6 +82,14 @@ class BendSpan(Message):
 @message("world.Intercept")
 class Intercept(Message):
     """An eavesdropper measures and resends this fraction of a link's pulses (0: she has gone)."""
+
+    link: str
+    fraction: float
+
+
+@message("world.Tamper")
+class Tamper(Message):
+    """Somebody alters a classical message of this fraction of a link's rounds (0: no more). A round is a chunk."""
 
     link: str
     fraction: float

@@ -161,6 +161,24 @@ class LinkQuarantined(Message):
     why: str
 
 
+@message("fabric.LinkAuth")
+class LinkAuth(Message):
+    """News: the key that authenticates a link's own messages lasts for so many blocks that fail. `parked`: so few
+    that the link has stopped, before any message would have to go without a tag."""
+
+    link: str
+    blocks_left: int
+    parked: bool
+    at_ns: int
+
+
+@message("fabric.CommissionLink")
+class CommissionLink(Message):
+    """An operator has brought both ends of a link fresh key for their messages."""
+
+    link: str
+
+
 @message("fabric.LinkReleased")
 class LinkReleased(Message):
     """News: blocks from `from_block` on may be used; those that were quarantined stay so."""

@@ -7,14 +7,15 @@ distillation's time; the two ends' classical rounds are counted in that time, no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import add
 
 from quoit.engine.api import ENGINE, Chunk, CloseLink, DrawKey, DrawnKey, OpenLink
 from quoit.fabric import api
-from quoit.fabric.api import BlockMade, LinkReading
+from quoit.fabric.api import BlockMade, CommissionLink, LinkAuth, LinkReading
 from quoit.fabric.kma import Deposit
-from quoit.fabric.links.receiver import EMPTY, LinkProtocol, RawBlock, Reading
+from quoit.fabric.links.receiver import EMPTY, BlockVerdict, LinkProtocol, RawBlock, Reading
+from quoit.fabric.reserve import BLOCK_BITS, AuthReserve
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 from quoit.runtime.wire import Message, message
@@ -108,12 +109,17 @@ class ReceiverModule(Element):
     stratum, plane = Stratum.FABRIC, Plane.RESOURCE
     realises = ("C1", "F4")
 
-    def __init__(self, ends: LinkEnds, protocol: LinkProtocol) -> None:
+    def __init__(self, ends: LinkEnds, protocol: LinkProtocol, gross: bool = True) -> None:
+        """`gross`: the protocol's verdict is before the cost of tags; a rate that was given is after it."""
         super().__init__(api.module(ends.link, ends.receiver), ends.receiver)
+        self._gross = gross
+        self._auth = AuthReserve()
+        self._parked = False
+        self._tampered = False
         self._ends = ends
         self._protocol = protocol
         self._block = EMPTY
-        self._waiting: dict[int, RawBlock] = {}
+        self._waiting: dict[int, tuple[RawBlock, bool]] = {}
         self._number = ends.first_block + 1
         self._round = 0
         self._trusted = True
@@ -128,12 +134,14 @@ class ReceiverModule(Element):
     @handles(Chunk)
     async def on_chunk(self, ctx: Context, msg: Chunk) -> None:
         self._tell_meters(ctx, msg)
-        if not self._trusted:
+        if not self._trusted or self._parked:
             return
+        self._tampered = self._tampered or msg.tampered
         self._block = self._block.plus(msg.counts, msg.duration_ns)
         if self._protocol.full(self._block):
             number = self._number
-            self._waiting[number] = self._block
+            self._waiting[number] = self._block, self._tampered
+            self._tampered = False
             self._number += 1
             self._block = EMPTY
             ctx.tell(self.name, Distil(msg.link, number, self._round), after=self._protocol.post_time_ns)
@@ -154,10 +162,11 @@ class ReceiverModule(Element):
 
     @handles(Distil)
     async def on_distil(self, ctx: Context, msg: Distil) -> None:
-        block = self._waiting.pop(msg.block, None)
-        if block is None or msg.round != self._round:
+        waited = self._waiting.pop(msg.block, None)
+        if waited is None or msg.round != self._round:
             return
-        verdict = self._protocol.judge(block)
+        block, tampered = waited
+        verdict = self._authenticated(ctx, msg, self._protocol.judge(block), tampered)
         made = BlockMade(
             msg.link,
             msg.block,
@@ -186,6 +195,40 @@ class ReceiverModule(Element):
             key: DrawnKey = await ctx.ask(ENGINE, DrawKey(msg.link, msg.block, verdict.secret_bits), within=WITHIN)
             ctx.tell(api.kma(self._ends.receiver), Deposit(msg.link, msg.block, key.value))
 
+    def _authenticated(self, ctx: Context, msg: Distil, verdict: BlockVerdict, tampered: bool) -> BlockVerdict:
+        """The verdict once the block's tags are paid for; no key of a block whose messages were altered."""
+        self._auth.spend()
+        refilled = 0
+        if tampered:
+            verdict = replace(verdict, secret_bits=0, why="a classical message was altered: its tag does not fit")
+        elif verdict.secret_bits > BLOCK_BITS:
+            refilled = BLOCK_BITS
+            self._auth.refill()
+            if self._gross:
+                verdict = replace(verdict, secret_bits=verdict.secret_bits - BLOCK_BITS)
+        link, level = msg.link, self._auth.bits
+        ctx.emit("auth.spent", link=link, block=msg.block, bits=BLOCK_BITS, refilled=refilled, level=level)
+        if self._auth.low and not refilled:
+            self._tell_auth(ctx)
+        return verdict
+
+    def _tell_auth(self, ctx: Context) -> None:
+        if self._auth.ends and not self._parked:
+            self._parked = True
+            self._drop(ctx)
+            ctx.emit("link.parked", link=self._ends.link, blocks_left=self._auth.blocks_left)
+        link = self._ends.link
+        news = LinkAuth(link, self._auth.blocks_left, self._parked, ctx.now)
+        ctx.publish(f"{api.LINK_NEWS}.{link}.auth", news)
+
+    @handles(CommissionLink)
+    async def on_commission(self, ctx: Context, msg: CommissionLink) -> None:
+        self._auth.commission()
+        self._parked = False
+        self._drop(ctx)
+        ctx.emit("link.commissioned", link=msg.link, level=self._auth.bits)
+        self._tell_auth(ctx)
+
     @handles(Distrust)
     async def on_distrust(self, ctx: Context, msg: Distrust) -> None:
         self._trusted = False
@@ -198,6 +241,7 @@ class ReceiverModule(Element):
 
     def _drop(self, ctx: Context) -> None:
         self._block = EMPTY
+        self._tampered = False
         self._waiting.clear()
         self._round += 1
         self._number += 1

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from quoit.connectivity.api import PATH_NEWS, PathDown, PathUp
 from quoit.fabric import api
 from quoit.fabric.api import (
+    CommissionLink,
     GetIncidents,
     Incident,
     Incidents,
+    LinkAuth,
     LinkCalm,
     LinkQuarantined,
     LinkReleased,
@@ -22,11 +24,13 @@ from quoit.fabric.api import (
 )
 from quoit.fabric.kma import DiscardFrom, Readmit
 from quoit.fabric.module import Distrust, Trust
+from quoit.fabric.reserve import ALARM_BLOCKS
 from quoit.model.bans import Bans
 from quoit.planes.management import AlarmBook, Alarms, GetAlarms, Severity
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 
+AUTH_CAUSE = "authentication key runs out"
 REACH = 1_000_000
 """Blocks ahead that a quarantine bans, so that one under way is not taken in; a release ends it."""
 
@@ -45,7 +49,7 @@ class FabricUpkeep(Element):
 
     stratum, plane = Stratum.FABRIC, Plane.MANAGEMENT
     realises = ("A2", "C6", "G2", "I2")
-    subscribes = (f"{PATH_NEWS}.*", f"{api.LINK_NEWS}.*.suspect", f"{api.LINK_NEWS}.*.calm")
+    subscribes = (f"{PATH_NEWS}.*", f"{api.LINK_NEWS}.*.suspect", f"{api.LINK_NEWS}.*.calm", f"{api.LINK_NEWS}.*.auth")
 
     def __init__(self, place: str, plans: tuple[UpkeepPlan, ...]) -> None:
         super().__init__(api.UPKEEP, place)
@@ -101,6 +105,22 @@ class FabricUpkeep(Element):
             ctx.emit("link.lit", link=msg.link)
             if msg.link not in self._first:
                 ctx.tell(api.module(msg.link, plan.receiver), Trust(msg.link))
+
+    @handles(LinkAuth)
+    async def on_auth(self, ctx: Context, msg: LinkAuth) -> None:
+        """Blocks fail and use up the key that their messages are authenticated with."""
+        if msg.blocks_left > ALARM_BLOCKS:
+            self._alarms.clear(ctx, msg.link, AUTH_CAUSE)
+            return
+        severity = Severity.CRITICAL if msg.parked else Severity.MAJOR
+        text = f"{msg.blocks_left} more failing blocks until it ends"
+        if msg.parked:
+            text += "; the link is parked until it is commissioned anew (quoit strike commission)"
+        self._alarms.raise_(ctx, msg.link, AUTH_CAUSE, severity, text)
+
+    @handles(CommissionLink)
+    async def on_commission(self, ctx: Context, msg: CommissionLink) -> None:
+        ctx.tell(api.module(msg.link, self._plans[msg.link].receiver), msg)
 
     @handles(GetIncidents)
     async def on_incidents(self, ctx: Context, msg: GetIncidents) -> Incidents:

@@ -58,9 +58,12 @@ class AlarmBook:
         self._standing: dict[tuple[str, str], Alarm] = {}
 
     def raise_(self, ctx: Context, about: str, cause: str, severity: Severity, text: str) -> None:
-        """Raise an alarm, unless it stands already."""
-        if (about, cause) in self._standing:
-            return
+        """Raise an alarm, unless it stands already; one that has become more or less severe is raised anew."""
+        standing = self._standing.get((about, cause))
+        if standing is not None:
+            if standing.severity == str(severity):
+                return
+            self.clear(ctx, about, cause)
         alarm = Alarm(self._stratum, about, cause, str(severity), text, ctx.now)
         self._standing[about, cause] = alarm
         ctx.emit("alarm.raised", about=about, cause=cause, severity=str(severity), text=text)

@@ -17,7 +17,7 @@ from quoit.connectivity.plant import Span as PlantSpan
 from quoit.connectivity.upkeep import ConnectivityUpkeep
 from quoit.engine.engine import Engine, LinkPlan
 from quoit.engine.physics import fibre
-from quoit.engine.world import BendSpan, CutSpan, Intercept, SetRate, TrueLink, TrueSpan, World
+from quoit.engine.world import BendSpan, CutSpan, Intercept, SetRate, Tamper, TrueLink, TrueSpan, World
 from quoit.fabric.controller import FabricController, LinkEntry
 from quoit.fabric.distill.estimation import Proof, Security
 from quoit.fabric.exact import ExactPlan, ExactReceiver, ExactSender
@@ -221,7 +221,8 @@ class Assembler:
     def _modules(self, link: Link, ends: LinkEnds, protocol: LinkProtocol) -> list[Element]:
         exact = self._exact_of(link)
         if exact is None:
-            return [SenderModule(ends), ReceiverModule(ends, protocol)]
+            gross = link.protocol != "rated"  # a rate that is given is what is left
+            return [SenderModule(ends), ReceiverModule(ends, protocol, gross)]
         p = exact.profile
         security = Security(p.eps_sec, p.eps_cor, p.qber_abort, cast(Proof, p.finite_key_proof))
         plan = ExactPlan(ends, p.mu, p.p_intensity, p.block_bits, security)
@@ -361,7 +362,8 @@ def _strokes(event: Event) -> list[Stroke]:
         label = f"bend {bend.span} {bend.loss_db:g} dB"
     elif event.attack is not None:
         attack = event.attack
-        begin, end = Intercept(attack.link, attack.fraction), Intercept(attack.link, 0.0)
+        strike = Intercept if attack.kind == "intercept-resend" else Tamper
+        begin, end = strike(attack.link, attack.fraction), strike(attack.link, 0.0)
         label = f"{attack.kind} {attack.link} {attack.fraction:g}"
     elif event.rate is not None:
         rate = event.rate

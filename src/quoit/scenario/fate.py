@@ -9,7 +9,8 @@ import uuid
 from dataclasses import dataclass
 
 from quoit.engine.api import ENGINE
-from quoit.engine.world import BendSpan, CutSpan, Intercept
+from quoit.engine.world import BendSpan, CutSpan, Intercept, Tamper
+from quoit.fabric.api import UPKEEP, CommissionLink
 from quoit.model.problem import Problem
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
@@ -59,6 +60,9 @@ class Fate(Element):
 
     @handles(Strike)
     async def on_strike(self, ctx: Context, msg: Strike) -> None:
+        if msg.kind == "commission":
+            ctx.tell(UPKEEP, CommissionLink(msg.target))
+            return
         edit = _edit(msg)
         ctx.emit("world.edited", what=msg.label)
         ctx.tell(ENGINE, edit)
@@ -73,7 +77,9 @@ def _edit(msg: Strike) -> Message:
         return BendSpan(msg.target, msg.amount)
     if msg.kind == "intercept":
         return Intercept(msg.target, msg.amount)
-    raise Problem("malformed", f"expected cut, splice, bend or intercept, found {msg.kind!r}")
+    if msg.kind == "tamper":
+        return Tamper(msg.target, msg.amount)
+    raise Problem("malformed", f"expected cut, splice, bend, intercept, tamper or commission, found {msg.kind!r}")
 
 
 @message("fate.Start")

@@ -133,9 +133,11 @@ class OperatorSocket:
     def _check(self, strike: Strike) -> None:
         """The target must exist before fate is told: the engine is not asked by outsiders."""
         network = self._host.network
-        if strike.kind not in ("cut", "splice", "bend", "intercept"):
-            raise Problem("malformed", f"expected cut, splice, bend or intercept, found {strike.kind!r}")
-        if strike.kind == "intercept":
+        if strike.kind not in ("cut", "splice", "bend", "intercept", "tamper", "commission"):
+            raise Problem(
+                "malformed", f"expected cut, splice, bend, intercept, tamper or commission, found {strike.kind!r}"
+            )
+        if strike.kind in ("intercept", "tamper", "commission"):
             known = [link.id for link in network.links]
             if not 0 <= strike.amount <= 1:
                 raise Problem("malformed", f"a fraction of 0 to 1 is expected, found {strike.amount}")

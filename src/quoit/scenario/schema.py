@@ -142,7 +142,7 @@ class Bend(Section):
 
 
 class Attack(Section):
-    kind: Literal["intercept-resend"]
+    kind: Literal["intercept-resend", "tamper-messages"]
     link: str
     fraction: Annotated[float, Field(ge=0, le=1)]
 

@@ -80,6 +80,7 @@ class Checker:
         self._spent: dict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
         self._last: dict[str, int] = {}
         self._suspect: dict[str, int] = {}
+        self._auth: dict[str, int] = {}
         self._tainted: set[tuple[str, int]] = set()
         self._wanted: dict[str, int] = defaultdict(int)
 
@@ -193,12 +194,25 @@ class Checker:
         first = self._suspect.get(place[0])
         return first is not None and place[1] >= first
 
+    def _on_auth_spent(self, e: dict[str, Any]) -> None:
+        """What authenticates a link's own messages has a ledger of its own."""
+        level = self._auth.get(e["link"], e["level"] + e["bits"] - e["refilled"]) - e["bits"] + e["refilled"]
+        if level != e["level"] or level < 0:
+            self._say("K7", f"{e['link']} has {e['level']} bits to authenticate with, its ledger says {level}")
+        self._auth[e["link"]] = e["level"]
+        ledger = self.report.ledger.setdefault(e["link"], {"made": 0, "left": 0})
+        ledger["authentication"] = ledger.get("authentication", 0) + e["bits"]
+
+    def _on_link_commissioned(self, e: dict[str, Any]) -> None:
+        self._auth[e["link"]] = e["level"]
+
     def _on_twin_resumed(self, e: dict[str, Any]) -> None:
         """Pools of links are in memory: what was left in them is gone."""
         for ledger in self.report.ledger.values():
             ledger["discarded"] = ledger.get("discarded", 0) + ledger["left"]
             ledger["left"] = 0
         self._suspect.clear()
+        self._auth.clear()
 
     def _on_key_moved(self, e: dict[str, Any]) -> None:
         if len(e["links"]) != len(e["nodes"]) - 1:

@@ -75,6 +75,9 @@ def up(
     resume: Annotated[
         bool, Parameter(negative="", help="Go on where the twin in --dir stopped or was killed, with its key stores.")
     ] = False,
+    store: Annotated[
+        str | None, Parameter(help="postgresql://... that holds the key stores, one schema a KME, instead of files.")
+    ] = None,
     json: Annotated[
         bool, Parameter(name="--json", negative="", help="Tell the doors as JSON, and log in JSON lines.")
     ] = False,
@@ -86,7 +89,7 @@ def up(
     from quoit.cli.up import UpOptions, bring_up
 
     return bring_up(
-        file, UpOptions(dir, start, until, speed, seed, port, digest, processes, json, part, nats, run, resume)
+        file, UpOptions(dir, start, until, speed, seed, port, digest, processes, json, part, nats, run, resume, store)
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import signal
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ class UpOptions:
     nats: str = ""
     run: str = ""
     resume: bool = False
+    store: str | None = None
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
@@ -60,6 +62,11 @@ def bring_up(file: Path, options: UpOptions) -> int:
         raise show.UserError("--digest needs --until: a digest is of a whole run")
     if options.resume and (options.processes > 1 or options.start != "0s" or options.digest):
         raise show.UserError("--resume goes on where a twin stopped: not with --processes, --from or --digest")
+    if options.store is not None:
+        if options.processes > 1:
+            raise show.UserError("--store: key stores in PostgreSQL are for a twin in one process")
+        if importlib.util.find_spec("asyncpg") is None:
+            raise show.UserError("--store: PostgreSQL needs asyncpg; run: pip install 'quoit[postgres]'")
     nodes = len(network.nodes)
     if not 1 <= options.processes <= nodes:
         raise show.UserError(f"--processes: expected 1 to {nodes}, for this network has {nodes} nodes")
@@ -79,6 +86,7 @@ def bring_up(file: Path, options: UpOptions) -> int:
         serve=not options.digest,
         share=place,
         resume=options.resume,
+        store=options.store,
     )
     return run_loop(lambda: _host(file, host_options, options.digest, options.json))
 

@@ -23,6 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 import structlog
 
 from quoit.adapters.crypto.pki import Authority, Issued, PkiError
+from quoit.adapters.stores.sealed import SealedStore
 from quoit.adapters.stores.sqlite import SqliteStore
 from quoit.interfaces.etsi014.codec import Compat, Limits
 from quoit.interfaces.identity import Identities
@@ -62,7 +63,8 @@ class Share:
 @dataclass(frozen=True)
 class HostOptions:
     """How a twin is to run. `from_ns`: fast-forward to there, then live. `until_ns`: end there. `resume`: go on from
-    where the twin in the directory stopped, whatever stopped it: with its key stores, at its instant or later."""
+    where the twin in the directory stopped, whatever stopped it: with its key stores, at its instant or later. `store`:
+    URL of a PostgreSQL that holds the key stores instead of files, one schema a KME."""
 
     directory: Path
     seed: int | None = None
@@ -74,6 +76,7 @@ class HostOptions:
     deterministic_keys: bool = False
     share: Share | None = None
     resume: bool = False
+    store: str | None = None
 
 
 @dataclass
@@ -107,7 +110,7 @@ class Host:
         self._state = TwinState(self.options.directory / "twin.json")
         if self.options.resume:
             self._state.next_life(self.network.name)
-        self._opened: dict[str, SqliteStore] = {k.id: self._open_store(k.id) for k in self.network.all_kmes()}
+        self._opened: dict[str, SealedStore] = {k.id: self._open_store(k.id) for k in self.network.all_kmes()}
         self.twin: Twin = assemble(self.network, self._parts())
         self.authority = Authority(self.options.directory / "pki", self.network.name)
         # Unbuffered: what a killed twin had done before it answered is in its log.
@@ -154,12 +157,21 @@ class Host:
         directory = self.options.directory
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = hold_directory(directory, f"twin{self._suffix}.lock")
-        if not self.options.resume:
+        if not self.options.resume and self.options.store is None:
             # Keys of an earlier run belong to another simulated past.
             shutil.rmtree(directory / f"stores{self._suffix}", ignore_errors=True)
 
-    def _open_store(self, kme: str) -> SqliteStore:
-        return SqliteStore(self.options.directory / f"stores{self._suffix}" / kme)
+    def _open_store(self, kme: str) -> SealedStore:
+        directory = self.options.directory / f"stores{self._suffix}" / kme
+        if self.options.store is None:
+            return SqliteStore(directory)
+        from quoit.adapters.stores.postgres import PostgresStore  # the `postgres` extra
+
+        store = PostgresStore(self.options.store, kme, directory)
+        if store.has_past and not self.options.resume:
+            store.close()
+            raise NothingToResume(f"the store of {kme} has a past: go on with --resume, or drop its schema")
+        return store
 
     def _note_state(self) -> None:
         if self.options.share is None:  # a crew cannot be resumed

@@ -357,7 +357,7 @@ class TwinState:
             found = json.loads(self._path.read_bytes())
             name, life, now_ns = found["network"], int(found["life"]), int(found["now_ns"])
             self.mark_key = bytes.fromhex(found["mark_key"])
-        except (OSError, ValueError, KeyError) as fault:
+        except (OSError, ValueError, KeyError, TypeError) as fault:
             raise NothingToResume(f"{self._path}: no twin to go on with ({fault}); start without --resume") from fault
         if name != network:
             raise NothingToResume(f"{self._path} is of network {name}, not {network}; give the twin another --dir")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -51,3 +54,26 @@ def test_nothing_secret_is_left_in_the_directory_of_a_crew(tmp_path: Path) -> No
     quoit("up", str(FILE), "--until", "1s", "--digest", "--dir", str(tmp_path), "--processes", "2")
     left = {path.name for path in tmp_path.iterdir()}
     assert not left & {"root.key", "nats.token", "nats.conf"}
+
+
+def test_f8_a_bus_that_dies_ends_the_crew_and_says_so(tmp_path: Path) -> None:
+    directory = tmp_path / "run"
+    command = [sys.executable, "-m", "quoit.cli.main", "up", str(FILE), "--dir", str(directory), "--port", "0"]
+    crew = subprocess.Popen(
+        [*command, "--processes", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        end = time.monotonic() + 40
+        while not (directory / "operator.sock").exists():
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        time.sleep(1)
+        found = subprocess.run(["pgrep", "-f", f"nats-server.*{directory}"], capture_output=True, text=True, check=True)
+        for pid in found.stdout.split():
+            os.kill(int(pid), signal.SIGKILL)
+        _, errors = crew.communicate(timeout=40)
+        assert crew.returncode == 1
+        assert "BusGone" in errors
+    finally:
+        if crew.poll() is None:
+            crew.kill()

@@ -277,7 +277,7 @@ class LiveWorld:
         self._base_sim = self.kernel.now
         self._base_wall = time.monotonic_ns() if wall_ns is None else wall_ns
         self._timer = self._make_timer(self._loop, self._advance)
-        self._devices = ThreadedDevices(self._loop, self.kernel, self._advance, self._wall_of, self._fail)
+        self._devices = ThreadedDevices(self._loop, self.kernel, self._advance, self._wall_of, self.fail)
         self.kernel.devices = self._devices
         self.kernel.strict = False
         self.kernel.watchers.append(self._on_news)
@@ -299,7 +299,7 @@ class LiveWorld:
         if self._fault is not None:
             raise self._fault
 
-    def _fail(self, fault: Exception) -> None:
+    def fail(self, fault: Exception) -> None:
         """Nothing is answered any more: whoever waits in `ended` decides how the process ends."""
         if self._fault is None and self._running:
             self._fault = fault
@@ -397,7 +397,7 @@ class LiveWorld:
         try:
             self._catch_up()
         except Exception as fault:  # noqa: BLE001 - called by the event loop, which would log it and go on
-            self._fail(fault)
+            self.fail(fault)
 
     def _catch_up(self) -> None:
         kernel, devices = self.kernel, self._devices

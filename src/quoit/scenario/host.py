@@ -199,7 +199,7 @@ class Host:
             ahead.run_until(self.options.from_ns, progress)
         if share is not None and self._spread is not None:
             self.twin.kernel.split(self._spread, share.process, share.bus)
-            await share.bus.connect(self.world.receive, self.world.missed)
+            await share.bus.connect(self.world.receive, self.world.missed, self.world.fail)
             wall_ns = await share.bus.start_together(share.processes)
         for attachment in self.twin.attachments.values():
             if attachment.kme not in self.here:

@@ -24,11 +24,20 @@ from typing import Any
 
 import msgspec
 import nats
+import nats.errors
 from nats.aio.client import Client
 
 from quoit.runtime.inbox import Frame, Inbox
 
 START_S = 10.0
+
+
+class BusGone(RuntimeError):
+    """The server or the connection to it is gone."""
+
+
+async def _ignore(fault: Exception) -> None:
+    """What the client library would print; `closed` says what matters."""
 
 
 class NatsMissing(RuntimeError):
@@ -90,17 +99,34 @@ class NatsBus:
         self._token_file = token_file
         self._run = run
         self._process = process
+        self._closing = False
         self._client: Client | None = None
         self._out: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
         self._pump: asyncio.Task[None] | None = None
         self._sent: Counter[int] = Counter()
         self._encode = msgspec.msgpack.Encoder().encode
 
-    async def connect(self, receive: Callable[[Frame], None], lost: Callable[[int, int], None]) -> None:
-        """Join; `receive` gets every frame for this process, once, and `lost` hears of those that stay away."""
+    async def connect(
+        self,
+        receive: Callable[[Frame], None],
+        lost: Callable[[int, int], None],
+        gone: Callable[[Exception], None],
+    ) -> None:
+        """Join; `receive` gets every frame for this process, once, and `lost` hears of those that stay away.
+
+        `gone` hears that the bus has gone. What was said meanwhile nobody keeps (the bus holds no sole copy of
+        anything durable), so the parts of a twin could only go on with different pasts: there is no second try.
+        """
         inbox = Inbox(receive, lost)
         token = self._token_file.read_text()
-        self._client = await nats.connect(self._url, token=token, connect_timeout=START_S)
+
+        async def closed() -> None:
+            if not self._closing:
+                gone(BusGone(f"the bus at {self._url} is gone"))
+
+        self._client = await nats.connect(
+            self._url, token=token, connect_timeout=START_S, allow_reconnect=False, closed_cb=closed, error_cb=_ignore
+        )
 
         async def arrived(message: Any) -> None:
             source, number, frame = msgspec.msgpack.decode(message.data)
@@ -162,12 +188,14 @@ class NatsBus:
         return start
 
     async def close(self) -> None:
-        """Leave the bus; what waits is sent first."""
+        """Leave the bus; what waits is sent first, if the bus is still there."""
+        self._closing = True
         if self._pump is not None:
             self._pump.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
+            with contextlib.suppress(asyncio.CancelledError, nats.errors.Error):
                 await self._pump
         if self._client is not None:
-            while not self._out.empty():
-                await self._client.publish(*self._out.get_nowait())
-            await self._client.drain()
+            with contextlib.suppress(nats.errors.Error):
+                while not self._out.empty():
+                    await self._client.publish(*self._out.get_nowait())
+                await self._client.drain()

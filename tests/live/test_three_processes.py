@@ -16,10 +16,16 @@ FILE = Path(__file__).parent / "three.yaml"
 UNTIL = "6s"
 
 
+TRIES = 3
+"""A run that the machine was too busy for says that it was not faithful, and promises nothing: it is run again."""
+
+
 def quoit(*arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "quoit.cli.main", *arguments], capture_output=True, text=True, timeout=120, check=False
-    )
+    command = [sys.executable, "-m", "quoit.cli.main", *arguments]
+    for _ in range(TRIES):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        if "run.not_faithful" not in done.stderr:
+            break
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()[-1]
 
@@ -56,6 +62,7 @@ def test_nothing_secret_is_left_in_the_directory_of_a_crew(tmp_path: Path) -> No
     assert not left & {"root.key", "nats.token", "nats.conf"}
 
 
+@pytest.mark.live
 def test_f8_a_bus_that_dies_ends_the_crew_and_says_so(tmp_path: Path) -> None:
     directory = tmp_path / "run"
     command = [sys.executable, "-m", "quoit.cli.main", "up", str(FILE), "--dir", str(directory), "--port", "0"]

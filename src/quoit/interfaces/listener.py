@@ -8,6 +8,7 @@ accepted here and not by `create_server`, so that connections in their TLS hands
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import time
@@ -319,15 +320,24 @@ class Listener:
                 _log.warning("accept.failed", error=fault.strerror, address=self.address)
                 await asyncio.sleep(0.05)
                 continue
-            if not self.census.enter():
+            try:
+                self._welcome(loop, client)
+            except Exception as fault:  # noqa: BLE001 - whatever a client does, the next one is accepted
+                _log.error("accept.failed", error=repr(fault), address=self.address)
                 client.close()
-                continue
-            # asyncio sets this only on sockets whose protocol number it chose itself; without it, an answer's
-            # second segment waits 40 ms for the client's delayed acknowledgement of the first.
+
+    def _welcome(self, loop: asyncio.AbstractEventLoop, client: socket.socket) -> None:
+        """Count a new client in and begin its handshake, if there is room."""
+        if not self.census.enter():
+            client.close()
+            return
+        # asyncio sets this only on sockets whose protocol number it chose itself; without it, an answer's second
+        # segment waits 40 ms for the client's delayed acknowledgement of the first.
+        with contextlib.suppress(OSError):  # the client has gone already, as its handshake will find
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            task = loop.create_task(self._handshake(client))
-            self._handshakes.add(task)
-            task.add_done_callback(self._handshakes.discard)
+        task = loop.create_task(self._handshake(client))
+        self._handshakes.add(task)
+        task.add_done_callback(self._handshakes.discard)
 
     async def _handshake(self, client: socket.socket) -> None:
         connection = _Connection(self, self._config, self._server, self._state)

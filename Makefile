@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 UV := VIRTUAL_ENV='$(abspath $(VENV))' UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 $(BIN)/uv
 EXAMPLES := $(wildcard examples/*.yaml)
 
-.PHONY: help setup demo scene campaign test lint types imports pytest examples fresh bench lock docs clean
+.PHONY: help setup demo scene sslyze campaign test lint types imports pytest examples fresh bench lock docs clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -48,6 +48,11 @@ demo: $(READY) ## Madrid, live: a key at both ends, an eavesdropper caught
 
 scene: $(READY) ## A WireGuard tunnel lives through an eavesdropper (root, wireguard-go)
 	@$(BIN)/quoit scene
+
+# An environment of its own: it pins an older `cryptography` than ours.
+sslyze: $(READY) ## An auditor of TLS in .sslyze, which a test of `make test` then uses
+	@$(BIN)/python -m venv .sslyze
+	@.sslyze/bin/pip install --quiet --disable-pip-version-check 'sslyze>=6.3,<7'
 
 campaign: $(READY) ## The key service broken on purpose, for half an hour: campaign.json
 	$(BIN)/python -m quoit.testing.campaign --out campaign.json

@@ -7,12 +7,14 @@ import asyncio
 import json
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
 import pytest
+import structlog.testing
 from fake_kme import Bench, bench_in
 
 from quoit.adapters.crypto.pki import Authority, client_context
@@ -89,6 +91,21 @@ def turned_away(bench: Bench, context: ssl.SSLContext, reason: str) -> None:
     assert bench.main.handshakes_failed[reason] == before + 1, bench.main.handshakes_failed
 
 
+@pytest.mark.realises("I1")
+def test_strangers_cannot_fill_the_log(bench: Bench) -> None:
+    failed = sum(bench.main.handshakes_failed.values())
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(300):
+            socket.create_connection(("127.0.0.1", bench.main.port), timeout=15).close()
+        deadline = time.monotonic() + 15
+        while sum(bench.main.handshakes_failed.values()) < failed + 300 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(1.2)  # what was not said at once is said after a second
+    about = [line for line in lines if line["event"] == "handshake.failed"]
+    assert sum(line["times"] for line in about) == 300
+    assert 1 <= len(about) < 20
+
+
 # -- certificates ------------------------------------------------------------------------------------------
 
 
@@ -106,7 +123,7 @@ def test_cl_5_1_certificate_of_another_root(bench: Bench, tmp_path: Path) -> Non
 
 def test_cl_5_1_expired_certificate(bench: Bench) -> None:
     past = Authority(bench.authority.directory, "test", now=lambda: datetime.now(UTC) - timedelta(days=3))
-    leaf = past.issue_application("expired", hours=24)
+    leaf = past.issue_application("expired")
     turned_away(bench, client_context(bench.authority.root_pem, leaf.chain, leaf.key), "certificate has expired")
 
 

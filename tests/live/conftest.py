@@ -15,15 +15,17 @@ from typing import Any
 
 import pytest
 
-LiveTwin = Callable[[Path, Path], AbstractContextManager[dict[str, Any]]]
+LiveTwin = Callable[..., AbstractContextManager[dict[str, Any]]]
 
 
 @contextlib.contextmanager
-def _live_twin(file: Path, directory: Path) -> Iterator[dict[str, Any]]:
+def _live_twin(file: Path, directory: Path, *options: str) -> Iterator[dict[str, Any]]:
     command = [sys.executable, "-m", "quoit.cli.main", "up", str(file), "--dir", str(directory), "--port", "0"]
     # A pipe's usual buffering: what a program waits for must be flushed by the twin.
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    twin = subprocess.Popen([*command, "--from", "10s", "--json"], stdout=subprocess.PIPE, text=True, env=buffered)
+    twin = subprocess.Popen(
+        [*command, "--from", "10s", "--json", *options], stdout=subprocess.PIPE, text=True, env=buffered
+    )
     try:
         assert twin.stdout is not None
         doors: dict[str, Any] = json.loads(twin.stdout.readline())
@@ -35,5 +37,5 @@ def _live_twin(file: Path, directory: Path) -> Iterator[dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def live_twin() -> LiveTwin:
-    """`with live_twin(file, directory) as doors`: its doors, as `quoit up --json` tells them; it must end well."""
+    """`with live_twin(file, directory, *options) as doors`: what `quoit up --json` tells. It must end well."""
     return _live_twin

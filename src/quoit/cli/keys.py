@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def take(directory: Path, sae: str, peer: str, number: int, size: int | None, js
 def issue(directory: Path, sae: str, urn: str | None, hours: float, json: bool) -> int:
     """A new client certificate."""
     try:
-        leaf = _authority(directory).issue_application(sae, urn, hours)
+        leaf = _authority(directory).issue_application(sae, urn, timedelta(hours=hours))
     except PkiError as fault:
         raise show.UserError(str(fault)) from fault
     if json:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -78,6 +78,13 @@ def up(
     store: Annotated[
         str | None, Parameter(help="postgresql://... that holds the key stores, one schema a KME, instead of files.")
     ] = None,
+    tls: Annotated[
+        Literal["standard", "modern"],
+        Parameter(help="standard: TLS 1.3 and 1.2, as ETSI GS QKD 014 permits; modern: 1.3 alone."),
+    ] = "standard",
+    certificate_life: Annotated[
+        str, Parameter(help="Of KMEs' and applications' certificates, renewed at 2/3.")
+    ] = "24h",
     json: Annotated[
         bool, Parameter(name="--json", negative="", help="Tell the doors as JSON, and log in JSON lines.")
     ] = False,
@@ -88,9 +95,8 @@ def up(
     """Run a network live: real ETSI 014 clients may connect over mutual TLS. Ctrl-C ends it."""
     from quoit.cli.up import UpOptions, bring_up
 
-    return bring_up(
-        file, UpOptions(dir, start, until, speed, seed, port, digest, processes, json, part, nats, run, resume, store)
-    )
+    options = UpOptions(dir, start, until, speed, seed, port, digest, processes, json, part, nats, run, resume, store)
+    return bring_up(file, replace(options, tls13_only=tls == "modern", certificate_life=certificate_life))
 
 
 @app.command

@@ -7,6 +7,7 @@ import importlib.util
 import signal
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from quoit.cli.crew import lead, share
 from quoit.cli.run import instant, progress_to
 from quoit.model.quantity import format_duration
 from quoit.scenario.host import Host, HostOptions, NothingToResume, RunDirectoryBusy
+
+SHORTEST_LIFE = timedelta(seconds=10)
+"""Of a certificate: it is renewed after two thirds of its life, and looked at once a second."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class UpOptions:
     run: str = ""
     resume: bool = False
     store: str | None = None
+    tls13_only: bool = False
+    certificate_life: str = "24h"
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
@@ -87,13 +93,23 @@ def bring_up(file: Path, options: UpOptions) -> int:
         share=place,
         resume=options.resume,
         store=options.store,
+        certificate_life=_life(options.certificate_life),
+        tls13_only=options.tls13_only,
     )
     return run_loop(lambda: _host(file, host_options, options.digest, options.json))
+
+
+def _life(text: str) -> timedelta:
+    life = timedelta(microseconds=instant(text, "--certificate-life") // 1000)
+    if life < SHORTEST_LIFE:
+        raise show.UserError(f"--certificate-life: expected at least {SHORTEST_LIFE.seconds}s, found {text}")
+    return life
 
 
 def _arguments(options: UpOptions) -> list[str]:
     """The options that every process of a crew is started with."""
     given = ["--from", options.start, "--speed", str(options.speed), "--port", str(options.port)]
+    given += ["--certificate-life", options.certificate_life, "--tls", "modern" if options.tls13_only else "standard"]
     if options.until is not None:
         given += ["--until", options.until]
     if options.seed is not None:

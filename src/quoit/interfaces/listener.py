@@ -265,6 +265,41 @@ def _reason_of(fault: OSError) -> str:
     return getattr(fault, "reason", None) or type(fault).__name__
 
 
+class _Failures:
+    """Log lines that strangers cause: the first at once, further ones once a second as one line with their number.
+
+    Whoever can connect can fail to. A line each would let him fill a disk, or stop the process at a pipe that
+    nobody empties.
+    """
+
+    EVERY_S = 1.0
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._unsaid: Counter[tuple[str, str]] = Counter()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, event: str, reason: str) -> None:
+        self._unsaid[event, reason] += 1
+        if self._timer is None:
+            self._say()
+
+    def _say(self) -> None:
+        for (event, reason), times in self._unsaid.items():
+            _log.warning(event, reason=reason, times=times, address=self._address)
+        again = bool(self._unsaid)
+        self._unsaid.clear()
+        self._timer = asyncio.get_running_loop().call_later(self.EVERY_S, self._say) if again else None
+
+    def close(self) -> None:
+        """Say what is left to say."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._say()
+        if self._timer is not None:  # for the line just said; None if there was none
+            self._timer.cancel()
+
+
 class Listener:
     """An open listener; made by `listen`. `address` and `port` are where it listens, `handshakes_failed` counts
     by reason (asyncio closes without a TLS alert, so the client itself is not told)."""
@@ -304,6 +339,7 @@ class Listener:
         self._config.load()
         self._server = ServerState()
         self.handshakes_failed: Counter[str] = Counter()
+        self._failures = _Failures(self.address)
         self._handshakes: set[asyncio.Task[None]] = set()
         self._accepting: asyncio.Task[None] | None = None
 
@@ -317,13 +353,13 @@ class Listener:
             try:
                 client, _ = await loop.sock_accept(self._socket)
             except OSError as fault:  # out of file descriptors, or the client has gone already
-                _log.warning("accept.failed", error=fault.strerror, address=self.address)
+                self._failures.add("accept.failed", fault.strerror or type(fault).__name__)
                 await asyncio.sleep(0.05)
                 continue
             try:
                 self._welcome(loop, client)
             except Exception as fault:  # noqa: BLE001 - whatever a client does, the next one is accepted
-                _log.error("accept.failed", error=repr(fault), address=self.address)
+                self._failures.add("accept.failed", repr(fault))
                 client.close()
 
     def _welcome(self, loop: asyncio.AbstractEventLoop, client: socket.socket) -> None:
@@ -352,7 +388,7 @@ class Listener:
         except OSError as fault:  # TLS faults and expired handshakes are OSErrors, too
             reason = _reason_of(fault)
             self.handshakes_failed[reason] += 1
-            _log.info("handshake.failed", reason=reason, address=self.address)
+            self._failures.add("handshake.failed", reason)
         finally:
             if not connection.made:
                 self.census.leave()
@@ -385,6 +421,7 @@ class Listener:
         for work in self._server.tasks:
             work.cancel()
         await asyncio.gather(*self._server.tasks, return_exceptions=True)
+        self._failures.close()
         await asyncio.sleep(0)  # connection_lost is called in the loop's next turn
 
 

@@ -12,17 +12,16 @@ import fcntl
 import json
 import os
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import structlog
 
-from quoit.adapters.crypto.pki import Authority, Issued, PkiError
+from quoit.adapters.crypto.pki import LEAF_LIFE, Authority, Issued, PkiError
 from quoit.adapters.stores.sealed import SealedStore
 from quoit.adapters.stores.sqlite import SqliteStore
 from quoit.interfaces.etsi014.codec import Compat, Limits
@@ -44,8 +43,7 @@ if TYPE_CHECKING:
     from quoit.adapters.buses.nats import NatsBus  # the `nats` extra: imported where a bus is made
 
 _log = structlog.get_logger("quoit", element="host")
-RENEWAL_CHECK_S = 60.0
-REVOCATION_CHECK_S = 1.0
+CERTIFICATE_CHECK_S = 1.0
 """How soon `quoit pki --revoke` beside a running twin ends live connections, at the latest."""
 
 
@@ -64,7 +62,8 @@ class Share:
 class HostOptions:
     """How a twin is to run. `from_ns`: fast-forward to there, then live. `until_ns`: end there. `resume`: go on from
     where the twin in the directory stopped, whatever stopped it: with its key stores, at its instant or later. `store`:
-    URL of a PostgreSQL that holds the key stores instead of files, one schema a KME."""
+    URL of a PostgreSQL that holds the key stores instead of files, one schema a KME. `certificate_life`: of the KMEs'
+    and the applications' certificates. `tls13_only`: listeners refuse TLS 1.2, which ETSI GS QKD 014 permits."""
 
     directory: Path
     seed: int | None = None
@@ -77,6 +76,8 @@ class HostOptions:
     share: Share | None = None
     resume: bool = False
     store: str | None = None
+    certificate_life: timedelta = LEAF_LIFE
+    tls13_only: bool = False
 
 
 @dataclass
@@ -204,7 +205,9 @@ class Host:
         for attachment in self.twin.attachments.values():
             if attachment.kme not in self.here:
                 continue
-            self.apps[attachment.sae] = self.authority.issue_application(attachment.sae, attachment.urn)
+            self.apps[attachment.sae] = self.authority.issue_application(
+                attachment.sae, attachment.urn, self.options.certificate_life
+            )
         if self.options.serve:
             await self._open_doors()
             if share is None or share.process == 0:
@@ -218,13 +221,14 @@ class Host:
         identities = Identities.of(names, is_revoked=self.authority.is_revoked)
         limits = ListenerLimits()
         census = Census(limits.in_all, limits.per_identity)
+        life = self.options.certificate_life
         for number, kme in enumerate(sorted(self.twin.kmes)):
             if kme not in self.here:
                 continue
             given = next((k.address for k in self.network.all_kmes() if k.id == kme), None)
             own = given or f"127.77.{number // 250}.{number % 250 + 1}"
-            leaf = self.authority.issue_kme(kme, sorted({own, "127.0.0.1"}), ["localhost"])
-            context = self.authority.server_context(leaf)
+            leaf = self.authority.issue_kme(kme, sorted({own, "127.0.0.1"}), ["localhost"], life)
+            context = self.authority.server_context(leaf, tls13_only=self.options.tls13_only)
             limits_014, compat = self._limits(), self._compat(kme)
             app = Counted(make_app(self.world, kme, limits=limits_014, compat=compat, ready=self._ready), self._count)
 
@@ -282,17 +286,14 @@ class Host:
     async def _renew(self) -> None:
         """Look after certificates: follow revocations, renew at two thirds of their life. Connections go on,
         new ones see the new leaf; those of a revoked certificate are cut."""
-        next_renewal = 0.0
         while True:
             self._note_state()
             try:
                 self._follow_revocations()
-                if time.monotonic() >= next_renewal:
-                    next_renewal = time.monotonic() + RENEWAL_CHECK_S
-                    self._renew_due(datetime.now(UTC))
+                self._renew_due(datetime.now(UTC))
             except (OSError, ValueError, PkiError) as fault:  # the twin lives on with the certificates it has
                 _log.error("certificates.not_renewed", error=str(fault))
-            await asyncio.sleep(REVOCATION_CHECK_S)
+            await asyncio.sleep(CERTIFICATE_CHECK_S)
 
     def _follow_revocations(self) -> None:
         revoked = self.authority.follow()
@@ -308,13 +309,15 @@ class Host:
         if everything:
             self.authority.renew_domain()
             _log.info("certificates.domain_renewed")
-        elif self.authority.crl_due:
+        crl = everything or self.authority.crl_due
+        if crl and not everything:
             self.authority.sign_crl()
         for door in self.doors.values():
             if everything or door.leaf.due(now):
                 door.leaf = self.authority.renew(door.leaf)
                 door.context.load_cert_chain(door.leaf.chain, door.leaf.key)
-            self.authority.refresh_crl(door.context)
+            if crl:
+                self.authority.refresh_crl(door.context)
         for sae, leaf in self.apps.items():
             if everything or leaf.due(now):
                 self.apps[sae] = self.authority.renew(leaf)

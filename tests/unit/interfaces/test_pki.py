@@ -44,7 +44,7 @@ def test_leaves_live_a_day_backdated_and_are_due_at_two_thirds(tmp_path: Path) -
     leaf = authority.issue_application("alice")
     assert leaf.not_before == NOW - timedelta(minutes=5)
     assert leaf.not_after == NOW + timedelta(hours=24)
-    assert authority.renew_due(NOW + timedelta(hours=15, minutes=55)) == ()
+    assert authority.renew_due(NOW + timedelta(hours=15, minutes=59)) == ()
     later = NOW + timedelta(hours=16)
     assert at(later, tmp_path).renew_due() == (leaf,)
     renewed = at(later, tmp_path).renew(leaf)

@@ -28,6 +28,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 BACKDATE = timedelta(minutes=5)  # clocks of the two sides may differ
 ROOT_LIFE = timedelta(days=3650)
 DOMAIN_LIFE = timedelta(days=365)
+LEAF_LIFE = timedelta(hours=24)
 CRL_LIFE = timedelta(days=7)
 TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
@@ -48,8 +49,9 @@ class Issued:
     not_after: datetime
 
     def due(self, now: datetime) -> bool:
-        """Have two thirds of its life passed?"""
-        return now >= self.not_before + (self.not_after - self.not_before) * 2 / 3
+        """Have two thirds of its life passed, counted from when it was made?"""
+        made = self.not_before + BACKDATE
+        return now >= made + (self.not_after - made) * 2 / 3
 
 
 class Authority:
@@ -147,19 +149,21 @@ class Authority:
 
     # -- leaves --------------------------------------------------------------------------------------
 
-    def issue_kme(self, kme: str, addresses: Sequence[str], names: Sequence[str] = (), hours: float = 24) -> Issued:
+    def issue_kme(
+        self, kme: str, addresses: Sequence[str], names: Sequence[str] = (), life: timedelta = LEAF_LIFE
+    ) -> Issued:
         """A server certificate: CN = KME ID, SAN = its IP addresses and DNS names. It may act as a client, too,
         towards other KMEs."""
         san: list[x509.GeneralName] = [x509.IPAddress(ipaddress.ip_address(a)) for a in addresses]
         san += [x509.DNSName(name) for name in names]
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-        return self._issue(self._file("kme", kme), kme, san, usages, timedelta(hours=hours))
+        return self._issue(self._file("kme", kme), kme, san, usages, life)
 
-    def issue_application(self, sae: str, urn: str | None = None, hours: float = 24) -> Issued:
+    def issue_application(self, sae: str, urn: str | None = None, life: timedelta = LEAF_LIFE) -> Issued:
         """A client certificate: CN = SAE ID, SAN URI = the application's endpoint URN."""
         san: list[x509.GeneralName] = [x509.UniformResourceIdentifier(urn)] if urn else []
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
-        return self._issue(self._file("sae", sae), sae, san, usages, timedelta(hours=hours))
+        return self._issue(self._file("sae", sae), sae, san, usages, life)
 
     def _file(self, part: str, name: str) -> Path:
         # Percent-encoded: a name is no path.
@@ -299,12 +303,17 @@ def server_context(
 ) -> ssl.SSLContext:
     """TLS for servers: a client certificate for client authentication is required and checked strictly, against
     the revocation list if there is one; TLS 1.3, and 1.2 with ECDHE and AEAD ciphers (ETSI GS QKD 014 V1.1.1
-    cl. 4 asks for 1.2 or higher); no renegotiation, no compression, no early data (Python has none).
+    cl. 4 asks for 1.2 or higher); no renegotiation, no compression, no early data (Python has none). With
+    `tls13_only` it is Mozilla's "modern" profile: TLS 1.3, key exchange over P-256.
 
     Raises OSError and ssl.SSLError for files that cannot be read.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3 if tls13_only else ssl.TLSVersion.TLSv1_2
+    if tls13_only:
+        # Python before 3.15 can name one group or leave OpenSSL's own list, which has X448 and P-521 that the
+        # profile refuses. P-256 is the one that clients in FIPS mode have, too.
+        context.set_ecdh_curve("prime256v1")
     context.set_ciphers(TLS12_CIPHERS)
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
     context.set_alpn_protocols(["http/1.1"])

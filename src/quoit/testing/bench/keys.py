@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from quoit.interfaces.http_edge import Answer, Fixed
 from quoit.interfaces.identity import Identities
 from quoit.interfaces.listener import ListenerLimits, listen
@@ -47,6 +49,8 @@ CONNECTIONS = 32
 
 
 async def _serve(directory: Path) -> None:
+    # Standard output is for what is told; nobody empties it afterwards.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     host = Host(NETWORK, HostOptions(directory, port=0), "bench.yaml")
     await host.start()
     door = host.doors["kme-alice"]

@@ -1,0 +1,343 @@
+"""Circuits in the pair machine: laid out in tables, run up to an instant, outcomes taken out.
+
+`PairMachine(compiled=None)` compiles where numba is installed (the `fast` extra) and runs plain Python otherwise. What
+comes out is the same, bit for bit.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import inspect
+import operator
+import types
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quoit.engine.kernels import heap_arrays, pairs
+from quoit.engine.kernels import tables as t
+from quoit.engine.program import Circuit, Swap
+
+NS = 1e-9
+Rng = Callable[[str, int], np.random.Generator]
+"""Gives the random stream of a purpose ("attempts" or "decisions") and a number (the hop's, the circuit's)."""
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """Pairs that were delivered, in order: columns of equal length. `left_ns`, `right_ns`: when that end had its half
+    and had heard of all swaps. `born_ns`: since when the oldest part had been in memory. `state`: eigenvalues as each
+    half was handed over, shape (n, 3)."""
+
+    circuit: NDArray[np.int64]
+    left_ns: NDArray[np.int64]
+    right_ns: NDArray[np.int64]
+    born_ns: NDArray[np.int64]
+    state: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.circuit)
+
+    @property
+    def at_ns(self) -> NDArray[np.int64]:
+        """When both ends had it."""
+        return np.maximum(self.left_ns, self.right_ns)
+
+    @property
+    def fidelity(self) -> NDArray[np.float64]:
+        """With the ideal Bell state."""
+        found: NDArray[np.float64] = (1 + self.state.sum(axis=1)) / 4
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a circuit did so far. `memory_ns`: nanoseconds that memories were occupied, all together."""
+
+    attempts: int
+    heralds: int
+    swaps: int
+    swap_failures: int
+    expired: int
+    purifications: int
+    purify_failures: int
+    delivered: int
+    messages: int
+    memory_ns: int
+
+
+def can_compile() -> bool:
+    """Is numba here?"""
+    return importlib.util.find_spec("numba") is not None
+
+
+@functools.cache
+def _compiled() -> types.SimpleNamespace:
+    """The machine's functions, compiled: the same code bound to the heap in arrays. Kept on disk by numba, for it
+    takes half a minute; their names carry a digest of the code, so that no stale one is found."""
+    import numba
+
+    scopes = {module.__name__: dict(vars(module)) for module in (heap_arrays, pairs)}
+    machine = scopes[pairs.__name__]
+    functions: list[Any] = [heap_arrays.push, heap_arrays.pop]
+    functions += [
+        f for f in vars(pairs).values() if isinstance(f, types.FunctionType) and f.__module__ == pairs.__name__
+    ]
+    digest = hashlib.sha256("".join(map(inspect.getsource, (heap_arrays, pairs, t))).encode())
+    bound = types.SimpleNamespace()
+    for function in functions:
+        name = function.__name__
+        plain = types.FunctionType(function.__code__, scopes[function.__module__], name)
+        plain.__qualname__ = f"{name}_{digest.hexdigest()[:16]}"
+        machine[name] = numba.njit(cache=True)(plain)
+        setattr(bound, name, machine[name])
+    return bound
+
+
+class PairMachine:
+    """Runs circuits. Times are ns since the scenario's start; they only go forward."""
+
+    def __init__(self, circuits: Sequence[Circuit], rng: Rng, compiled: bool | None = None) -> None:
+        self.circuits = tuple(circuits)
+        self.compiled = can_compile() if compiled is None else compiled
+        self._step: Any = _compiled() if self.compiled else pairs
+        self._layout = _Layout(self.circuits)
+        self._tables = self._layout.tables(self.compiled)
+        self._rows = _readable(self._tables) if self.compiled else self._tables
+        self._attempts = [rng("attempts", h) for h in range(len(self._layout.hops))]
+        self._decisions = [rng("decisions", c) for c in range(len(self.circuits))]
+        self.now_ns = 0
+        self.next_ns = 0
+        """When there is something to do next; `FAR_FUTURE` if there is not."""
+        self._success = [hop.success for hop in self._layout.hops]
+        for h in range(len(self._success)):
+            self._draw(h, t.DRAWS)
+        for c in range(len(self.circuits)):
+            self._decide(c, t.DRAWS)
+        for slot in range(self._layout.slots):
+            self._step.start(self._tables, slot, 0)
+
+    # -- running -------------------------------------------------------------------------------------
+
+    def run(self, until_ns: int) -> Delivered:
+        """Go on to `until_ns` and give the pairs delivered on the way. Raises ValueError for the past."""
+        if until_ns < self.now_ns:
+            raise ValueError(f"expected an instant from {self.now_ns} ns on, found {until_ns}")
+        taken = []
+        while True:
+            self.next_ns = self._step.run(self._tables, until_ns)
+            taken.append(self._taken())
+            if self.next_ns >= 0:
+                break
+            self._refill()
+        self.now_ns = until_ns
+        rows = np.concatenate(taken) if len(taken) > 1 else taken[0]
+        state = np.stack([rows[name] for name in ("x", "y", "z")], axis=1)
+        return Delivered(rows["circuit"], rows["left_ns"], rows["right_ns"], rows["born_ns"], state)
+
+    def _taken(self) -> Any:
+        """The outcomes so far, as records; their rows are free again."""
+        m = self._tables
+        count, m.scalar[t.OUT] = int(m.scalar[t.OUT]), 0
+        if self.compiled:
+            return m.outcomes[:count].copy()
+        return np.array([_outcome(row) for row in m.outcomes[:count]], _dtype(t.OutcomeRow))
+
+    def _refill(self) -> None:
+        m = self._rows
+        m.scalar[t.REFILL] = 0
+        for number in range(len(self._attempts)):
+            if m.hops[number].draw_at + t.SPARE_DRAWS >= t.DRAWS:
+                self._draw(number, int(m.hops[number].draw_at))
+        for number in range(len(self.circuits)):
+            if m.circuits[number].uniform_at + t.SPARE_DRAWS >= t.DRAWS:
+                self._decide(number, int(m.circuits[number].uniform_at))
+
+    def _draw(self, hop: int, used: int) -> None:
+        """Put fresh draws in the place of the used ones, behind those that are left."""
+        fresh = self._attempts[hop].geometric(self._success[hop], used)
+        self._shift(self._tables.draws, hop, used, fresh)
+        self._rows.hops[hop].draw_at = 0
+
+    def _decide(self, c: int, used: int) -> None:
+        self._shift(self._tables.uniform, c, used, self._decisions[c].random(used))
+        self._rows.circuits[c].uniform_at = 0
+
+    def _shift(self, buffer: Any, row: int, used: int, fresh: Any) -> None:
+        begin, end = row * t.DRAWS, (row + 1) * t.DRAWS
+        left = buffer[begin + used : end]
+        whole = np.concatenate([np.asarray(left), fresh])
+        buffer[begin:end] = whole if self.compiled else whole.tolist()
+
+    # -- control -------------------------------------------------------------------------------------
+
+    def demand(self, circuit: int, pairs_more: int) -> None:
+        """Ask a circuit for so many pairs more, now. Raises ValueError for a circuit without end."""
+        m = self._rows
+        row = m.circuits[circuit]
+        if row.wanted == t.OPEN:
+            raise ValueError(f"circuit {circuit} delivers without end")
+        row.wanted += pairs_more
+        for p in range(int(row.first) + 1, int(row.last)):
+            if m.positions[p].credit >= 0:
+                m.positions[p].credit += pairs_more
+                self._step.at(self._tables, self.now_ns, t.NUDGE, p, 0)
+        for number in self._layout.slots_of(circuit):
+            slot = m.slots[number]
+            if slot.a == t.NOWHERE and slot.b == t.NOWHERE and slot.pending == 0:
+                self._step.start(self._tables, number, self.now_ns)
+
+    def counts(self, circuit: int) -> Counts:
+        """What the circuit did so far."""
+        row = self._rows.circuits[circuit]
+        return Counts(**{name: int(getattr(row, name)) for name in Counts.__slots__})
+
+
+class _Layout:
+    """Where each circuit's positions, hops and slots lie in the tables."""
+
+    def __init__(self, circuits: Sequence[Circuit]) -> None:
+        self.circuits = circuits
+        self.hops = [hop for circuit in circuits for hop in circuit.hops]
+        self._slots = _starts(len(c.hops) * c.width for c in circuits)
+        self._positions = _starts(len(c.nodes) for c in circuits)
+        self.slots = sum(len(c.hops) * c.width for c in circuits)
+
+    def slots_of(self, circuit: int) -> range:
+        begin, own = self._slots[circuit], self.circuits[circuit]
+        return range(begin, begin + len(own.hops) * own.width)
+
+    def tables(self, compiled: bool) -> t.Tables:
+        """All tables, filled as at the scenario's start, with a row of every kind that can be needed at once: a slot
+        has two ends of pairs at most, and half a dozen events pending."""
+        pair_rows = 2 * self.slots + 2
+        make: Any = _records if compiled else _objects
+        positions = list(self._position_rows())
+        ready = [0] * (2 * sum(len(c.nodes) * c.width for c in self.circuits))
+        draws, uniform = [0] * (t.DRAWS * len(self.hops)), [0.0] * (t.DRAWS * len(self.circuits))
+        scalar = [0] * t.SCALARS
+        pairs_free: list[Row] = [{"next_free": n + 1, "serial": 0} for n in range(pair_rows)]
+        return t.Tables(
+            heap=np.zeros((8 * self.slots + 4 * len(positions) + 16, 5), np.int64) if compiled else [],
+            scalar=_numbers(scalar, compiled),
+            circuits=make(t.CircuitRow, self._circuit_rows()),
+            positions=make(t.PositionRow, positions),
+            hops=make(t.HopRow, self._hop_rows()),
+            slots=make(t.SlotRow, self._slot_rows()),
+            pairs=make(t.PairRow, pairs_free),
+            outcomes=make(t.OutcomeRow, [{} for _ in range(t.OUTCOMES)]),
+            draws=_numbers(draws, compiled),
+            uniform=_numbers(uniform, compiled),
+            ready=_numbers(ready, compiled),
+        )
+
+    def _circuit_rows(self) -> Iterator[Row]:
+        for number, circuit in enumerate(self.circuits):
+            first = self._positions[number]
+            yield {
+                "first": first,
+                "last": first + len(circuit.hops),
+                "hops": len(circuit.hops),
+                "width": circuit.width,
+                "wanted": t.OPEN if circuit.wanted is None else circuit.wanted,
+                "werner_first": int(circuit.purification.scheme == "bbpssw"),
+                "gates": circuit.purification.gates,
+                # the parity of two results is read as it is if both are right, or both wrong
+                "readout": circuit.purification.readout**2 + (1 - circuit.purification.readout) ** 2,
+            }
+
+    def _position_rows(self) -> Iterator[Row]:
+        ready = 0
+        for number, circuit in enumerate(self.circuits):
+            first, light = self._positions[number], 0
+            for i, node in enumerate(circuit.nodes):
+                yield {
+                    "circuit": number,
+                    "at_ns": light,
+                    "cutoff_ns": t.FAR_FUTURE if node.cutoff_ns is None else node.cutoff_ns,
+                    "rate_x": node.decay.x_hz * NS,
+                    "rate_y": node.decay.y_hz * NS,
+                    "rate_z": node.decay.z_hz * NS,
+                    "ready_at": ready,
+                    "rounds": circuit.purification.rounds.get(i, 0),
+                    **_rule(node.swap, first, circuit.wanted),
+                }
+                ready += 2 * circuit.width
+                light += circuit.hops[i].light_ns if i < len(circuit.hops) else 0
+
+    def _hop_rows(self) -> Iterator[Row]:
+        for number, circuit in enumerate(self.circuits):
+            for i, hop in enumerate(circuit.hops):
+                yield {
+                    "circuit": number,
+                    "left": self._positions[number] + i,
+                    "first_slot": self._slots[number] + i * circuit.width,
+                    "cycle_ns": hop.cycle_ns,
+                    "stored_ns": hop.stored_ns,
+                    "restart_ns": hop.restart_ns,
+                    "x": hop.state[0],
+                    "y": hop.state[1],
+                    "z": hop.state[2],
+                }
+
+    def _slot_rows(self) -> Iterator[Row]:
+        for number, hop in enumerate(self._hop_rows()):
+            for _ in range(self.circuits[int(hop["circuit"])].width):
+                yield {"hop": number, "left": hop["left"], "a": t.NOWHERE, "b": t.NOWHERE, "a_timer": -1, "b_timer": -1}
+
+
+Row = dict[str, Any]
+
+
+def _rule(rule: Swap | None, first: int, wanted: int | None) -> Row:
+    if rule is None:
+        return {"swap_left": t.NEVER, "swap_right": t.NEVER, "swap_success": 1.0, "swap_noise": 1.0, "credit": t.OPEN}
+    return {
+        "swap_left": t.ANY if rule.left is None else first + rule.left,
+        "swap_right": t.ANY if rule.right is None else first + rule.right,
+        "swap_wait_ns": rule.wait_ns,
+        "swap_success": rule.success,
+        "swap_noise": rule.noise,
+        "credit": (wanted or 0) if rule.on_demand else t.OPEN,
+    }
+
+
+def _numbers(column: list[Any], compiled: bool) -> Any:
+    return np.array(column) if compiled else column
+
+
+def _objects(kind: Any, rows: Iterable[Row]) -> list[Any]:
+    """Rows as objects; what is not given is 0."""
+    return [kind(**row) for row in rows]
+
+
+def _records(kind: Any, rows: Iterable[Row]) -> Any:
+    dtype = _dtype(kind)
+    return np.array([tuple(row.get(name, 0) for name in dtype.names or ()) for row in rows], dtype)
+
+
+_outcome = operator.attrgetter(*(f.name for f in fields(t.OutcomeRow)))
+
+
+def _dtype(kind: Any) -> np.dtype[Any]:
+    return np.dtype([(f.name, np.float64 if f.type == "float" else np.int64) for f in fields(kind)], align=True)
+
+
+def _readable(tables: t.Tables) -> t.Tables:
+    """The same memory, with columns as attributes of rows."""
+    arrays: Any = tables
+    return t.Tables(*(array.view(np.recarray) if array.dtype.names else array for array in arrays))
+
+
+def _starts(sizes: Iterable[int]) -> list[int]:
+    """Running sums, beginning at 0."""
+    starts, total = [], 0
+    for size in sizes:
+        starts.append(total)
+        total += size
+    return starts

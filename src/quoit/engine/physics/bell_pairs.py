@@ -85,6 +85,11 @@ def bell_diag_pauli(lam: Pair, pa: Sequence[float], pb: Sequence[float] | None =
     return BellDiagonal(*lam)
 
 
+def depolarised(l: Pair, white: float) -> BellDiagonal:
+    """The pair of which the share `white` is replaced by white noise."""
+    return BellDiagonal(*((1 - white) * share + white / 4 for share in l))
+
+
 def swap(a: Pair, b: Pair) -> BellDiagonal:
     """The outer pair after an ideal Bell measurement of the inner halves, its result corrected or tracked."""
     return _xor_convolution(a, b)
@@ -95,8 +100,7 @@ def swap_noisy(a: Pair, b: Pair, p2: float, eta_m: float) -> BellDiagonal:
     right, wrong = eta_m, 1 - eta_m
     # A wrong bit of the control's readout is a phase flip, one of the target's a bit flip of the outer pair.
     misread = (right * right, wrong * right, right * wrong, wrong * wrong)
-    pair = _xor_convolution(_xor_convolution(a, b), misread)
-    return BellDiagonal(*(p2 * share + (1 - p2) / 4 for share in pair))
+    return depolarised(_xor_convolution(_xor_convolution(a, b), misread), 1 - p2)
 
 
 def swap_noisy_fidelity(F1: float, F2: float, p2: float, eta_m: float) -> float:

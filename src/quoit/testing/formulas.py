@@ -12,16 +12,21 @@ from typing import Any
 from quoit.engine.physics import (
     attacks,
     bb84,
+    bell_pairs,
     bounds,
+    cutoffs,
     cv,
     detectors,
     dps_cow,
     entangled,
     fibre,
     finite_key,
+    heralding,
     mdi,
+    memories,
     postprocessing,
     relay,
+    services,
     twin_field,
 )
 
@@ -172,6 +177,15 @@ def _dos_light(sig_rate: float, e_opt: float, noise_rate: float) -> dict[str, fl
     return {"QBER": attacks.dos_light_qber(sig_rate, e_opt, noise_rate)}
 
 
+def _listed(function: Callable[..., tuple[float, ...]]) -> Callable[..., list[float]]:
+    return lambda **inputs: list(function(**inputs))
+
+
+def _dejmps(a: Sequence[float], b: Sequence[float]) -> dict[str, Any]:
+    r = bell_pairs.dejmps(a, b)
+    return {"p_succ": r.p_success, "lam": list(r.pair)}
+
+
 _MDI = {
     "yield_11": "Y11",
     "error_11": "e11_X",
@@ -202,6 +216,27 @@ _SIGNATURE = {
     "yield_1": "Y1_L",
 }
 _TAP = {"gain_ratio": "Q_ratio", "loss_db": "loss_db", "p_eve_click": "p_eve_click"}
+_SINGLE_CLICK = {
+    "p_success": "p_succ",
+    "p_bb": "p_BB",
+    "p_bd": "p_BD",
+    "p_db": "p_DB",
+    "p_dd": "p_DD",
+    "coherence": "coh",
+    "fidelity": "F",
+    "qber_z": "QBER_Z",
+    "qber_x": "QBER_X",
+}
+_HERALDED = {"p_success": "p_succ", "fidelity": "F"}
+_WAITING = {"mean_attempts": "mean_attempts", "rate_hz": "rate", "t50_s": "t50", "t99_s": "t99"}
+_PAIR_KEY = {"error_z": "eZ", "error_x": "eX", "error_y": "eY", "bb84": "r_BB84", "six_state": "r_sixstate"}
+_REPEATER = {
+    "p_link": "p_link",
+    "f_link": "F_link",
+    "rate_hz": "rate_hz",
+    "f_end": "F_end",
+    "key_bps": "key_bps",
+}
 _SCHEDULE = ("t_block", "first_key_at", "net_bits_per_block", "mean_rate", "mean_age_at_delivery")
 _TAGS = {
     "p_forge": "p_forge",
@@ -243,6 +278,43 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "qkd.bbm92_spdc": _renamed(entangled.bbm92_spdc, {"gain": "Q", "error": "E", "rate": "R"}),
     "qkd.bbm92_cw": _bbm92_cw,
     "ent.car_fidelity": entangled.car_fidelity,
+    "ent.single_click": _renamed(heralding.single_click, _SINGLE_CLICK),
+    "ent.double_click": _renamed(heralding.double_click, _HERALDED),
+    "ent.attempt_time_s": heralding.attempt_time_s,
+    "ent.geometric_link": _renamed(heralding.geometric_link, _WAITING),
+    "ent.max_geometric_mean": heralding.max_geometric_mean,
+    "ent.deterministic_delivery_Fmax": heralding.deterministic_delivery_f_max,
+    "mem.t1t2_bell_fidelity": memories.t1t2_bell_fidelity,
+    "mem.werner_decay": memories.werner_decay,
+    "mem.pauli_twirl": _renamed(memories.pauli_twirl, {"identity": "pi", "x": "px", "y": "py", "z": "pz"}),
+    "mem.bell_diag_pauli": _listed(bell_pairs.bell_diag_pauli),
+    "op.swap_bell_diag": _listed(bell_pairs.swap),
+    "op.swap_noisy_F": bell_pairs.swap_noisy_fidelity,
+    "op.swap_chain_F": bell_pairs.swap_chain_fidelity,
+    "op.bbpssw": _renamed(bell_pairs.bbpssw, _HERALDED),
+    "op.bbpssw_noisy": _renamed(bell_pairs.bbpssw_noisy, _HERALDED),
+    "op.dejmps": _dejmps,
+    "op.ghz_fusion_F": bell_pairs.ghz_fusion_fidelity,
+    "op.teleport_avg_F": bell_pairs.teleport_mean_fidelity,
+    "op.remote_gate_F": _renamed(bell_pairs.remote_gate, {"process": "F_process", "average": "F_avg"}),
+    "op.chsh_S": bell_pairs.chsh,
+    "op.bell_diag_key": _renamed(bell_pairs.bell_diagonal_key, _PAIR_KEY),
+    "net.cutoff_parallel": _renamed(
+        cutoffs.cutoff_parallel, {"mean_slots": "E_slots", "p_cycle": "p_cycle", "swapped_fidelity": "F_mean"}
+    ),
+    "net.two_link_repeater": _renamed(cutoffs.two_link_repeater, _REPEATER),
+    "svc.timesync": _renamed(
+        services.time_sync, {"pair_s": "sigma_pair", "one_way_s": "one_way", "two_way_s": "two_way"}
+    ),
+    "svc.timesync_crlb_s": services.time_sync_crlb_s,
+    "svc.twoway": _renamed(services.two_way, {"offset_s": "offset", "delay_s": "delay"}),
+    "svc.dispersion_s": services.dispersion_s,
+    "svc.identity_test": _renamed(services.identity_test, _same("false_reject", "false_accept")),
+    "svc.ghz_sensing": _renamed(services.ghz_sensing, _same("sql", "ghz", "gain_db")),
+    "svc.ghz_dephasing_qfi": services.ghz_dephasing_qfi,
+    "svc.noon_loss_qfi": services.noon_loss_qfi,
+    "svc.ramsey": _renamed(services.ramsey, {"t_opt_s": "t_opt", "delta_omega": "delta_omega"}),
+    "svc.blind_verify_accept": services.blind_verify_accept,
     "qkd.mdi": _renamed(mdi.mdi, _MDI),
     "qkd.tf_yield": twin_field.tf_yield,
     "qkd.tf_cal": _renamed(twin_field.tf_cal, {"p_xx": "p_XX", "error_x": "e_X", "error_z": "e_Z_U", "rate": "R"}),

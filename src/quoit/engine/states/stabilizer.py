@@ -192,7 +192,7 @@ class Tableau:
         n = self.size
         if n > dm.MAX_QUBITS:
             raise Unsupported(f"expected at most {dm.MAX_QUBITS} qubits in a density matrix, found {n}")
-        rho = np.eye(2**n, dtype=np.complex128) / 2**n
+        rho: Matrix = np.eye(2**n, dtype=np.complex128) / 2**n
         for touched, string in self._generators():
             x = sum(1 << n - 1 - q for q in touched if string[self._columns[q]] in (1, 2))
             z = sum(1 << n - 1 - q for q in touched if string[self._columns[q]] in (2, 3))

@@ -152,6 +152,15 @@ def test_durations_follow_the_device() -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["purify-bbpssw", "purify-dejmps"])
+def test_the_closed_form_is_for_two_pairs_alone(name: str) -> None:
+    """Pairs that lie across, or within one end, or a third one, go through the circuit."""
+    for qubits, held in (((0, 2, 1, 3), 4), ((0, 3, 2, 1), 4), ((0, 1, 2, 4), 6)):
+        case = Case(PRIMITIVES[name], {}, qubits, (A, B, A, B), held)
+        with pytest.raises(Unsupported, match="two pairs"):
+            law(case, BellForm([werner(0.9)] * (held // 2)))
+
+
 def test_an_end_of_its_own_noise_matters() -> None:
     """The comparison would notice two ends mixed up: their laws differ."""
     case = next(case for case in CASES if case.row.name == "purify-dejmps")

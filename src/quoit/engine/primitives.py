@@ -185,7 +185,7 @@ def _purify(dejmps: bool) -> Run:
         held, (a, b) = _held(form), qubits[:2]
         first, second = call.devices[0], call.devices[1]
         if isinstance(held, BellForm):
-            (x, y), rest = held.purify((a, b), dejmps, _both_ends(first, second), call.rng)
+            (x, y), rest = held.purify(qubits, dejmps, _both_ends(first, second), call.rng)
             # the form numbers its halves by order: the lower one first
             return Effect(rest, (a, b) if a < b else (b, a), (x, y), x == y)
         return _purify_by_gates(held, qubits, dejmps, (first, second), call.rng)

@@ -93,11 +93,21 @@ def join(a: Matrix, b: Matrix) -> Matrix:
 
 
 def _on_rows(rho: Matrix, operator: Matrix, targets: Sequence[int]) -> Matrix:
-    """(operator on `targets`) @ rho."""
+    """(operator on `targets`) @ rho, by slices: gates have few entries, and a matrix product would start threads."""
     n, k = qubits(rho), len(targets)
     rows = rho.reshape((2,) * n + (-1,))
-    turned = np.tensordot(operator.reshape((2,) * (2 * k)), rows, axes=(range(k, 2 * k), targets))
-    return np.moveaxis(turned, range(k), targets).reshape(rho.shape)
+    found = np.zeros_like(rows)
+    for out, into in np.argwhere(operator):
+        found[_where(n, targets, int(out), k)] += operator[out, into] * rows[_where(n, targets, int(into), k)]
+    return found.reshape(rho.shape)
+
+
+def _where(n: int, targets: Sequence[int], value: int, bits: int) -> tuple[int | slice, ...]:
+    """Index of all rows in which `targets` spell `value`."""
+    place: list[int | slice] = [slice(None)] * n
+    for which, target in enumerate(targets):
+        place[target] = value >> bits - 1 - which & 1
+    return tuple(place)
 
 
 def apply(rho: Matrix, unitary: Matrix, targets: Sequence[int]) -> Matrix:

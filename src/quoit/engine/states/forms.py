@@ -172,10 +172,13 @@ class BellForm:
         return Read(found, BellForm([bell.pauli(joined, found), *rest]), (a ^ 1, b ^ 1, *places))
 
     def purify(
-        self, kept: tuple[int, int], dejmps: bool, noise: bell.PurifyNoise, rng: np.random.Generator
+        self, qubits: Sequence[int], dejmps: bool, noise: bell.PurifyNoise, rng: np.random.Generator
     ) -> tuple[tuple[int, int], BellForm]:
-        """Two pairs, of which the one with the qubits `kept` stays: the bits read at its first and second end."""
-        k = kept[0] // 2
+        """Of the pairs (a, b) and (a2, b2) the first stays: the bits read at a2 and b2."""
+        a, b, a2, b2 = qubits
+        if len(self.pairs) != 2 or a ^ 1 != b or a2 ^ 1 != b2:
+            raise Unsupported("expected two pairs, each with one half at either end")
+        k = a // 2
         law = bell.dejmps if dejmps else bell.bbpssw
         found = law(self.pairs[k], self.pairs[1 - k], noise)
         first = int(rng.random() >= 0.5)

@@ -96,7 +96,7 @@ def _on_rows(rho: Matrix, operator: Matrix, targets: Sequence[int]) -> Matrix:
     """(operator on `targets`) @ rho, by slices: gates have few entries, and a matrix product would start threads."""
     n, k = qubits(rho), len(targets)
     rows = rho.reshape((2,) * n + (-1,))
-    found = np.zeros_like(rows)
+    found = np.zeros(rows.shape, dtype=np.complex128)
     for out, into in np.argwhere(operator):
         found[_where(n, targets, int(out), k)] += operator[out, into] * rows[_where(n, targets, int(into), k)]
     return found.reshape(rho.shape)

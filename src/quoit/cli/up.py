@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from quoit.adapters.crypto.kek import KekError
 from quoit.adapters.hardening import harden
 from quoit.adapters.stores.sqlite import StoreCorrupt
 from quoit.cli import show
@@ -37,6 +38,7 @@ class UpOptions:
     run: str = ""
     resume: bool = False
     store: str | None = None
+    kek: str | None = None
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
@@ -87,6 +89,7 @@ def bring_up(file: Path, options: UpOptions) -> int:
         share=place,
         resume=options.resume,
         store=options.store,
+        kek=options.kek,
     )
     return run_loop(lambda: _host(file, host_options, options.digest, options.json))
 
@@ -98,13 +101,15 @@ def _arguments(options: UpOptions) -> list[str]:
         given += ["--until", options.until]
     if options.seed is not None:
         given += ["--seed", str(options.seed)]
+    if options.kek is not None:
+        given += ["--kek", options.kek]
     return [*given, *(["--digest"] if options.digest else []), *(["--json"] if options.json else [])]
 
 
 async def _host(file: Path, options: HostOptions, digest: bool, json: bool) -> int:
     try:
         host = Host(file.read_text(encoding="utf-8"), options, str(file))
-    except (RunDirectoryBusy, NothingToResume, StoreCorrupt) as fault:
+    except (RunDirectoryBusy, NothingToResume, StoreCorrupt, KekError) as fault:
         raise show.UserError(str(fault)) from fault
     with progress_to(options.from_ns) as progress:
         await host.start(progress)

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import http.server
 import json
 import os
+import socket
 import ssl
 import threading
 import time
@@ -83,6 +85,7 @@ class TransitServer:
         self.raw_answer: tuple[int, bytes] | None = None
         self.asked: list[tuple[str, str, str | None]] = []
         """(path, token, namespace) of each request."""
+        self._connections: set[socket.socket] = set()
         authority = Authority(directory / "pki", "transit")
         leaf = authority.issue_kme("transit", ["127.0.0.1"], ["localhost"])
         self.ca_file = authority.root_pem
@@ -112,7 +115,11 @@ class TransitServer:
         return f"vault+https://127.0.0.1:{self.port}/{MOUNT}/{name}?{files}{more}"
 
     def close(self) -> None:
+        """End it, and cut who is connected."""
         self._server.shutdown()
+        for connection in list(self._connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         self._server.server_close()
         self._thread.join(10)
 
@@ -147,6 +154,15 @@ class TransitServer:
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             timeout = 30
+
+            def setup(self) -> None:
+                super().setup()
+                server._connections.add(self.request)
+
+            def finish(self) -> None:
+                server._connections.discard(self.request)
+                with contextlib.suppress(OSError):
+                    super().finish()
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -8,12 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from softhsm import SoftHsm
-from transit_server import TransitServer
 
 from quoit.adapters.crypto.kek import Kek
 from quoit.adapters.crypto.kek_uri import open_kek
 from quoit.testing.keks import KekContract
+from softhsm import SoftHsm
+from transit_server import TransitServer
 
 
 class TestFile(KekContract):

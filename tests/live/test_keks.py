@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from transit_server import TransitServer
 
 FILE = Path(__file__).parents[2] / "examples" / "two-nodes.yaml"

@@ -153,6 +153,21 @@ def test_a_token_that_is_lost_refuses_and_does_not_say_that_keys_are_wrong(hsm: 
         assert again.unwrap(wrapped) == bytes(32)
 
 
+def test_a_device_that_fails_at_everything_is_not_taken_for_a_wrong_key(
+    hsm: SoftHsm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SoftHSM says CKR_GENERAL_ERROR to what does not fit its checksum, where others say it of themselves."""
+    with contextlib.closing(open_kek(hsm.key("fails"))) as kek:
+        wrapped = kek.wrap(bytes(32))
+
+        def fail(*_: object) -> bytes:
+            raise pkcs11.GeneralError
+
+        monkeypatch.setattr(kek, "_unwrap", fail)
+        with pytest.raises(KekError, match="GeneralError"):
+            kek.unwrap(wrapped)
+
+
 def test_what_a_file_wrapped_a_token_does_not_open(hsm: SoftHsm, tmp_path: Path) -> None:
     from cryptography.hazmat.primitives.keywrap import InvalidUnwrap
 

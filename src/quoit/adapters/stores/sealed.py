@@ -218,8 +218,9 @@ class SealedStore(ABC):
         try:
             return AESGCM(self._kek.unwrap(wrapped)).decrypt(_NONCE, sealed, name.encode())
         except (InvalidTag, InvalidUnwrap) as fault:
-            why = f": {fault}" if isinstance(fault, InvalidUnwrap) and str(fault) else ""
-            raise StoreCorrupt(f"{name} does not open: another key-encryption key, or altered on disk{why}") from fault
+            raise StoreCorrupt(
+                f"{name} does not open: another key-encryption key, or altered on disk{_why(fault)}"
+            ) from fault
 
     def rewrap(self, kek: Kek) -> None:
         """Wrap every data key with another key-encryption key, in one transaction. What is sealed stays as it is.
@@ -234,7 +235,7 @@ class SealedStore(ABC):
                 try:
                     anew = kek.wrap(self._kek.unwrap(wrapped))
                 except InvalidUnwrap as fault:
-                    raise StoreCorrupt(f"{table} {row}: the data key does not open: {fault}") from fault
+                    raise StoreCorrupt(f"{table} {row} does not open: another key, or altered on disk") from fault
                 statements.append((f"UPDATE {table} SET {column}=? WHERE {same_row}", (anew, *row)))
         try:
             self._write(statements)
@@ -274,7 +275,8 @@ class SealedStore(ABC):
     def _under_another_key(self, name_of_store: str, wrapped_key: bytes, fault: InvalidUnwrap) -> bytes:
         """The checksum key, if there is another key-encryption key that opens it. Raises `StoreCorrupt`."""
         raise StoreCorrupt(
-            f"{name_of_store} was sealed under another key-encryption key; if that is not its own file, give --kek"
+            f"{name_of_store} was sealed under another key-encryption key{_why(fault)}; "
+            "if that is not its own file, give --kek"
         ) from fault
 
     def _issue(self, number: int, fixed: bytes, handed: bytes, checksum: bytes) -> Issue:
@@ -284,6 +286,11 @@ class SealedStore(ABC):
         issue.having, states = msgspec.msgpack.decode(handed, type=tuple[list[int], bytes])
         issue.states = bytearray(states)
         return issue
+
+
+def _why(fault: Exception) -> str:
+    """What the key-encryption key says to it, if anything: a version that it does not open any more, for instance."""
+    return f" ({fault})" if str(fault) else ""
 
 
 def _fixed(issue: Issue) -> tuple[Any, ...]:

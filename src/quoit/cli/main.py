@@ -21,6 +21,7 @@ app = App(
     ),
 )
 
+KEK_FORMS = "a file, pkcs11:... or vault+https://... See docs/keys-at-rest.md."
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON instead of text.")]
 Seed = Annotated[int | None, Parameter(help="Seed of all physics; the file's own if not given.")]
 
@@ -85,6 +86,9 @@ def up(
     certificate_life: Annotated[
         str, Parameter(help="Of KMEs' and applications' certificates, renewed at 2/3.")
     ] = "24h",
+    kek: Annotated[
+        str | None, Parameter(help=f"Key-encryption key of all stores, instead of a file in each: {KEK_FORMS}")
+    ] = None,
     json: Annotated[
         bool, Parameter(name="--json", negative="", help="Tell the doors as JSON, and log in JSON lines.")
     ] = False,
@@ -96,7 +100,7 @@ def up(
     from quoit.cli.up import UpOptions, bring_up
 
     options = UpOptions(dir, start, until, speed, seed, port, digest, processes, json, part, nats, run, resume, store)
-    return bring_up(file, replace(options, tls13_only=tls == "modern", certificate_life=certificate_life))
+    return bring_up(file, replace(options, kek=kek, tls13_only=tls == "modern", certificate_life=certificate_life))
 
 
 @app.command
@@ -208,14 +212,15 @@ def map_(*, json: Json = False) -> int:
 store_app = App(name="store", help="Care of a KME's key store while no twin has it open.")
 app.command(store_app)
 StoreDir = Annotated[Path, Parameter(help="Directory of the run.")]
+StoreKek = Annotated[str | None, Parameter(help=f"The store's key-encryption key, if not its own file: {KEK_FORMS}")]
 
 
 @store_app.command
-def backup(kme: str, to: Path, /, *, dir: StoreDir = Path("out/quoit")) -> int:
+def backup(kme: str, to: Path, /, *, kek: StoreKek = None, dir: StoreDir = Path("out/quoit")) -> int:
     """Copy a KME's store, without its key-encryption key."""
     from quoit.cli.store import back_up
 
-    return back_up(dir, kme, to)
+    return back_up(dir, kme, to, kek)
 
 
 @store_app.command
@@ -224,21 +229,43 @@ def restore(
     copy: Path,
     /,
     *,
-    kek: Annotated[Path | None, Parameter(help="The copy's own key, if the store's was rotated since.")] = None,
+    kek: Annotated[str | None, Parameter(help="The copy's own key, if the store's was rotated since.")] = None,
+    to: StoreKek = None,
     dir: StoreDir = Path("out/quoit"),
 ) -> int:
     """Put a copy back. Keys that waited in it are void: they may have been handed out since."""
     from quoit.cli.store import put_back
 
-    return put_back(dir, kme, copy, kek)
+    return put_back(dir, kme, copy, kek, to)
 
 
 @store_app.command
-def rotate(kme: str, /, *, dir: StoreDir = Path("out/quoit")) -> int:
-    """Give a KME's store a new key-encryption key."""
+def rotate(
+    kme: str,
+    /,
+    *,
+    kek: StoreKek = None,
+    to: Annotated[
+        str | None, Parameter(help="The new key, of any kind. Without it: a fresh one in the store's own file.")
+    ] = None,
+    store: Annotated[str | None, Parameter(help="postgresql://... if the store is there.")] = None,
+    dir: StoreDir = Path("out/quoit"),
+) -> int:
+    """Give a KME's store a new key-encryption key. Stopped halfway, do it again.
+
+    With the --kek of a Vault and no --to, data keys are wrapped with that key's latest version.
+    """
     from quoit.cli.store import rotate_key
 
-    return rotate_key(dir, kme)
+    return rotate_key(dir, kme, kek, to, store)
+
+
+@store_app.command
+def keygen(uri: Annotated[str, Parameter(help="pkcs11:... of a key that is not there yet.")], /) -> int:
+    """Have a PKCS#11 token make a key-encryption key that never leaves it."""
+    from quoit.cli.store import generate
+
+    return generate(uri)
 
 
 tunnel_app = App(name="tunnel", help="Give keys to a tunnel's end, a fresh one every few seconds. See docs/tunnels.md.")

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from quoit.adapters.crypto.kek import KekError
 from quoit.adapters.hardening import harden
 from quoit.adapters.stores.sqlite import StoreCorrupt
 from quoit.cli import show
@@ -43,6 +44,7 @@ class UpOptions:
     store: str | None = None
     tls13_only: bool = False
     certificate_life: str = "24h"
+    kek: str | None = None
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
@@ -95,6 +97,7 @@ def bring_up(file: Path, options: UpOptions) -> int:
         store=options.store,
         certificate_life=_life(options.certificate_life),
         tls13_only=options.tls13_only,
+        kek=options.kek,
     )
     return run_loop(lambda: _host(file, host_options, options.digest, options.json))
 
@@ -114,13 +117,15 @@ def _arguments(options: UpOptions) -> list[str]:
         given += ["--until", options.until]
     if options.seed is not None:
         given += ["--seed", str(options.seed)]
+    if options.kek is not None:
+        given += ["--kek", options.kek]
     return [*given, *(["--digest"] if options.digest else []), *(["--json"] if options.json else [])]
 
 
 async def _host(file: Path, options: HostOptions, digest: bool, json: bool) -> int:
     try:
         host = Host(file.read_text(encoding="utf-8"), options, str(file))
-    except (RunDirectoryBusy, NothingToResume, StoreCorrupt) as fault:
+    except (RunDirectoryBusy, NothingToResume, StoreCorrupt, KekError) as fault:
         raise show.UserError(str(fault)) from fault
     with progress_to(options.from_ns) as progress:
         await host.start(progress)

@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import structlog
 
+from quoit.adapters.crypto.kek_uri import open_kek
 from quoit.adapters.crypto.pki import LEAF_LIFE, Authority, Issued, PkiError
 from quoit.adapters.stores.sealed import SealedStore
 from quoit.adapters.stores.sqlite import SqliteStore
@@ -62,8 +63,9 @@ class Share:
 class HostOptions:
     """How a twin is to run. `from_ns`: fast-forward to there, then live. `until_ns`: end there. `resume`: go on from
     where the twin in the directory stopped, whatever stopped it: with its key stores, at its instant or later. `store`:
-    URL of a PostgreSQL that holds the key stores instead of files, one schema a KME. `certificate_life`: of the KMEs'
-    and the applications' certificates. `tls13_only`: listeners refuse TLS 1.2, which ETSI GS QKD 014 permits."""
+    URL of a PostgreSQL that holds the key stores instead of files, one schema a KME. `kek`: name of the key-encryption
+    key of all stores (`quoit.adapters.crypto.kek_uri`), instead of a file in each. `certificate_life`: of the KMEs' and
+    the applications' certificates. `tls13_only`: listeners refuse TLS 1.2, which ETSI GS QKD 014 permits."""
 
     directory: Path
     seed: int | None = None
@@ -78,6 +80,7 @@ class HostOptions:
     store: str | None = None
     certificate_life: timedelta = LEAF_LIFE
     tls13_only: bool = False
+    kek: str | None = None
 
 
 @dataclass
@@ -111,6 +114,9 @@ class Host:
         self._state = TwinState(self.options.directory / "twin.json")
         if self.options.resume:
             self._state.next_life(self.network.name)
+        # Before any store is made: a name that is misspelt must not leave stores under other keys.
+        kek = self.options.kek
+        self._kek = None if kek is None else open_kek(kek, make=not self.options.resume)
         self._opened: dict[str, SealedStore] = {k.id: self._open_store(k.id) for k in self.network.all_kmes()}
         self.twin: Twin = assemble(self.network, self._parts())
         self.authority = Authority(self.options.directory / "pki", self.network.name)
@@ -165,10 +171,10 @@ class Host:
     def _open_store(self, kme: str) -> SealedStore:
         directory = self.options.directory / f"stores{self._suffix}" / kme
         if self.options.store is None:
-            return SqliteStore(directory)
+            return SqliteStore(directory, self._kek)
         from quoit.adapters.stores.postgres import PostgresStore  # the `postgres` extra
 
-        store = PostgresStore(self.options.store, kme, directory)
+        store = PostgresStore(self.options.store, kme, directory, self._kek)
         if store.has_past and not self.options.resume:
             store.close()
             raise NothingToResume(f"the store of {kme} has a past: go on with --resume, or drop its schema")
@@ -341,6 +347,8 @@ class Host:
                 end()
             except (OSError, StoreFailed) as fault:  # a full disk: the others are to be closed all the same
                 _log.error("stop.incomplete", error=str(fault))
+        if self._kek is not None:
+            self._kek.close()
         self._lock.close()
 
 

@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from quoit.adapters.crypto.kek import FileKek, KekError
+from quoit.adapters.stores import care
+from quoit.adapters.stores.sealed import StoreCorrupt
 from quoit.model.secret import Secret
 from quoit.service.keystore import AppendOp, BeginOp, KeyStore, MirrorOp, OpenOp, StoreFailed, TakeOp
 from quoit.testing.stores import StoreContract, code_of, do
@@ -141,3 +144,41 @@ def test_c1_an_owner_that_was_replaced_can_commit_nothing(server: str, tmp_path:
             old.execute([OpenOp("a>b", ("x",), 256, "m", ("s",), None, 3)])
     new.close()
     old.close()
+
+
+def test_a_store_is_wrapped_anew_and_whoever_had_it_open_is_put_out(server: str, tmp_path: Path) -> None:
+    from quoit.adapters.stores.postgres import PostgresStore
+
+    old, new = FileKek(tmp_path / "old"), FileKek(tmp_path / "new")
+    owner = PostgresStore(server, "wrapped anew", tmp_path / "owner", old)
+    do(owner, AppendOp("a>b", 0, Secret(bytes(range(32)) * 2), (), False))
+    do(owner, MirrorOp("a>b", ("k",), (0,), 256, "m", ("s",), None, 1))
+    for _ in range(2):  # the second finds it done
+        care.rotate_shared(server, "wrapped anew", tmp_path / "care", new, old)
+    with pytest.raises(StoreFailed, match="FencedOut"):
+        do(owner, TakeOp("s", "m", ("k",), 2))
+    owner.close()
+    with pytest.raises(StoreCorrupt, match="another key-encryption key"):
+        PostgresStore(server, "wrapped anew", tmp_path / "owner", old)
+    late = PostgresStore(server, "wrapped anew", tmp_path / "owner", new)
+    standby = PostgresStore(server, "wrapped anew", tmp_path / "standby", new)
+    with pytest.raises(StoreFailed, match="FencedOut"):
+        late.rewrap(old)
+    late.close()
+    assert do(standby, TakeOp("s", "m", ("k",), 2)).values[0].reveal() == bytes(range(32))
+    standby.close()
+
+
+def test_a_key_that_cannot_be_reached_takes_no_store_over(server: str, tmp_path: Path) -> None:
+    from quoit.adapters.stores.postgres import PostgresStore
+
+    class Gone(FileKek):
+        def wrap(self, data_key: bytes) -> bytes:
+            raise KekError("no route to the vault")
+
+    kek = FileKek(tmp_path / "kek")
+    owner = PostgresStore(server, "reached", tmp_path / "owner", kek)
+    with pytest.raises(KekError, match="no route"):
+        PostgresStore(server, "reached", tmp_path / "standby", Gone(tmp_path / "kek"))
+    do(owner, AppendOp("a>b", 0, Secret(bytes(64)), (), False))
+    owner.close()

@@ -212,7 +212,7 @@ def test_a_rotated_store_opens_under_its_new_key_alone(tmp_path: Path) -> None:
     with pytest.raises(care.CareError, match="--kek"):
         care.restore(before, directory)
     SqliteStore(directory).close()  # it has not been touched
-    assert care.restore(before, directory, before / "kek.bin") == 1
+    assert care.restore(before, directory, FileKek(before / "kek.bin")) == 1
     SqliteStore(directory).close()
     (directory / "kek.bin").write_bytes(old)
     # Stopped after the database's commit, before the new key had its name:

@@ -24,7 +24,7 @@ from typing import Any
 
 import asyncpg
 
-from quoit.adapters.crypto.kek import Kek
+from quoit.adapters.crypto.kek import Kek, KekError
 from quoit.adapters.stores.sealed import SCHEMA_VERSION, TABLES, SealedStore, Statement, StoreCorrupt
 
 WITHIN_S = 30.0
@@ -42,22 +42,27 @@ class PostgresStore(SealedStore):
     def __init__(self, url: str, kme: str, directory: Path, kek: Kek | None = None) -> None:
         super().__init__(directory, kek)
         self._schema = _schema_of(kme)
+        checksum_key = self._kek.wrap(os.urandom(32))  # for a new store; not while others wait for the lock below
         # A loop of its own in a thread of its own: this store is called from threads where another loop may run.
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"postgres {kme}", daemon=True)
         self._thread.start()
         try:
             self._db: asyncpg.Connection = self._wait(asyncpg.connect(url, timeout=WITHIN_S))
-            self._epoch: int = self._wait(self._take_over())
+            self._epoch: int = self._wait(self._take_over(checksum_key))
         except self.failures as fault:
             self._end_loop()
             raise StoreCorrupt(f"PostgreSQL refuses the store of {kme}: {fault}") from fault
-        self._load(f"the store of {kme}")
+        try:
+            self._load(f"the store of {kme}")
+        except (StoreCorrupt, KekError):
+            self.close()
+            raise
 
     def _wait(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    async def _take_over(self) -> int:
+    async def _take_over(self, checksum_key: bytes) -> int:
         db = self._db
         await db.execute("SET synchronous_commit TO on")
         async with db.transaction():
@@ -67,8 +72,7 @@ class PostgresStore(SealedStore):
             for table in TABLES:
                 await db.execute(f"CREATE TABLE IF NOT EXISTS {table.replace('BLOB', 'BYTEA')}")
             await db.execute("CREATE TABLE IF NOT EXISTS owner(one INT PRIMARY KEY, epoch BIGINT, version INT)")
-            fresh = self._kek.wrap(os.urandom(32))
-            await db.execute("INSERT INTO progress VALUES(1, 0, -1, 0, $1) ON CONFLICT DO NOTHING", fresh)
+            await db.execute("INSERT INTO progress VALUES(1, 0, -1, 0, $1) ON CONFLICT DO NOTHING", checksum_key)
             await db.execute("INSERT INTO owner VALUES(1, 0, $1) ON CONFLICT DO NOTHING", SCHEMA_VERSION)
             taken = await db.fetchrow("UPDATE owner SET epoch = epoch + 1 RETURNING epoch, version")
             if taken["version"] != SCHEMA_VERSION:

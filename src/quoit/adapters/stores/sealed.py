@@ -26,7 +26,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap
 
-from quoit.adapters.crypto.kek import FileKek, Kek
+from quoit.adapters.crypto.kek import FileKek, Kek, KekError
 from quoit.adapters.stores.audit import AuditError, AuditLog
 from quoit.model.problem import Problem
 from quoit.model.secret import Secret
@@ -58,6 +58,12 @@ TABLES = (
     "progress(one INT PRIMARY KEY CHECK(one = 1), writes BIGINT, settled BIGINT, latest BIGINT, checksum_key BLOB)",
 )
 """The tables, as SQLite spells their types."""
+_WRAPPED = (
+    ("block", "wrapped", ("stream", "start")),
+    ("value", "wrapped", ("key_id",)),
+    ("progress", "checksum_key", ("one",)),
+)
+"""Where data keys are: table, column, primary key."""
 _SILENT = (FindOp, FindAllOp, ListOp, LevelOp, AppendOp, MarksOp, SeenOp)
 TAG_BYTES = 16
 _NONCE = bytes(12)
@@ -125,6 +131,7 @@ class SealedStore(ABC):
         if self._failed:
             raise StoreFailed("the store failed before")
         results: list[Any] = []
+        stops: tuple[type[Exception], ...] = (*self.failures, KekError)
         for op in batch:
             self.latest_ns = max(self.latest_ns, getattr(op, "now_ns", 0))
             try:
@@ -137,7 +144,7 @@ class SealedStore(ABC):
             if records:
                 self._audit.write(records)
             self._after_batch()
-        except self.failures as fault:
+        except stops as fault:
             self._failed = True
             raise StoreFailed(f"{type(fault).__name__}: {fault}") from fault
         return results
@@ -211,7 +218,30 @@ class SealedStore(ABC):
         try:
             return AESGCM(self._kek.unwrap(wrapped)).decrypt(_NONCE, sealed, name.encode())
         except (InvalidTag, InvalidUnwrap) as fault:
-            raise StoreCorrupt(f"{name} does not open: another key-encryption key, or altered on disk") from fault
+            raise StoreCorrupt(
+                f"{name} does not open: another key-encryption key, or altered on disk{_why(fault)}"
+            ) from fault
+
+    def rewrap(self, kek: Kek) -> None:
+        """Wrap every data key with another key-encryption key, in one transaction. What is sealed stays as it is.
+
+        Stopped anywhere, all of them open under the one or all under the other. Raises `StoreCorrupt`, `KekError` and
+        `StoreFailed`: then nothing has changed.
+        """
+        statements: list[Statement] = []
+        for table, column, names in _WRAPPED:
+            same_row = " AND ".join(f"{name}=?" for name in names)
+            for wrapped, *row in self._rows(f"SELECT {', '.join((column, *names))} FROM {table}"):
+                try:
+                    anew = kek.wrap(self._kek.unwrap(wrapped))
+                except InvalidUnwrap as fault:
+                    raise StoreCorrupt(f"{table} {row} does not open: another key, or altered on disk") from fault
+                statements.append((f"UPDATE {table} SET {column}=? WHERE {same_row}", (anew, *row)))
+        try:
+            self._write(statements)
+        except self.failures as fault:
+            raise StoreFailed(f"{type(fault).__name__}: {fault}") from fault
+        self._kek = kek
 
     # -- coming back ---------------------------------------------------------------------------------
 
@@ -244,7 +274,10 @@ class SealedStore(ABC):
 
     def _under_another_key(self, name_of_store: str, wrapped_key: bytes, fault: InvalidUnwrap) -> bytes:
         """The checksum key, if there is another key-encryption key that opens it. Raises `StoreCorrupt`."""
-        raise StoreCorrupt(f"{name_of_store} was sealed under another key-encryption key") from fault
+        raise StoreCorrupt(
+            f"{name_of_store} was sealed under another key-encryption key{_why(fault)}; "
+            "if that is not its own file, give --kek"
+        ) from fault
 
     def _issue(self, number: int, fixed: bytes, handed: bytes, checksum: bytes) -> Issue:
         if not hmac.compare_digest(self._sum(fixed, handed), checksum):
@@ -253,6 +286,11 @@ class SealedStore(ABC):
         issue.having, states = msgspec.msgpack.decode(handed, type=tuple[list[int], bytes])
         issue.states = bytearray(states)
         return issue
+
+
+def _why(fault: Exception) -> str:
+    """What the key-encryption key says to it, if anything: a version that it does not open any more, for instance."""
+    return f" ({fault})" if str(fault) else ""
 
 
 def _fixed(issue: Issue) -> tuple[Any, ...]:

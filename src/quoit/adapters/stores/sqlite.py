@@ -16,7 +16,7 @@ from typing import Any
 import apsw
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap
 
-from quoit.adapters.crypto.kek import FileKek, Kek
+from quoit.adapters.crypto.kek import FileKek, Kek, KekError
 from quoit.adapters.stores.sealed import SCHEMA_VERSION, TABLES, SealedStore, Statement, StoreCorrupt
 from quoit.service.keystore import StoreFailed
 
@@ -35,15 +35,20 @@ class SqliteStore(SealedStore):
 
     def __init__(self, directory: Path, kek: Kek | None = None, vfs: str | None = None) -> None:
         super().__init__(directory, kek)
+        self._own_kek = kek is None
         self._commits = 0
         path = directory / "store.db"
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         self._db = apsw.Connection(str(path), vfs=vfs)
         try:
             self._prepare(path)
+            self._load(str(path))
         except apsw.Error as fault:
+            self._let_go()
             raise StoreCorrupt(f"{path}: SQLite refuses it: {fault}") from fault
-        self._load(str(path))
+        except (StoreCorrupt, KekError):
+            self._let_go()  # whoever catches it may open the store again, with another key
+            raise
 
     def _prepare(self, path: Path) -> None:
         self._db.pragma("locking_mode", "exclusive")  # one owner; another process that opens it is refused
@@ -83,7 +88,7 @@ class SqliteStore(SealedStore):
     def _under_another_key(self, name_of_store: str, wrapped_key: bytes, fault: InvalidUnwrap) -> bytes:
         """A rotation that was stopped between the database's commit and the new key's last name."""
         following = self._directory / NEXT_KEK
-        if following.exists():
+        if self._own_kek and following.exists():
             kek = FileKek(following)
             with contextlib.suppress(InvalidUnwrap):
                 found = kek.unwrap(wrapped_key)
@@ -93,18 +98,8 @@ class SqliteStore(SealedStore):
         return super()._under_another_key(name_of_store, wrapped_key, fault)
 
     def rewrap(self, kek: Kek) -> None:
-        """Wrap every data key with another key-encryption key, in one transaction. What is sealed stays as it is."""
-        old = self._kek
-        tables = (("block", "wrapped"), ("value", "wrapped"), ("progress", "checksum_key"))
-
-        def rewrapped(*data: Any) -> Any:
-            return kek.wrap(old.unwrap(data[0]))
-
-        self._db.create_scalar_function("rewrapped", rewrapped, 1)
-        with self._db:
-            for table, column in tables:
-                self._db.execute(f"UPDATE {table} SET {column} = rewrapped({column})")
-        self._kek = kek
+        """See `SealedStore.rewrap`; data keys as they were wrapped before are shredded."""
+        super().rewrap(kek)
         self._cut_log()
 
     def close(self) -> None:
@@ -115,6 +110,9 @@ class SqliteStore(SealedStore):
         except apsw.Error as fault:
             raise StoreFailed(f"{type(fault).__name__}: {fault}") from fault
         finally:
-            with contextlib.suppress(apsw.Error):
-                self._db.close()
-            self._audit.close()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        with contextlib.suppress(apsw.Error):
+            self._db.close()
+        self._audit.close()

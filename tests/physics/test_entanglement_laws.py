@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from quoit.engine.physics import bell_pairs, binomial, cutoffs, fibre, heralding, memories, services
 
 UNIT = st.floats(0, 1)
+SOME = st.floats(0, 0.999)
 TIME = st.floats(0, 50)
 READOUT = st.floats(0.5, 1)
 
@@ -30,8 +31,8 @@ def _is_a_state(pair: Sequence[float]) -> bool:
 
 
 @given(
-    alpha=st.tuples(UNIT, UNIT),
-    eta=st.tuples(UNIT, UNIT),
+    alpha=st.tuples(SOME, SOME),
+    eta=st.tuples(SOME, SOME),
     p_d=st.floats(1e-9, 0.2),
     V=UNIT,
     sigma=st.floats(0, 3),

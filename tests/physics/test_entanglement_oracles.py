@@ -444,11 +444,13 @@ def test_two_clicks_photon_by_photon(eta: Sequence[float], p_d: float, V: float,
     assert found.fidelity == found.bell_diagonal.phi_plus
 
 
-def test_nothing_is_heralded_in_the_dark() -> None:
+def test_nothing_is_heralded_in_the_dark_nor_by_two_photons_told_apart() -> None:
     with pytest.raises(ValueError, match="nothing is heralded"):
         heralding.single_click(0.1, 0.1, 0.0, 0.0)
     with pytest.raises(ValueError, match="nothing is heralded"):
         heralding.double_click(0.0, 0.5)
+    with pytest.raises(ValueError, match="nothing is heralded"):
+        heralding.single_click(1.0, 1.0, 1.0, 1.0, 0.1, pnr=True)
 
 
 @pytest.mark.parametrize(("n", "p"), [(1, 0.3), (2, 0.1), (7, 0.02), (60, 0.25), (3, 1.0)])

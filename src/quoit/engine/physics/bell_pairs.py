@@ -65,7 +65,10 @@ class DistilledPair:
 
 
 def werner(F: float) -> BellDiagonal:
-    """The pair of fidelity F with white noise, the worst of that fidelity; ValueError unless 0 <= F <= 1."""
+    """Phi+ in white noise, with fidelity F: what any pair of that fidelity can be twirled to.
+
+    ValueError unless 0 <= F <= 1.
+    """
     if not 0 <= F <= 1:
         raise ValueError(f"a fidelity must be within [0, 1], found {F}")
     rest = (1 - F) / 3

@@ -42,7 +42,8 @@ class SingleClick:
         The twirl drops coherences between Bell states and is an approximation: fidelity, qber_z and qber_x stay.
         """
         odd, even = (self.p_bd + self.p_db) / 2, (self.p_bb + self.p_dd) / 2
-        return BellDiagonal(odd + self.coherence, odd - self.coherence, even, even)
+        # Perfect pairs have no Phi- at all, and rounding may leave it a hair below.
+        return BellDiagonal(odd + self.coherence, max(0.0, odd - self.coherence), even, even)
 
 
 def single_click(
@@ -61,7 +62,7 @@ def single_click(
     `V`: two-photon interference visibility, the squared overlap of the photons; `sigma_phi`: rms of the optical phase
     between the arms (rad); `p_de`: probability per node of a second photon that tells the path; `pnr`: detectors that
     tell two photons from one. Exact in p_d and eta. Arms are balanced when alpha_a eta_a = alpha_b eta_b.
-    ValueError when nothing can click, because no state is heralded then.
+    ValueError when no such click can be: in the dark, or when two photons always come and are told from one.
     """
     silent = 1 - p_d
     dark = 2 * p_d * silent
@@ -76,7 +77,10 @@ def single_click(
     coherence *= exp(-(sigma_phi**2) / 2) * (1 - p_de) ** 2
     total = bb + bd + db + dd
     if total <= 0:
-        raise ValueError("no light reaches the detectors and they have no dark counts: nothing is heralded")
+        raise ValueError(
+            f"nothing is heralded: no single click can come of alpha=({alpha_a}, {alpha_b}), eta=({eta_a}, {eta_b}), "
+            f"p_d={p_d}"
+        )
     odd, share = (bd + db) / total, coherence / total
     return SingleClick(
         p_success=total,
@@ -116,7 +120,7 @@ def double_click(eta_a: float, eta_b: float, p_d: float = 0.0, V: float = 1.0, p
     none = (1 - eta_a) * (1 - eta_b) * dark**2
     total = both + same_bin + one + none
     if total <= 0:
-        raise ValueError("no light reaches the detectors and they have no dark counts: nothing is heralded")
+        raise ValueError(f"nothing is heralded: no two clicks can come of eta=({eta_a}, {eta_b}), p_d={p_d}")
     noise = (one + none) / 4
     good, bad, even = both * (1 + V) / 2 + noise, both * (1 - V) / 2 + noise, same_bin / 2 + noise
     pair = BellDiagonal(good / total, bad / total, even / total, even / total)

@@ -11,10 +11,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from quoit.engine.hardware import PROFILES
 from quoit.fabric.links.profile import BUILT_IN, PROTOCOL_OF, with_overrides
 from quoit.model.problem import Problem
 from quoit.model.urn import Urn
 from quoit.scenario import yamlfile
+from quoit.scenario.entanglement import hop_of
 from quoit.scenario.schema import NetworkFile
 from quoit.scenario.yamlfile import Loc, Place
 
@@ -104,6 +106,7 @@ def _examine(text: str, file: str) -> tuple[NetworkFile | None, list[Fault]]:
 SECTION_OF = {
     "span": "spans",
     "link": "links",
+    "pair link": "pair_links",
     "node": "nodes",
     "KME": "kmes",
     "application": "applications",
@@ -214,6 +217,7 @@ def _cross_check(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
     yield from _check_names(n)
     yield from _check_places(n)
     yield from _check_links(n)
+    yield from _check_entanglement(n)
     yield from _check_service(n)
     yield from _check_events(n)
 
@@ -235,6 +239,7 @@ def _twice(section: str, names: list[str]) -> Iterator[tuple[Loc, str]]:
 def _check_names(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
     yield from _twice("spans", [s.id for s in n.spans])
     yield from _twice("links", [link.id for link in n.links])
+    yield from _twice("pair_links", [link.id for link in n.pair_links])
     yield from _twice("kmes", [k.id for k in n.all_kmes()])
     yield from _twice("applications", [a.sae for a in n.applications])
     yield from _twice("domains", [d.name for d in n.domains])
@@ -247,7 +252,11 @@ def _check_places(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
     for name, node in n.nodes.items():
         if node.domain is not None:
             yield from _unknown(("nodes", name, "domain"), "domain", node.domain, domains)
-    pairs = (("spans", [s.between for s in n.spans]), ("links", [link.between for link in n.links]))
+    pairs = (
+        ("spans", [s.between for s in n.spans]),
+        ("links", [link.between for link in n.links]),
+        ("pair_links", [link.between for link in n.pair_links]),
+    )
     for section, entries in pairs:
         for i, between in enumerate(entries):
             for end in (0, 1):
@@ -282,6 +291,34 @@ def _check_links(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
             yield where, f"mode exact is for protocol bb84-decoy, found {link.protocol!r}; give this link mode: counts"
         if link.rate_bps is not None and link.protocol != "rated":
             yield ("links", i, "rate"), f"a rate is given only to a rated link, found protocol {link.protocol!r}"
+
+
+def _check_entanglement(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
+    spans = {s.id for s in n.spans}
+    ends = {frozenset(s.between) for s in n.spans}
+    for name, node in n.nodes.items():
+        if node.memories is None:
+            continue
+        at = ("nodes", name, "memories")
+        if node.memories.hardware is not None:
+            yield from _unknown((*at, "hardware"), "hardware", node.memories.hardware, PROFILES)
+        elif (node.memories.t2_ns or 0) > 2 * (node.memories.t1_ns or 2**62):
+            yield (*at, "t2"), "expected at most twice t1"
+    for i, link in enumerate(n.pair_links):
+        for k, span in enumerate(link.spans or []):
+            yield from _unknown(("pair_links", i, "spans", k), "span", span, spans)
+        if link.spans is None and frozenset(link.between) not in ends:
+            yield ("pair_links", i, "between"), "no span joins these nodes; add one, or list the link's spans"
+        for end, name in enumerate(link.between):
+            if name in n.nodes and n.nodes[name].memories is None:
+                yield ("pair_links", i, "between", end), f"node {name!r} has no memories to hold a pair; add some to it"
+        if link.hardware is not None and link.hardware not in PROFILES:
+            yield from _unknown(("pair_links", i, "hardware"), "hardware", link.hardware, PROFILES)
+        else:
+            try:
+                hop_of(link, 1.0, 0.2)
+            except ValueError as fault:
+                yield ("pair_links", i), str(fault)
 
 
 def _check_profile(n: NetworkFile, name: str, body: dict[str, Any]) -> Iterator[tuple[Loc, str]]:

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+WIDE = 100
+"""Means that differ by such a factor are drawn on a logarithmic scale."""
+
+
 @dataclass(frozen=True)
 class Line:
     """Points of one line: x, mean, and half the width of its interval, None where there is none."""
@@ -51,6 +55,9 @@ def draw_lines(stem: Path, title: str, abscissa: Abscissa, panels: Mapping[str, 
             x, mean, half = zip(*line.points, strict=True)
             bars = [0.0 if h is None else h for h in half] if any(half) else None
             axes.errorbar(x, mean, yerr=bars, marker=".", lw=1, ms=4, capsize=2, label=line.label)
+        means = [mean for line in lines for _, mean, _ in line.points]
+        if means and 0 < WIDE * min(means) < max(means):
+            axes.set_yscale("log")
         axes.set_ylabel(name)
         axes.grid(alpha=0.3)
         if any(line.label and line.points for line in lines):

@@ -158,12 +158,12 @@ class _Examination:
             return SweepFile.model_validate(merged)
         except ValidationError as found:
             for error in found.errors():
-                loc: Loc = error["loc"]
-                if loc[0] == "axes":  # without the name of the form that was tried
-                    loc = loc[:2] + loc[3:]
-                if loc[:2] == ("base", "chain") and chained:
+                where: Loc = error["loc"]
+                if where[0] == "axes":  # without the name of the form that was tried
+                    where = where[:2] + where[3:]
+                if where[:2] == ("base", "chain") and chained:
                     continue
-                told = {**error, "loc": loc}
+                told = {**error, "loc": where}
                 self._faults.append(translate(self._file, self._document, told, SweepFile))
             return None
 
@@ -179,12 +179,11 @@ class _Examination:
 
     def _figures(self, given: Any, of_a_network: bool) -> list[str]:
         """Names of the figures to keep. Of a network that is not whole nobody knows them."""
+        known, usual = list(chain.FIGURES), list(chain.DEFAULT_FIGURES)
         if isinstance(self._model, NetworkFile):
-            known, usual = networks.figure_names(self._model), networks.DEFAULT_FIGURES
-        else:
-            known, usual = list(chain.FIGURES), chain.DEFAULT_FIGURES
+            known, usual = networks.figure_names(self._model), list(networks.DEFAULT_FIGURES)
         if not isinstance(given, list) or (of_a_network and self._model is None):
-            return list(usual)
+            return usual
         for i, name in enumerate(given):
             if name not in known:
                 self._add(("figures", i), f"no figure is called {name!r}; {did_you_mean(str(name), known)}")

@@ -13,7 +13,7 @@ from rich.progress import MofNCompleteColumn, Progress
 from rich.table import Table
 
 from quoit.adapters.executors import ExecutorMaker
-from quoit.adapters.executors.dask import Dask, NoDask
+from quoit.adapters.executors.dask import Dask, NoCluster, NoDask
 from quoit.adapters.executors.processes import Processes, cores
 from quoit.adapters.exporters.lines import NoMatplotlib, need_matplotlib
 from quoit.cli import show
@@ -50,7 +50,7 @@ def sweep_file(
     try:
         with _progress(study) as progress:
             results = conduct(study, out, maker, resume=resume, progress=progress)
-    except RecordFault as fault:
+    except (RecordFault, NoCluster) as fault:
         raise show.UserError(str(fault)) from fault
     files = write_tables(out, study, results)
     if with_plot:

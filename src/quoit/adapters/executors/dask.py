@@ -6,6 +6,7 @@ what is pickled runs on whoever accepts it. How a cluster elsewhere is guarded i
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +16,15 @@ class NoDask(ImportError):
     """The `dask` extra is not installed; the text says how to install it."""
 
 
+class NoCluster(RuntimeError):
+    """No cluster could be made or reached; says which and why."""
+
+
 @dataclass(frozen=True)
 class Dask:
     """Maker of executors on Dask. `scheduler`: address such as tcp://host:8786; None for a cluster made here.
 
-    Raises NoDask, and OSError for a scheduler that does not answer within `patience_s`.
+    Raises NoDask, and when it is opened NoCluster, so of a scheduler that does not answer within `patience_s`.
     """
 
     workers: int
@@ -30,28 +35,29 @@ class Dask:
         try:
             import distributed  # noqa: F401
         except ImportError as fault:
-            raise NoDask("executor dask needs Dask: install quoit[dask]") from fault
+            raise NoDask("dask is not installed: install quoit[dask]") from fault
 
     def open(self, workers: int) -> Executor:
         """An executor; of a cluster elsewhere, with as many workers as it has."""
         from distributed import Client, LocalCluster
 
         cluster = None
-        if self.scheduler is None:
-            cluster = LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                dashboard_address=None,
-                security=True,
-                silence_logs="error",
-            )
         try:
-            client = Client(cluster if cluster is not None else self.scheduler, timeout=self.patience_s)
-        except BaseException:
+            if self.scheduler is None:
+                cluster = LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    dashboard_address=None,
+                    security=True,
+                    silence_logs=logging.ERROR,
+                )
+            client = Client(self.scheduler if cluster is None else cluster, timeout=self.patience_s)
+        except (OSError, RuntimeError, ValueError) as fault:
             if cluster is not None:
                 cluster.close()
-            raise
+            where = "on this machine" if self.scheduler is None else f"at {self.scheduler}"
+            raise NoCluster(f"no Dask cluster {where}: {fault}") from fault
         return _OnDask(client, cluster)
 
 

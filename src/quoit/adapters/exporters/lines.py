@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-
 WIDE = 100
 """Means that differ by such a factor are drawn on a logarithmic scale."""
 

@@ -23,7 +23,6 @@ from quoit.engine.physics.bell_pairs import BellDiagonal, bell_diagonal_key, dep
 from quoit.engine.physics.heralding import attempt_time_s, double_click, single_click
 from quoit.engine.program import Circuit, Decay, Hop, Node, Swap, werner_state
 from quoit.runtime import seeds
-from quoit.scenario.check import did_you_mean
 from quoit.scenario.sweep.schema import Chain, Hardware
 
 NS_PER_S = 10**9
@@ -79,10 +78,8 @@ def _profile(hardware: Hardware) -> HardwareProfile:
     """The named profile with the file's numbers in their place; without a name, the file's alone."""
     if hardware.profile is None:
         base = HardwareProfile(name="", platform="", source="", scheme=hardware.scheme or "", fibre_km=inf)
-    elif hardware.profile in PROFILES:
-        base = PROFILES[hardware.profile]
     else:
-        raise ValueError(f"no hardware profile {hardware.profile!r}; {did_you_mean(hardware.profile, PROFILES)}")
+        base = PROFILES[hardware.profile]
     fields = {field.name for field in dataclasses.fields(HardwareProfile)}
     given = {name: value for name, value in hardware.model_dump(exclude_none=True).items() if name in fields}
     if hardware.attempt_ns is not None:

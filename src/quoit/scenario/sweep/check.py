@@ -259,7 +259,8 @@ class _Examination:
     def _place(self, given: _Given, axes: list[_Axis], loc: Loc, text: str) -> None:
         """A fault of the base with all first values: at the axis that leads there, or in the base."""
         for entry in axes:
-            if _within(loc, entry.loc):
+            made = _within(entry.loc, loc) and loc not in self._places_of(given)
+            if made or _within(loc, entry.loc):
                 self._add(entry.place(0), f"with {entry.axis.values[0]!r}: {text}")
                 return
         if given.prefix is not None:
@@ -267,6 +268,13 @@ class _Examination:
         else:
             places = given.document.places
             self._faults.append(Fault(given.file, nearest(places, loc[1:]), loc[1:], text))
+
+    def _places_of(self, given: _Given) -> set[Loc]:
+        """Where the base as it is written has values."""
+        if given.prefix is None:
+            return {("network", *loc) for loc in given.document.places} | {("until",)}
+        size = len(given.prefix)
+        return {loc[size:] for loc in given.document.places if _within(loc, given.prefix)}
 
     def _faults_of(self, values: dict[str, Any], given: _Given) -> Iterator[tuple[Loc, str]]:
         """(where in the base, what) of one set of values."""

@@ -8,8 +8,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
 
+from quoit.engine.hardware import PROFILES
+from quoit.scenario.check import did_you_mean
 from quoit.scenario.schema import Attenuation, Duration, Length, Name, Section
 from quoit.scenario.sweep.axes import spread
 
@@ -19,6 +30,12 @@ Share = Annotated[float, Field(ge=0, le=1)]
 PositiveShare = Annotated[float, Field(gt=0, le=1)]
 
 
+def _known(profile: str) -> str:
+    if profile not in PROFILES:
+        raise ValueError(f"no hardware profile is called {profile!r}; {did_you_mean(profile, PROFILES)}")
+    return profile
+
+
 class Hardware(Section):
     """What makes pairs on a hop: a published set-up by its name, numbers, or the one changed by the other.
 
@@ -26,7 +43,7 @@ class Hardware(Section):
     into the closed forms of heralding, and the fibre's loss with them.
     """
 
-    profile: str | None = None
+    profile: Annotated[str, AfterValidator(_known)] | None = None
     scheme: Literal["single_click", "double_click"] | None = None
     bright: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Of single_click: the bright-state probability of both nodes."""
@@ -55,6 +72,12 @@ def _named(value: object) -> object:
     return {"profile": value} if isinstance(value, str) else value
 
 
+def _or_name(schema: dict[str, Any]) -> None:
+    whole = dict(schema)
+    schema.clear()
+    schema["anyOf"] = [{"type": "string"}, whole]
+
+
 class SwapRule(Section):
     """What a Bell measurement at an inner node costs. Without a profile, gates and readout are ideal unless given."""
 
@@ -64,6 +87,10 @@ class SwapRule(Section):
     time_ns: Duration = Field(default=0, alias="time")
 
 
+def _any_may_be_swept(schema: dict[str, Any]) -> None:
+    schema.pop("required", None)
+
+
 class Chain(Section):
     """A chain of equal hops whose inner nodes swap as soon as they have a pair on each side.
 
@@ -71,13 +98,12 @@ class Chain(Section):
     side of a hop. It runs until so many `pairs` are delivered or, if it says `until`, to that instant.
     """
 
+    model_config = ConfigDict(json_schema_extra=_any_may_be_swept)
+
     hops: Annotated[int, Field(ge=1, le=256)] = 1
     length_km: Length = Field(alias="length")
     attenuation_db_per_km: Attenuation = Field(alias="attenuation")
-    hardware: Annotated[
-        Hardware,
-        BeforeValidator(_named),
-    ]
+    hardware: Annotated[Hardware, BeforeValidator(_named), Field(json_schema_extra=_or_name)]
     t1_ns: Duration | None = Field(default=None, alias="t1")
     t2_ns: Duration | None = Field(default=None, alias="t2")
     cutoff_ns: Duration | None = Field(default=None, alias="cutoff")

@@ -8,7 +8,7 @@ from typing import Any
 
 from quoit.scenario import yamlfile
 from quoit.scenario.check import NetworkFileFaults, examine
-from quoit.scenario.sweep import chain, networks
+from quoit.scenario.sweep import chain
 from quoit.scenario.sweep.schema import Base, Chain
 from quoit.scenario.sweep.study import Run
 
@@ -49,6 +49,8 @@ def failed(run: Run, fault: BaseException) -> Result:
 def _figures(run: Run) -> dict[str, float | int | None]:
     if "chain" in run.base:
         return chain.run(Chain.model_validate(run.base["chain"]), run.seed)
+    from quoit.scenario.sweep import networks  # half a second of imports that a worker of chains does without
+
     document: Any = run.base["network"]
     network, faults = examine(yamlfile.Document(document, {}, []), "network")
     if faults or network is None:

@@ -113,12 +113,11 @@ class Record:
         known = result.repeat < study.repeats and result.seed == study.seed_of(result.point, result.repeat)
         if not known or (not result.fault and set(result.figures) != set(study.figures)):
             raise RecordFault(f"{self._path}:{number}: no run of this study: give another --out")
+        if result.fault:
+            return
         key = (result.point, result.repeat)
-        other = self.results.get(key)
-        if other is not None and other != result:
+        if self.results.setdefault(key, result) != result:
             raise RecordFault(f"{self._path}:{number}: run {key} is above with other figures: give another --out")
-        if not result.fault:
-            self.results[key] = result
 
 
 def _result(line: bytes) -> Result | None:

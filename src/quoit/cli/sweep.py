@@ -52,6 +52,9 @@ def sweep_file(
             results = conduct(study, out, maker, resume=resume, progress=progress)
     except (RecordFault, NoCluster) as fault:
         raise show.UserError(str(fault)) from fault
+    except KeyboardInterrupt:
+        show.error(f"what was finished is in {out}; go on with --resume")
+        raise
     files = write_tables(out, study, results)
     if with_plot:
         files += plot(out, study, results)

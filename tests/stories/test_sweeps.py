@@ -81,7 +81,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def children_of(pid: int) -> list[int]:
     """Workers of a process, by the parent that the system tells."""
-    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
+    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
     return [int(word) for word in found.stdout.split()]
 
 

@@ -6,6 +6,7 @@ nothing. A kill in the middle of a write leaves a last line without its end, whi
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -62,8 +63,14 @@ class Record:
         if result.fault:
             line["fault"] = result.fault
         data = json.dumps(line, sort_keys=True, allow_nan=False).encode() + b"\n"
-        if os.write(self._file, data) != len(data):
-            raise OSError(None, "disk full: a line was written in part; go on with --resume", str(self._path))
+        try:
+            written = os.write(self._file, data)
+        except OSError as fault:
+            raise OSError(fault.errno, fault.strerror, str(self._path)) from fault
+        if written != len(data):
+            raise OSError(
+                errno.ENOSPC, "a line was written in part; make room and go on with --resume", str(self._path)
+            )
         self.results[result.point, result.repeat] = Result(result.point, result.repeat, result.seed, kept, result.fault)
 
     def close(self) -> None:

@@ -62,7 +62,8 @@ def _mean(found: Sequence[Result], figure: str) -> tuple[float | None, float | N
 
 def plot(directory: Path, study: Study, results: Results) -> list[Path]:
     """Write plot.png and plot.svg: the first axis on x, a panel for each figure, and a line for each value of the
-    second axis; of more axes, for each combination of values of all but the first. Raises NoMatplotlib."""
+    second axis; of more axes, for each combination of values of all but the first, up to `MAX_LINES`. Raises
+    NoMatplotlib."""
     first = study.axes[0]
     numbers = first.numbers()
     abscissa = Abscissa(
@@ -87,4 +88,4 @@ def _lines(study: Study, results: Results, figure: str, positions: Sequence[floa
         mean, half = _mean([results[point, k] for k in range(study.repeats) if (point, k) in results], figure)
         if mean is not None:
             line.append((positions[place[0]], mean, half))
-    return [Line(label, sorted(line)) for label, line in points.items()][:MAX_LINES]
+    return [Line(label, sorted(line, key=lambda at: at[0])) for label, line in points.items()][:MAX_LINES]

@@ -189,6 +189,8 @@ def test_dask_gives_the_same_bytes(tmp_path: Path) -> None:
     [
         (["--workers", "0"], "--workers: expected 1 to"),
         (["--scheduler", "tcp://x:1"], "--scheduler is of --executor dask"),
+        (["--executor", "dask"], "--executor: dask is not installed: install quoit[dask]"),
+        (["--plot"], "--plot: a plot needs matplotlib: install quoit[data]"),
         (["--out", "file"], "file"),
     ],
 )
@@ -196,6 +198,8 @@ def test_wrong_use_is_told_in_a_line(
     arguments: list[str], text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    for extra in ("distributed", "matplotlib"):
+        monkeypatch.setitem(sys.modules, extra, None)
     study_of(tmp_path, CHAIN)
     Path("file").touch()
     out = [] if "--out" in arguments else ["--out", "out"]

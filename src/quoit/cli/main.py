@@ -28,18 +28,19 @@ Seed = Annotated[int | None, Parameter(help="Seed of all physics; the file's own
 
 @app.command
 def check(file: Path, /, *, json: Json = False) -> int:
-    """Check a network file: every fault with its line, what was expected and how to mend it."""
+    """Check a network or sweep file: every fault with its line, what was expected and how to mend it."""
     from quoit.cli.check import check_file
 
     return check_file(file, json)
 
 
 @app.command
-def schema() -> int:
-    """Print the JSON Schema of the network file, for editors (it is JSON in any case)."""
-    from quoit.scenario.check import schema_text
+def schema(of: Literal["network", "sweep"] = "network", /) -> int:
+    """Print the JSON Schema of the network file, or of the sweep file, for editors (it is JSON in any case)."""
+    from quoit.scenario import check
+    from quoit.scenario.sweep import check as sweeps
 
-    sys.stdout.write(schema_text())
+    sys.stdout.write(sweeps.schema_text() if of == "sweep" else check.schema_text())
     return 0
 
 
@@ -58,6 +59,31 @@ def run(
     from quoit.cli.run import run_file
 
     return run_file(file, until, seed, digest, out, json)
+
+
+@app.command
+def sweep(
+    file: Path,
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="Directory of the study: its runs, tables and plot.")],
+    workers: Annotated[int | None, Parameter(help="Runs at a time; as many as there are cores if not given.")] = None,
+    executor: Annotated[
+        Literal["processes", "dask"], Parameter(help="processes of this machine, or a Dask cluster (quoit[dask]).")
+    ] = "processes",
+    scheduler: Annotated[
+        str | None, Parameter(help="With dask: address of a scheduler; else a cluster is made on this machine.")
+    ] = None,
+    resume: Annotated[bool, Parameter(negative="", help="Go on with the study that was begun in --out.")] = False,
+    plot: Annotated[
+        bool, Parameter(negative="", help="Draw the figures over the first axis, a line for each value of the second.")
+    ] = False,
+    json: Json = False,
+) -> int:
+    """Run a parameter study: all points of a sweep file with all their seeds, on all cores. See docs/sweeps.md."""
+    from quoit.cli.sweep import sweep_file
+
+    return sweep_file(file, out, workers, executor, scheduler, resume, plot, json)
 
 
 @app.command

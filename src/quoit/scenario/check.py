@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from quoit.engine.hardware import PROFILES
 from quoit.fabric.links.profile import BUILT_IN, PROTOCOL_OF, with_overrides
@@ -87,20 +87,24 @@ def schema_text() -> str:
 
 
 def _examine(text: str, file: str) -> tuple[NetworkFile | None, list[Fault]]:
-    document = yamlfile.read(text)
+    return examine(yamlfile.read(text), file)
+
+
+def examine(document: yamlfile.Document, file: str) -> tuple[NetworkFile | None, list[Fault]]:
+    """The network that a document describes, if it has no faults, and its faults in order of their place."""
     faults = [Fault(file, place, loc, what) for place, loc, what in document.faults]
     if faults:
         return None, faults
     try:
         network = NetworkFile.model_validate(document.values)
     except ValidationError as found:
-        faults = [_translate(file, document, error) for error in found.errors()]
+        faults = [translate(file, document, error) for error in found.errors()]
         faults += _further_faults(file, document, [tuple(e["loc"]) for e in found.errors()])
-        return None, _sorted(faults)
+        return None, in_order(faults)
     where = document.places
     for loc, what in _cross_check(network):
-        faults.append(Fault(file, _nearest(where, loc), loc, what))
-    return network, _sorted(faults)
+        faults.append(Fault(file, nearest(where, loc), loc, what))
+    return network, in_order(faults)
 
 
 SECTION_OF = {
@@ -144,7 +148,7 @@ def _further_faults(file: str, document: yamlfile.Document, broken: list[Loc]) -
             continue
         if len(loc) > 1 and kept.get(str(loc[0])) and isinstance(loc[1], int):
             loc = (loc[0], kept[str(loc[0])][loc[1]], *loc[2:])
-        found.append(Fault(file, _nearest(document.places, loc), loc, what))
+        found.append(Fault(file, nearest(document.places, loc), loc, what))
     return found
 
 
@@ -155,34 +159,36 @@ def _may_follow(text: str, kept: dict[str, list[int]]) -> bool:
     return any(text.startswith(f"no {what} is called") and section in kept for what, section in SECTION_OF.items())
 
 
-def _sorted(faults: list[Fault]) -> list[Fault]:
+def in_order(faults: list[Fault]) -> list[Fault]:
+    """By line, column and text."""
     return sorted(faults, key=lambda f: (f.place.line, f.place.column, f.text))
 
 
-def _nearest(places: dict[Loc, Place], loc: Loc) -> Place:
+def nearest(places: dict[Loc, Place], loc: Loc) -> Place:
+    """Where a value stands, or what it would be part of."""
     while loc and loc not in places:
         loc = loc[:-1]
     return places.get(loc, Place(1, 1))
 
 
-def _translate(file: str, document: yamlfile.Document, error: Any) -> Fault:
+def translate(file: str, document: yamlfile.Document, error: Any, model: type[BaseModel] = NetworkFile) -> Fault:
+    """A fault that pydantic found in a document of this model, in our words."""
     loc: Loc = tuple(error["loc"])
     message = str(error["msg"]).removeprefix("Value error, ")
     kind = error["type"]
     if kind == "extra_forbidden":
-        place = document.places.get((*loc, "<key>"), _nearest(document.places, loc))
-        return Fault(file, place, loc, f"unknown key {loc[-1]!r}; {did_you_mean(str(loc[-1]), _siblings(loc))}")
+        place = document.places.get((*loc, "<key>"), nearest(document.places, loc))
+        return Fault(file, place, loc, f"unknown key {loc[-1]!r}; {did_you_mean(str(loc[-1]), _siblings(loc, model))}")
     if kind == "missing":
-        return Fault(file, _nearest(document.places, loc), loc, f"the key {loc[-1]!r} is missing; add it")
+        return Fault(file, nearest(document.places, loc), loc, f"the key {loc[-1]!r} is missing; add it")
     found = error.get("input")
     shown = "" if "found" in message else f", found {str(found)[:60]!r}"
     text = message[0].lower() + message[1:]
-    return Fault(file, _nearest(document.places, loc), loc, text + shown)
+    return Fault(file, nearest(document.places, loc), loc, text + shown)
 
 
-def _siblings(loc: Loc) -> list[str]:
+def _siblings(loc: Loc, model: Any) -> list[str]:
     """Keys that may stand where an unknown one was found."""
-    model: Any = NetworkFile
     for part in loc[:-1]:
         if isinstance(part, int) or model is None:
             continue

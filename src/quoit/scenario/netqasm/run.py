@@ -1,0 +1,238 @@
+"""One run: nodes with their doors on loopback, an application's programs as threads, virtual time between them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from netqasm.runtime.app_config import AppConfig
+from netqasm.sdk.config import LogConfig
+
+from quoit.interfaces.netqasm.executor import Executor
+from quoit.interfaces.netqasm.external import module_for, supplied
+from quoit.interfaces.netqasm.host import Site
+from quoit.interfaces.netqasm.server import NodeServer
+from quoit.runtime.seeds import generator
+from quoit.scenario.netqasm.application import Application, imported
+from quoit.scenario.netqasm.clock import Clock, Signal, VirtualPace
+from quoit.scenario.netqasm.hardware import Hardware
+from quoit.scenario.netqasm.network import Network
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """`rounds`: how often the programs run, one round after the other on the same network. `inputs`: arguments that
+    come before those of the application's files. `patience_s`: simulated seconds that a wait may take. `within_s`: real
+    seconds that a program may take between two things it asks of its node."""
+
+    seed: int = 0
+    rounds: int = 1
+    hardware: Hardware | None = None
+    inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    patience_s: float = 3600.0
+    within_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A program that ended by an exception."""
+
+    round: int
+    role: str
+    error: str
+    trace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`results`: what each role's `main` returned, a mapping for each round; None for a role that failed.
+    `time_ns`: simulated. `pairs`: heralded. `notes`: assumptions about the hardware."""
+
+    results: Sequence[Mapping[str, Any]]
+    failures: Sequence[Failure]
+    time_ns: int
+    pairs: int
+    notes: Sequence[str]
+
+
+class _Exchange:
+    """Text between applications: as fast as light between their nodes, in order."""
+
+    def __init__(self, clock: Clock, network: Network, allocation: Mapping[str, str], patience_ns: int) -> None:
+        self._clock, self._network, self._allocation = clock, network, allocation
+        self._patience_ns = patience_ns
+        self._came: list[tuple[str, str, int, str]] = []
+        self._waiting: list[Signal] = []
+
+    def send(self, sender: str, receiver: str, socket: int, text: str) -> None:
+        delay = self._network.light_ns(self._allocation[sender], self._allocation[receiver])
+        self._clock.after(delay, lambda: self._arrive((receiver, sender, int(socket), text)))
+
+    def _arrive(self, message: tuple[str, str, int, str]) -> None:
+        self._came.append(message)
+        waiting, self._waiting = self._waiting, []
+        for signal in waiting:
+            signal.give()
+
+    async def receive(
+        self, receiver: str, senders: Sequence[str], socket: int, within_ns: int | None
+    ) -> tuple[str, str] | None:
+        until = self._clock.now_ns + (self._patience_ns if within_ns is None else within_ns)
+        while True:
+            for message in self._came:
+                if message[0] == receiver and message[1] in senders and message[2] == socket:
+                    self._came.remove(message)
+                    return message[1], message[3]
+            if self._clock.now_ns >= until:
+                return None
+            signal = Signal(self._clock)
+            self._waiting.append(signal)
+            timer = self._clock.after(until - self._clock.now_ns, signal.give)
+            await signal
+            timer.cancel()
+
+    def forget(self) -> None:
+        """What nobody received in this round is not for the next."""
+        self._came.clear()
+
+
+def run_application(application: Application, options: RunOptions = RunOptions()) -> Report:  # noqa: B008  frozen
+    """Run it in virtual time. The same application, options and seed give the same report.
+
+    Programs' own `random` and `numpy.random` are seeded too, and as before afterwards. RuntimeError for a program that
+    does not come back.
+    """
+    return asyncio.run(_Run(application, options).go())
+
+
+class _Run:
+    def __init__(self, application: Application, options: RunOptions) -> None:
+        self._application, self._options = application, options
+        self._clock = Clock()
+        self._allocation = dict(application.allocation) or {role: role for role in application.programs}
+        self._nodes = tuple(dict.fromkeys(self._allocation.values()))
+        self._hardware = options.hardware or application.hardware or Hardware()
+        self._network = Network(self._nodes, self._hardware, options.seed, self._clock)
+        patience = round(options.patience_s * 1e9)
+        self._exchange = _Exchange(self._clock, self._network, self._allocation, patience)
+        self._patience_ns = patience
+        self._failures: list[Failure] = []
+
+    async def go(self) -> Report:
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        pace = VirtualPace(self._clock, lambda fault: self._end(fault))
+        self._over = over
+        servers, ports = [], {}
+        try:
+            for name in self._nodes:
+                server = self._server(name, pace)
+                servers.append(server)
+                ports[name] = await server.start()
+            site = Site(self._nodes, self._allocation, ports, self._options.within_s)
+            results = await self._rounds(site, pace)
+        finally:
+            for server in servers:
+                await server.close()
+        return Report(results, self._failures, self._clock.now_ns, self._network.made, self._hardware.notes)
+
+    def _server(self, name: str, pace: VirtualPace) -> NodeServer:
+        executor = Executor(self._network.processors[name], self._nodes, patience_ns=self._patience_ns)
+
+        def oracle(address: int, reduced: bool) -> list[list[tuple[float, float]]] | None:
+            seen = self._network.observe(name, address, reduced)
+            return None if seen is None else [[(float(x.real), float(x.imag)) for x in row] for row in seen]
+
+        return NodeServer(executor, pace, self._exchange, oracle)
+
+    def _end(self, fault: BaseException | None) -> None:
+        if self._over.done():
+            return
+        if fault is None:
+            self._over.set_result(None)
+        else:
+            self._over.set_exception(fault)
+
+    async def _rounds(self, site: Site, pace: VirtualPace) -> list[Mapping[str, Any]]:
+        results: list[Mapping[str, Any]] = []
+        with tempfile.TemporaryDirectory() as logs, supplied(module_for(site)), _seeded(self._options.seed):
+            with imported(self._application) as mains:
+                for number in range(self._options.rounds):
+                    results.append(await self._round(number, site, pace, mains, logs))
+                    self._exchange.forget()
+        return results
+
+    async def _round(
+        self, number: int, site: Site, pace: VirtualPace, mains: Mapping[str, Callable[..., Any]], logs: str
+    ) -> Mapping[str, Any]:
+        self._over = asyncio.get_running_loop().create_future()
+        results: dict[str, Any] = dict.fromkeys(mains)
+        threads = []
+        for role, main in mains.items():
+            inputs = {**self._application.inputs.get(role, {}), **self._options.inputs.get(role, {})}
+            log = LogConfig(log_subroutines_dir=logs, log_dir=logs, app_dir=str(self._application.directory))
+            config = AppConfig(role, self._allocation[role], main, log, inputs)
+            program = _Program(number, role, main, config, site, results, self._failures)
+            # Daemons: a program that never comes back must not keep the process.
+            threads.append(threading.Thread(target=program.run, name=f"netqasm-{role}", daemon=True))
+            pace.begin(role, threads[-1].start)
+        pace.settle()
+        await self._done(threads)
+        return results
+
+    async def _done(self, threads: Sequence[threading.Thread]) -> None:
+        """Until all programs have ended. A program that asks nothing for `within_s` is stuck."""
+        while True:
+            asked, self_over = self._clock.now_ns, self._over
+            try:
+                await asyncio.wait_for(asyncio.shield(self_over), self._options.within_s)
+                return
+            except TimeoutError:
+                if self._clock.now_ns == asked:
+                    stuck = ", ".join(thread.name for thread in threads if thread.is_alive())
+                    raise RuntimeError(f"{stuck}: no sign of life for {self._options.within_s} s") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Program:
+    """A role's `main` in a thread of its own."""
+
+    round: int
+    role: str
+    main: Callable[..., Any]
+    config: AppConfig
+    site: Site
+    results: dict[str, Any]
+    failures: list[Failure]
+
+    def run(self) -> None:
+        try:
+            self.results[self.role] = self.main(app_config=self.config, **self.config.inputs)
+        except BaseException as fault:  # noqa: BLE001  a program may raise what it likes; it ends here
+            text = f"{type(fault).__name__}: {fault}"
+            self.failures.append(Failure(self.round, self.role, text, traceback.format_exc()))
+        finally:
+            with contextlib.suppress(OSError):
+                self.site.close(self.role)
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """The global generators that programs draw from."""
+    before, before_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    draw = generator(seed, "programs", "netqasm")
+    random.seed(int(draw.integers(2**63)))
+    np.random.seed(int(draw.integers(2**32)))  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(before)
+        np.random.set_state(before_numpy)  # noqa: NPY002

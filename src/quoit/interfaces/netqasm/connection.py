@@ -74,7 +74,7 @@ class QuoitConnection(BaseNetQASMConnection):
     def _give(self, body: bytes) -> None:
         if body[0] == ReturnMessageType.RET_REG.value:
             register, value = wire.read_register(body)
-            self._values.set_register(operand.Register(RegisterName[register.group], register.index), value)
+            self._values.set_register(operand.Register(RegisterName[register.group], register.number), value)
         else:
             address, values = wire.read_array(body)
             self._values.init_new_array(address, new_array=values)

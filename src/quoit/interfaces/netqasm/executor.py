@@ -549,8 +549,8 @@ def _create(socket: EprSocket, arguments: list[int | None]) -> Create:
 
 
 def _result(pair: Pair, purpose: int, remote_id: int) -> tuple[int, ...]:
-    """The entries of a pair, in the order of `LinkLayerOKTypeK` and `LinkLayerOKTypeM`; where these have `goodness`, the
-    SDK reads how long generation took, in us."""
+    """The entries of a pair, in the order of `LinkLayerOKTypeK` and `LinkLayerOKTypeM`. Where these have `goodness`,
+    the SDK reads how long generation took, in us."""
     took_us = min(-(-pair.duration_ns // 1000), 2**31 - 1)
     direction, end = int(not pair.creator), int(pair.bell)
     if pair.outcome is None:
@@ -559,5 +559,5 @@ def _result(pair: Pair, purpose: int, remote_id: int) -> tuple[int, ...]:
         seconds = min(pair.at_ns // 1_000_000_000, 2**31 - 1)
         head = (int(Kind.KEEP), pair.create_id, address, direction)
         return (*head, pair.sequence, purpose, remote_id, took_us, seconds, end)
-    head = (int(pair.kind), pair.create_id, pair.outcome, int(pair.basis), direction)
-    return (*head, pair.sequence, purpose, remote_id, took_us, end)
+    measured = (int(pair.kind), pair.create_id, pair.outcome, int(pair.basis), direction)
+    return (*measured, pair.sequence, purpose, remote_id, took_us, end)

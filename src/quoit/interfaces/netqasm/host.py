@@ -81,13 +81,13 @@ class HostLink:
 
         `NodeError` if it, or one sent before without waiting, is answered by ERR.
         """
-        id = next(self._ids)
-        self._open[id] = commit or Commit()
-        self._socket.sendall(wire.frame(id, body, waits))
+        number = next(self._ids)
+        self._open[number] = commit or Commit()
+        self._socket.sendall(wire.frame(number, body, waits))
         if not waits:
             return None
         value: bytes | None = None
-        while id in self._open:
+        while number in self._open:
             value = self._handle(self._next())
         if self._failed:
             first, self._failed = self._failed[0], []
@@ -136,8 +136,8 @@ class HostLink:
         return found.body if found.type == Ours.VALUE else None
 
     def _next(self) -> Frame:
-        id, _, length = wire.header(self._exactly(wire.HEADER.size))
-        return Frame(id, True, self._exactly(length))
+        number, _, length = wire.header(self._exactly(wire.HEADER.size))
+        return Frame(number, True, self._exactly(length))
 
     def _exactly(self, size: int) -> bytes:
         parts = bytearray()

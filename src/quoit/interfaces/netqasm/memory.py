@@ -43,7 +43,7 @@ class Memory:
         """Undefined entries; an array that was there is gone."""
         others = sum(len(array) for number, array in self._arrays.items() if number != address)
         if length < 0 or others + length > MOST_ENTRIES:
-            raise Fault(Code.GENERAL, f"array @{address}: expected 0 to {MOST_ENTRIES - others} entries, found {length}")
+            raise Fault(Code.GENERAL, f"expected 0 to {MOST_ENTRIES - others} entries, found {length}")
         self._arrays[address] = [None] * length
 
     def array(self, address: int) -> list[int | None]:
@@ -58,7 +58,7 @@ class Memory:
 
     def place(self, entry: Entry) -> tuple[list[int | None], int]:
         """The array and the index within it."""
-        array, index = self.array(entry.array), self._index(entry.index)
+        array, index = self.array(entry.array), self._index(entry.at)
         if not 0 <= index < len(array):
             raise Fault(Code.GENERAL, f"array @{entry.array} has {len(array)} entries; found index {index}")
         return array, index

@@ -31,7 +31,7 @@ def from_text(text: str, app_id: int = 0) -> Subroutine:
     """A subroutine as text. `Fault` GENERAL for what NetQASM's parser does not take."""
     try:
         parsed = parse_text_subroutine(text)
-    except Exception as fault:  # noqa: BLE001  the parser raises what it likes
+    except Exception as fault:
         raise Fault(Code.GENERAL, f"the subroutine cannot be read: {fault}") from fault
     parsed.app_id = app_id
     return _taken(parsed)

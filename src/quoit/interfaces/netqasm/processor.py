@@ -100,14 +100,14 @@ class EprSocket:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Make `pairs` pairs. `within_ns`: from one pair, or from the request, to the next; the
-    request fails with TIMEOUT when it has passed. `min_fidelity`: in per cent, 0 for any; UNSUPP if no link gives it."""
+    """Make `pairs` pairs. `within_ns`: from one pair, or from the request, to the next; the request fails with TIMEOUT
+    when it has passed. `min_fidelity`: in per cent, 0 for any; UNSUPP if the link does not give it."""
 
     socket: EprSocket
     pairs: int
     kind: Kind = Kind.KEEP
-    local: Reading = Reading()  # noqa: RUF009  frozen
-    remote: Reading = Reading()  # noqa: RUF009  frozen
+    local: Reading = Reading()
+    remote: Reading = Reading()
     min_fidelity: int = 0
     within_ns: int | None = None
 

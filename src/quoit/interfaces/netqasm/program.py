@@ -10,10 +10,10 @@ class Register(NamedTuple):
     """One of R, C, Q or M, and 0 to 15."""
 
     group: str
-    index: int
+    number: int
 
     def __str__(self) -> str:
-        return f"{self.group}{self.index}"
+        return f"{self.group}{self.number}"
 
 
 class Address(NamedTuple):
@@ -26,7 +26,7 @@ class Entry(NamedTuple):
     """Of an array."""
 
     array: int
-    index: Register | int
+    at: Register | int
 
 
 class Slice(NamedTuple):

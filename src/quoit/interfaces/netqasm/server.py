@@ -246,5 +246,5 @@ class NodeServer:
 
 
 async def _next_frame(reader: asyncio.StreamReader) -> Frame:
-    id, waits, length = wire.header(await reader.readexactly(wire.HEADER.size))
-    return Frame(id, waits, await reader.readexactly(length))
+    number, waits, length = wire.header(await reader.readexactly(wire.HEADER.size))
+    return Frame(number, waits, await reader.readexactly(length))

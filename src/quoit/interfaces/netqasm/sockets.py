@@ -100,9 +100,7 @@ class QuoitBroadcastChannel(BroadcastChannel):
         return _receive(self._link, self._remotes, self._id, block, timeout)
 
 
-def _receive(
-    link: HostLink, senders: list[str], number: int, block: bool, timeout: float | None
-) -> tuple[str, str]:
+def _receive(link: HostLink, senders: list[str], number: int, block: bool, timeout: float | None) -> tuple[str, str]:
     within_ns = 0 if not block else None if timeout is None else max(0, round(timeout * 1e9))
     came = link.receive(senders, number, within_ns)
     if came is not None:

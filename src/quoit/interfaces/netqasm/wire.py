@@ -70,10 +70,10 @@ def frame(id: int, body: bytes, waits: bool = True) -> bytes:
 
 def header(raw: bytes) -> tuple[int, bool, int]:
     """Id, whether the host waits, length of the body. ValueError for more than `LONGEST`."""
-    id, length = HEADER.unpack(raw)
+    number, length = HEADER.unpack(raw)
     if length > LONGEST:
         raise ValueError(f"expected a message of {LONGEST} bytes at most, found {length}")
-    return id & ~NO_WAIT, not id & NO_WAIT, length
+    return number & ~NO_WAIT, not number & NO_WAIT, length
 
 
 def ours(type: Ours, content: Mapping[str, Any]) -> bytes:
@@ -104,7 +104,7 @@ def error(fault: Fault) -> bytes:
 
 def returned(value: Returned) -> bytes:
     if isinstance(value, ReturnedRegister):
-        register = operand.Register(RegisterName[value.register.group], value.register.index)
+        register = operand.Register(RegisterName[value.register.group], value.register.number)
         return bytes(sdk.ReturnRegMessage(register=register.cstruct, value=value.value))
     return bytes(sdk.ReturnArrayMessage(address=value.address, values=list(value.values)))
 

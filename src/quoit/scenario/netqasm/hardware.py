@@ -1,4 +1,4 @@
-"""What the nodes and links of a run can do: ideal, by a published profile, or by an SDK application's `network.yaml`."""
+"""What nodes and links of a run can do: ideal, by a published profile, or by an SDK application's `network.yaml`."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ class Hardware:
     """Of a whole run. Nodes and links that are not named have `node` and `link`; a `link` of None: there is none.
     `notes`: assumptions that its reader must know."""
 
-    node: NodeHardware = NodeHardware()  # noqa: RUF009  frozen
-    link: LinkModel | None = LinkModel()  # noqa: RUF009  frozen
+    node: NodeHardware = NodeHardware()
+    link: LinkModel | None = LinkModel()
     nodes: Mapping[str, NodeHardware] = field(default_factory=dict)
     links: Mapping[frozenset[str], LinkModel] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -164,7 +164,7 @@ def by_network_config(config: Any) -> Hardware:
             for row in config["links"]
         }
     except (KeyError, TypeError, ValueError) as fault:
-        raise HardwareFault(f"network.yaml: expected the SDK's nodes and links; {type(fault).__name__}: {fault}") from fault
+        raise HardwareFault(f"network.yaml: expected the SDK's nodes and links; {fault!r}") from fault
     return Hardware(link=None, nodes=nodes, links=links)
 
 
@@ -187,4 +187,4 @@ def _config_pair(noise: str, fidelity: float) -> Bell4:
         case "Bitflip":
             return fidelity, 0.0, 1.0 - fidelity, 0.0
         case _:
-            raise ValueError(f"noise_type: expected NoNoise, Depolarise, DiscreteDepolarise or Bitflip, found {noise!r}")
+            raise ValueError(f"expected NoNoise, Depolarise, DiscreteDepolarise or Bitflip, found {noise!r}")

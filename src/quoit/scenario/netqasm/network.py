@@ -182,9 +182,7 @@ class Network:
         if want is None:
             return
         link = self._link(want.node.node, want.request.socket.remote)
-        mates = [
-            self._wants[number] for number in sorted(want.told | want.known) if number in self._wants
-        ]
+        mates = [self._wants[number] for number in sorted(want.told | want.known) if number in self._wants]
         self._end(link, want)
         for mate in mates:
             reason = f"{want.node.node} has ended its part in the request"

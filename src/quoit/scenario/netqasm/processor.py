@@ -48,7 +48,13 @@ class LedgerProcessor:
     measured at once. `rng` draws misreadings and random bases."""
 
     def __init__(
-        self, node: str, hardware: NodeHardware, ledger: Ledger, clock: Clock, rng: np.random.Generator, network: Network
+        self,
+        node: str,
+        hardware: NodeHardware,
+        ledger: Ledger,
+        clock: Clock,
+        rng: np.random.Generator,
+        network: Network,
     ) -> None:
         self._node, self._hardware, self._ledger, self._clock = node, hardware, ledger, clock
         self._rng, self._network = rng, network

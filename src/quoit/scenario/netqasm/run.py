@@ -9,8 +9,8 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -105,7 +105,7 @@ class _Exchange:
         self._came.clear()
 
 
-def run_application(application: Application, options: RunOptions = RunOptions()) -> Report:  # noqa: B008  frozen
+def run_application(application: Application, options: RunOptions = RunOptions()) -> Report:
     """Run it in virtual time. The same application, options and seed give the same report.
 
     Programs' own `random` and `numpy.random` are seeded too, and as before afterwards. RuntimeError for a program that
@@ -126,12 +126,13 @@ class _Run:
         self._exchange = _Exchange(self._clock, self._network, self._allocation, patience)
         self._patience_ns = patience
         self._failures: list[Failure] = []
+        self._over: asyncio.Future[None]
+        """Of the round that is under way."""
 
     async def go(self) -> Report:
-        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        pace = VirtualPace(self._clock, lambda fault: self._end(fault))
-        self._over = over
-        servers, ports = [], {}
+        pace = VirtualPace(self._clock, self._end)
+        servers: list[NodeServer] = []
+        ports: dict[str, int] = {}
         try:
             for name in self._nodes:
                 server = self._server(name, pace)
@@ -163,11 +164,15 @@ class _Run:
 
     async def _rounds(self, site: Site, pace: VirtualPace) -> list[Mapping[str, Any]]:
         results: list[Mapping[str, Any]] = []
-        with tempfile.TemporaryDirectory() as logs, supplied(module_for(site)), _seeded(self._options.seed):
-            with imported(self._application) as mains:
-                for number in range(self._options.rounds):
-                    results.append(await self._round(number, site, pace, mains, logs))
-                    self._exchange.forget()
+        with (
+            tempfile.TemporaryDirectory() as logs,
+            supplied(module_for(site)),
+            _seeded(self._options.seed),
+            imported(self._application) as mains,
+        ):
+            for number in range(self._options.rounds):
+                results.append(await self._round(number, site, pace, mains, logs))
+                self._exchange.forget()
         return results
 
     async def _round(
@@ -177,7 +182,8 @@ class _Run:
         results: dict[str, Any] = dict.fromkeys(mains)
         threads = []
         for role, main in mains.items():
-            inputs = {**self._application.inputs.get(role, {}), **self._options.inputs.get(role, {})}
+            # A copy: programs may change what they are given, and another round has the same inputs.
+            inputs = deepcopy({**self._application.inputs.get(role, {}), **self._options.inputs.get(role, {})})
             log = LogConfig(log_subroutines_dir=logs, log_dir=logs, app_dir=str(self._application.directory))
             config = AppConfig(role, self._allocation[role], main, log, inputs)
             program = _Program(number, role, main, config, site, results, self._failures)
@@ -227,12 +233,12 @@ class _Program:
 @contextlib.contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     """The global generators that programs draw from."""
-    before, before_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    before, before_numpy = random.getstate(), np.random.get_state()
     draw = generator(seed, "programs", "netqasm")
     random.seed(int(draw.integers(2**63)))
-    np.random.seed(int(draw.integers(2**32)))  # noqa: NPY002
+    np.random.seed(int(draw.integers(2**32)))
     try:
         yield
     finally:
         random.setstate(before)
-        np.random.set_state(before_numpy)  # noqa: NPY002
+        np.random.set_state(before_numpy)

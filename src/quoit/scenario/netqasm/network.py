@@ -272,8 +272,8 @@ class Network:
         assert isinstance(creator.request, Create)
         kind, now = creator.request.kind, self._clock.now_ns
         slots = (
-            (creator.node.node, creator.grants[0] if kind is Kind.KEEP else creator.node.spare()),
-            (receiver.node.node, receiver.grants[0] if kind is not Kind.MEASURE else receiver.node.spare()),
+            (creator.node.node, creator.grants[0] if kind is Kind.KEEP else creator.node.borrow()),
+            (receiver.node.node, receiver.grants[0] if kind is not Kind.MEASURE else receiver.node.borrow()),
         )
         attempt = self._ledger.open_attempt(slots, now)
         needed = int(link.rng.geometric(link.model.p_success))
@@ -334,8 +334,9 @@ class Network:
 
     def _release(self, link: _Link, trial: _Trial) -> None:
         link.trial = None
-        for want in (trial.creator, trial.receiver):
+        for want, (_, address) in zip((trial.creator, trial.receiver), trial.slots, strict=True):
             self._generating[want.node.node] -= 1
+            want.node.give_back(address)
         for other in list(self._links.values()):
             self._poke_later(other)
 

@@ -61,6 +61,7 @@ class LedgerProcessor:
         self._taken: set[int] = set()
         self._promised: dict[int, int] = {}
         """Addresses that were granted and have no qubit yet, with the request."""
+        self._borrowed: set[int] = set()
         self._hear: Callable[[int, News], None] | None = None
         self._waiting: list[Signal] = []
 
@@ -232,9 +233,14 @@ class LedgerProcessor:
         """What was promised for this request will not come."""
         self._promised = {address: of for address, of in self._promised.items() if of != request}
 
-    def spare(self) -> int:
+    def borrow(self) -> int:
         """An address above the memories, for a half that is measured at once."""
         address = self._hardware.memories
-        while self._ledger.state_in((self._node, address)) is not None:
+        while address in self._borrowed:
             address += 1
+        self._borrowed.add(address)
         return address
+
+    def give_back(self, address: int) -> None:
+        """A borrowed address; of others nothing happens."""
+        self._borrowed.discard(address)

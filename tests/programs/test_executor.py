@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from netqasm_lab import HEAD, Lab, arrays, create, receive, registers
 from numpy.typing import NDArray
 
-from netqasm_lab import HEAD, Lab, arrays, create, receive, registers
 from quoit.engine.ledger import Node
 from quoit.engine.states.device import DeviceNoise
 from quoit.interfaces.netqasm.parser import from_binary, from_text
@@ -71,7 +71,9 @@ def test_branches(branch: str, a: int, b: int, taken: bool) -> None:
 
 
 def test_arrays_keep_undefined_entries_apart() -> None:
-    text = "set R0 3\narray R0 @4\nset R1 1\nset R2 7\nstore R2 @4[R1]\nlea R3 @4\nret_arr @4\nundef @4[R1]\nret_arr @4\n"
+    text = (
+        "set R0 3\narray R0 @4\nset R1 1\nset R2 7\nstore R2 @4[R1]\nlea R3 @4\nret_arr @4\nundef @4[R1]\nret_arr @4\n"
+    )
     returned = Lab().run("a", HEAD + text + "ret_reg R3\n")
     assert [row.values for row in returned[:2]] == [(None, 7, None), (None, None, None)]  # type: ignore[union-attr]
     assert registers(returned) == {"R3": 4}

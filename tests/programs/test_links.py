@@ -6,8 +6,8 @@ from math import sqrt
 
 import numpy as np
 import pytest
-
 from netqasm_lab import HEAD, SECOND, Lab, arrays, create, receive
+
 from quoit.engine.ledger import Node
 from quoit.engine.states.bell import werner
 from quoit.engine.states.device import DeviceNoise

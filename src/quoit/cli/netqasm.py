@@ -81,7 +81,9 @@ def _inputs(settings: tuple[str, ...], roles: Mapping[str, Path]) -> dict[str, d
         place, equals, text = setting.partition("=")
         role, dot, name = place.partition(".")
         if not equals or not dot or role not in roles:
-            raise show.UserError(f"--set: expected ROLE.NAME=VALUE with a role of {', '.join(roles)}; found {setting!r}")
+            raise show.UserError(
+                f"--set: expected ROLE.NAME=VALUE with a role of {', '.join(roles)}; found {setting!r}"
+            )
         try:
             value = json.loads(text)
         except ValueError:

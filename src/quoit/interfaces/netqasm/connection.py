@@ -84,7 +84,8 @@ class QuoitConnection(BaseNetQASMConnection):
 
     def qubit_state(self, qubit: Qubit, reduced: bool = True) -> NDArray[np.complex128] | None:
         """What an oracle sees: the density matrix of a qubit, or with `reduced` false of all that it is entangled
-        with, the qubit first. None where nobody can know it."""
+        with, the qubit first. None where nobody can know it. What is pending is flushed before."""
+        self.flush()
         found = self._link.observe(self.app_id, int(qubit.qubit_id), reduced)
         return None if found is None else np.array([[complex(*value) for value in row] for row in found])
 

@@ -58,8 +58,10 @@ class Site:
 
     def close(self, app: str) -> None:
         """Say goodbye for an application; without a connection one is opened for it."""
-        self.link(app).close()
+        link = self.link(app)
+        # Before the goodbye: once the node has it, another round may begin, and want a connection of its own.
         del self.links[app]
+        link.close()
 
 
 class HostLink:

@@ -177,7 +177,7 @@ def test_a_distributed_cnot_makes_the_state_of_a_local_one() -> None:
 @pytest.mark.parametrize("fidelity", [1.0, 0.9])
 @pytest.mark.parametrize("heralds", [(Bell.PHI_PLUS,), (Bell.PSI_MINUS,)])
 def test_teleportation_is_as_good_as_its_pair(fidelity: float, heralds: tuple[Bell, ...]) -> None:
-    """Over a Werner pair every state arrives with (2F + 1)/3, whatever the corrections (doi:10.1103/PhysRevA.60.1888)."""
+    """Over a Werner pair states arrive with (2F + 1)/3, whatever the corrections (doi:10.1103/PhysRevA.60.1888)."""
     seen = set()
     for seed, (phi, theta) in enumerate([(0.0, 0.0), (pi / 4, pi / 2), (pi / 8, 3 * pi / 4), (pi, pi / 8)]):
         report = _run(

@@ -124,12 +124,12 @@ def _gates() -> list[object]:
 
     q0, q1 = Register.from_str("Q0"), Register.from_str("Q1")
     alone = ["X", "Y", "Z", "H", "S", "K", "T"]
-    made: list[object] = [getattr(vanilla, f"Gate{name}Instruction")(reg=q0) for name in alone]
-    for axis in "XYZ":
-        made.append(getattr(vanilla, f"Rot{axis}Instruction")(reg=q0, imm0=Immediate(7), imm1=Immediate(4)))
-    for name in ("Cnot", "Cphase", "Swp"):
-        made.append(getattr(vanilla, f"{name}Instruction")(reg0=q0, reg1=q1))
-    return made
+    angle = Immediate(7), Immediate(4)
+    return [
+        *(getattr(vanilla, f"Gate{name}Instruction")(reg=q0) for name in alone),
+        *(getattr(vanilla, f"Rot{axis}Instruction")(reg=q0, imm0=angle[0], imm1=angle[1]) for axis in "XYZ"),
+        *(getattr(vanilla, f"{name}Instruction")(reg0=q0, reg1=q1) for name in ("Cnot", "Cphase", "Swp")),
+    ]
 
 
 @pytest.mark.parametrize("gate", _gates(), ids=lambda gate: gate.mnemonic)
@@ -209,7 +209,7 @@ def test_time_is_what_the_device_says() -> None:
 
 def test_a_wait_ends_at_its_deadline() -> None:
     lab = Lab("ab", patience_s=2)
-    with pytest.raises(Fault, match="after 2.0 s") as caught:
+    with pytest.raises(Fault, match=r"after 2\.0 s") as caught:
         lab.run("b", receive())
     assert caught.value.code is Code.TIMEOUT
     assert lab.ended_ns["b"] == 2_000_000_000

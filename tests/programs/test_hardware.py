@@ -55,7 +55,11 @@ def test_an_unknown_profile_lists_the_known() -> None:
 
 CONFIG = {
     "nodes": [
-        {"name": "delft", "gate_fidelity": 0.98, "qubits": [{"id": 0, "t1": 0, "t2": 0}, {"id": 1, "t1": 1e9, "t2": 5e8}]},
+        {
+            "name": "delft",
+            "gate_fidelity": 0.98,
+            "qubits": [{"id": 0, "t1": 0, "t2": 0}, {"id": 1, "t1": 1e9, "t2": 5e8}],
+        },
         {"name": "leiden", "gate_fidelity": 1.0, "qubits": [{"id": 0, "t1": 0, "t2": 0}]},
     ],
     "links": [

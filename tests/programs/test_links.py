@@ -161,12 +161,22 @@ def test_a_node_of_one_interface_serves_one_link_at_a_time() -> None:
     assert ends == [2_000_000, 1_000_000]
 
 
+def test_nobody_knows_faster_than_light() -> None:
+    """The creator's question needs one way to the receiver, its readiness one way back; then come the attempts."""
+    light, cycle = 3_000_000, 7_000_000
+    lab = Lab("ab", _link(p_success=1.0, cycle_ns=cycle, light_ns=light))
+    lab.start("a", create())
+    lab.start("b", receive())
+    lab.finish()
+    assert lab.ended_ns == {"a": 2 * light + cycle, "b": 2 * light + cycle}
+
+
 # --- how requests end ---
 
 
 def test_a_late_pair_fails_its_request() -> None:
     lab = Lab("ab")
-    with pytest.raises(Fault, match="no pair within 0.003 s"):
+    with pytest.raises(Fault, match=r"no pair within 0\.003 s"):
         lab.run("a", create(_5=1, _6=3))  # 3 ms, and nobody receives
     assert lab.clock.now_ns == 3_000_000
 

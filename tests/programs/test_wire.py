@@ -149,7 +149,9 @@ def test_the_sdks_own_reader_takes_the_answers() -> None:
 
     answers = _talk(_real, client)
     assert [type(answer).__name__ for _, answer in answers] == [
-        "MsgDoneMessage", "MsgDoneMessage", "ReturnRegMessage", "ReturnArrayMessage", "MsgDoneMessage", "MsgDoneMessage",
+        "MsgDoneMessage", "MsgDoneMessage",
+        "ReturnRegMessage", "ReturnArrayMessage", "MsgDoneMessage",
+        "MsgDoneMessage",
     ]  # fmt: skip
     assert [number for number, _ in answers] == [0, 1, 2, 2, 2, 3]
     assert answers[2][1].value == 1

@@ -43,7 +43,10 @@ class _Want:
     node: LedgerProcessor
     request: Create | Receive
     since_ns: int
-    grants: list[int] = field(default_factory=list)
+    ready_ns: int = 0
+    """Since when its end could begin with the next pair, as far as it is up to that end."""
+    grants: list[tuple[int, int]] = field(default_factory=list)
+    """Addresses for the next pairs, and since when."""
     done: int = 0
     told: set[int] = field(default_factory=set)
     """Of a receiver: creators whose request it knows of."""
@@ -110,6 +113,8 @@ class Network:
         self._numbers = itertools.count(1)
         self._doors: set[Door] = set()
         self._generating = dict.fromkeys(names, 0)
+        self._released: dict[str, tuple[_Link, int]] = {}
+        """Which link a node served last, and until when."""
         self.made = 0
 
     # --- sockets and requests ---
@@ -165,7 +170,7 @@ class Network:
         return want.number
 
     def _enter(self, node: str, request: Create | Receive) -> _Want:
-        want = _Want(next(self._numbers), self.processors[node], request, self._clock.now_ns)
+        want = _Want(next(self._numbers), self.processors[node], request, self._clock.now_ns, self._clock.now_ns)
         self._wants[want.number] = want
         return want
 
@@ -173,7 +178,7 @@ class Network:
         """`Processor.grant`."""
         want = self._wants.get(request)
         if want is not None:
-            want.grants.append(address)
+            want.grants.append((address, self._clock.now_ns))
             self._poke_later(self._link(want.node.node, want.request.socket.remote))
 
     def cancel(self, request: int) -> None:
@@ -184,9 +189,9 @@ class Network:
         link = self._link(want.node.node, want.request.socket.remote)
         mates = [self._wants[number] for number in sorted(want.told | want.known) if number in self._wants]
         self._end(link, want)
+        fault = Fault(Code.EXPIRE, f"{want.node.node} has ended its part in the request")
         for mate in mates:
-            reason = f"{want.node.node} has ended its part in the request"
-            self._fail(link, mate, Fault(Code.EXPIRE, reason))
+            self._clock.after(link.model.light_ns, lambda mate=mate: self._fail(link, mate, fault))  # type: ignore[misc]
 
     def _limit(self, link: _Link, want: _Want) -> None:
         """Fail a request whose next pair is late."""
@@ -202,6 +207,8 @@ class Network:
         self._clock.after(within, check)
 
     def _fail(self, link: _Link, want: _Want, fault: Fault) -> None:
+        if want.number not in self._wants:
+            return
         self._end(link, want)
         want.node.forget(want.number)
         want.node.tell(want.number, Failed(fault))
@@ -238,7 +245,11 @@ class Network:
                 continue
             self._introduce(link, creator, receiver)
             if link.trial is None and self._is_ready(creator, receiver):
-                self._try(link, creator, receiver)
+                begin_ns = self._agreed_ns(link, creator, receiver)
+                if begin_ns <= self._clock.now_ns:
+                    self._try(link, creator, receiver)
+                else:
+                    self._clock.after(begin_ns - self._clock.now_ns, lambda: self._poke(link))
 
     def _introduce(self, link: _Link, creator: _Want, receiver: _Want) -> None:
         """Let the receiver know what it will take part in, as soon as the creator's message can be there."""
@@ -253,6 +264,7 @@ class Network:
             if receiver.number in self._wants:
                 receiver.node.tell(receiver.number, Matched(kind))
                 receiver.known.add(creator.number)
+                receiver.ready_ns = self._clock.now_ns
                 self._poke(link)
 
         sent_ns = creator.since_ns if creator.done == 0 else self._clock.now_ns
@@ -268,12 +280,23 @@ class Network:
             and all(self._generating[want.node.node] < want.node.interfaces for want in (creator, receiver))
         )
 
+    def _agreed_ns(self, link: _Link, creator: _Want, receiver: _Want) -> int:
+        """From when both ends know that both are ready: neither can know faster than light of what the other did."""
+        ready_ns = 0
+        for want in (creator, receiver):
+            node = want.node.node
+            ready_ns = max(ready_ns, want.ready_ns, want.grants[0][1] if want.grants else 0)
+            by, released_ns = self._released.get(node, (link, 0))
+            if by is not link:
+                ready_ns = max(ready_ns, released_ns)
+        return ready_ns + link.model.light_ns
+
     def _try(self, link: _Link, creator: _Want, receiver: _Want) -> None:
         assert isinstance(creator.request, Create)
         kind, now = creator.request.kind, self._clock.now_ns
         slots = (
-            (creator.node.node, creator.grants[0] if kind is Kind.KEEP else creator.node.borrow()),
-            (receiver.node.node, receiver.grants[0] if kind is not Kind.MEASURE else receiver.node.borrow()),
+            (creator.node.node, creator.grants[0][0] if kind is Kind.KEEP else creator.node.borrow()),
+            (receiver.node.node, receiver.grants[0][0] if kind is not Kind.MEASURE else receiver.node.borrow()),
         )
         attempt = self._ledger.open_attempt(slots, now)
         needed = int(link.rng.geometric(link.model.p_success))
@@ -305,7 +328,7 @@ class Network:
             )  # fmt: skip
             want.done, want.since_ns = want.done + 1, now
             if keeps:
-                want.grants.remove(address)
+                want.grants.pop(0)
                 want.node.filled(address)
                 want.node.tell(want.number, pair)
             else:
@@ -336,6 +359,7 @@ class Network:
         link.trial = None
         for want, (_, address) in zip((trial.creator, trial.receiver), trial.slots, strict=True):
             self._generating[want.node.node] -= 1
+            self._released[want.node.node] = link, self._clock.now_ns
             want.node.give_back(address)
         for other in list(self._links.values()):
             self._poke_later(other)

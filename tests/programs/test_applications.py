@@ -17,7 +17,9 @@ import netqasm_lab  # noqa: F401  skips without the SDK
 import numpy as np
 import pytest
 
+from quoit.engine.ledger import Node
 from quoit.engine.states.bell import werner
+from quoit.engine.states.device import DeviceNoise
 from quoit.interfaces.netqasm.processor import Bell
 from quoit.scenario.netqasm.application import example, load
 from quoit.scenario.netqasm.hardware import Hardware, LinkModel, NodeHardware
@@ -226,6 +228,39 @@ def test_a_program_that_fails_is_told_and_the_others_end() -> None:
         ("alice", "RuntimeError"), ("bob", "TimeoutError"),
     ]  # fmt: skip
     assert report.results == [{"alice": None, "bob": None}]
+
+
+@pytest.mark.parametrize("patience", [0.0, 0.0015, 0.0021, 0.0028, 0.0036, 0.0052, 0.02])
+@pytest.mark.parametrize("stores", [False, True])
+def test_a_program_may_fail_in_the_midst_of_anything(patience: float, stores: bool) -> None:
+    """While requests wait, attempts run, halves are stored, gates run: the next round begins with clean nodes, or four
+    rounds of two qubits would not fit into five memories."""
+    device = DeviceNoise(init_ns=400_000, gate2_ns=700_000, readout_ns=300_000)
+    hardware = Hardware(
+        NodeHardware(Node(device=device), memories=5, stores=stores),
+        LinkModel(p_success=1.0, cycle_ns=1_000_000, light_ns=200_000),
+    )
+    report = _run(
+        APPS / "hasty", may_fail=True, hardware=hardware, inputs={"alice": {"patience": patience}}, rounds=4,
+        patience_s=1.0,
+    )  # fmt: skip
+    by_alice = [failure.error for failure in report.failures if failure.role == "alice"]
+    assert len(by_alice) == 4
+    assert all(error.startswith("TimeoutError: no message from bob") for error in by_alice)
+    others = [failure.error for failure in report.failures if failure.role == "bob"]
+    assert all("EXPIRE" in error or "TIMEOUT" in error for error in others)
+
+
+def test_a_program_that_never_comes_back_ends_the_run() -> None:
+    with pytest.raises(RuntimeError, match="netqasm-alice: no sign of life for 1"):
+        run_application(load(APPS / "stuck"), RunOptions(within_s=1.0))
+
+
+def test_hosts_are_as_far_from_their_nodes_as_the_hardware_says() -> None:
+    near, far = (_run(APPS / "retry", hardware=Hardware(host_ns=host_ns)) for host_ns in (0, 1_000_000))
+    assert near.results == far.results
+    # At least: register, open a socket, the first subroutine of alice's; her way to bob and back.
+    assert far.time_ns - near.time_ns >= 5_000_000
 
 
 def test_what_is_not_supported_says_so() -> None:

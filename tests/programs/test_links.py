@@ -161,6 +161,24 @@ def test_a_node_of_one_interface_serves_one_link_at_a_time() -> None:
     assert ends == [2_000_000, 1_000_000]
 
 
+def test_a_half_that_is_moved_to_its_memory_pays_for_it() -> None:
+    """One more gate of p2 at each end: a Werner pair's w falls by p2 each, and the news come later by its duration."""
+    p2, gate2 = 0.9, 500_000
+    ends = []
+    for stores in (False, True):
+        node = NodeHardware(Node(device=DeviceNoise(p2=p2, gate2_ns=gate2)), stores=stores)
+        lab = Lab("ab", Hardware(node, LinkModel(p_success=1.0)))
+        lab.start("a", create())
+        lab.start("b", receive())
+        lab.finish()
+        assert not lab.faults
+        rho = lab.state("a", 0, reduced=False)
+        fidelity = (KETS[Bell.PHI_PLUS] @ rho @ KETS[Bell.PHI_PLUS]).real
+        assert np.isclose(fidelity, (1 + 3 * p2**2) / 4 if stores else 1.0, atol=1e-12)
+        ends.append(lab.ended_ns["a"])
+    assert ends[1] - ends[0] == gate2
+
+
 def test_nobody_knows_faster_than_light() -> None:
     """The creator's question needs one way to the receiver, its readiness one way back; then come the attempts."""
     light, cycle = 3_000_000, 7_000_000

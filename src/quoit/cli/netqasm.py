@@ -48,7 +48,11 @@ def run(options: NetqasmOptions) -> int:
     chosen = RunOptions(options.seed, options.rounds, hardware, inputs, options.patience_s)
     # What programs print is theirs; with --json standard output is ours alone.
     with contextlib.redirect_stdout(sys.stderr if options.json else sys.stdout):
-        report = run_application(application, chosen)
+        try:
+            report = run_application(application, chosen)
+        except RuntimeError as fault:
+            show.error(str(fault))
+            return 1
     report = replace(report, results=plain(report.results))
     if options.json:
         show.json_line(report)

@@ -136,15 +136,18 @@ class Executor:
         app.sockets[remote_id, number] = socket
 
     async def stop_app(self, key: AppKey) -> None:
-        """End an application: its requests, sockets, qubits and memory."""
+        """End an application: its requests, sockets, qubits and memory. A subroutine of it that is under way fails at
+        its next use of any of them."""
         app = self._app(key)
+        del self._apps[key]
         for number in [number for number, request in self._requests.items() if request.app == key]:
-            await self._drop(number)
-        for address in app.module.all():
+            self._processor.cancel(number)
+            del self._requests[number]
+        app.faults.append(Fault(Code.GENERAL, f"application {key[1]} of {key[0]} has been stopped"))
+        for address in app.module.clear():
             await self._processor.free(address)
         for socket in app.sockets.values():
             self._processor.close_socket(socket)
-        del self._apps[key]
         self._grant_all()
 
     def physical(self, key: AppKey, virtual: int) -> int:
@@ -243,10 +246,6 @@ class Executor:
             request.granted += 1
             request.held.append(physical)
             self._processor.grant(number, physical)
-
-    async def _drop(self, number: int) -> None:
-        self._processor.cancel(number)
-        self._requests.pop(number, None)
 
     def freed(self) -> None:
         """A memory has become free: requests that wait for one may go on."""
@@ -431,11 +430,11 @@ class _Run:
         self._memory.set(outcome, await self._processor.measure(self._physical(operands[0])))
 
     async def _measure_basis(self, name: str, operands: tuple[Operand, ...]) -> None:
-        address, power = self._physical(operands[0]), self._value(operands[5])
+        power = self._value(operands[5])
         for axis, turns in zip(AXES[_BASES[name]], operands[2:5], strict=True):
             units = self._value(turns)
             if units:
-                await self._processor.gate(axis, (address,), _angle(units, power))
+                await self._processor.gate(axis, (self._physical(operands[0]),), _angle(units, power))
         await self._measure("meas", operands[:2])
 
     def _physical(self, operand: Operand) -> int:

@@ -128,5 +128,10 @@ class UnitModule:
         self._left.add(virtual)
         return self._physical.pop(virtual)
 
-    def all(self) -> list[int]:
-        return list(self._physical.values())
+    def clear(self) -> list[int]:
+        """All memories, which are free now."""
+        found = list(self._physical.values())
+        self._physical.clear()
+        self._left.clear()
+        self.size = 0
+        return found

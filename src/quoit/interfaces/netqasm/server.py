@@ -26,7 +26,7 @@ class Pace(Protocol):
     """Who runs what a node does for its hosts, and when."""
 
     def spawn(self, job: Coroutine[Any, Any, None]) -> None:
-        """Run it, beginning now or soon."""
+        """Run what a host has asked for, when its words have reached the node."""
         ...
 
     def asked(self, host: str, waits: bool) -> None:
@@ -37,8 +37,8 @@ class Pace(Protocol):
         """A host that waited goes on."""
         ...
 
-    def left(self, host: str) -> None:
-        """A host has ended."""
+    def left(self, host: str, clear: Coroutine[Any, Any, None]) -> None:
+        """A host has ended; run `clear`, and it is gone when that is over."""
         ...
 
     def settle(self) -> None:
@@ -63,8 +63,8 @@ class RealPace:
     def answered(self, host: str) -> None:
         pass
 
-    def left(self, host: str) -> None:
-        pass
+    def left(self, host: str, clear: Coroutine[Any, Any, None]) -> None:
+        self.spawn(clear)
 
     def settle(self) -> None:
         pass
@@ -152,11 +152,11 @@ class NodeServer:
         """End what the host left behind."""
         self._hosts.discard(host.name)
         host.gone = True
-        self._pace.spawn(self._clear(host))
-        self._pace.left(host.name)
+        self._pace.left(host.name, self._clear(host))
         self._pace.settle()
 
     async def _clear(self, host: _Host) -> None:
+        host.waiting.clear()
         for app in sorted(host.apps):
             await self._executor.stop_app((host.name, app))
         host.apps.clear()
@@ -188,7 +188,7 @@ class NodeServer:
         except (ValueError, KeyError, TypeError) as fault:
             answer = wire.error(Fault(Code.GENERAL, f"the message cannot be read: {fault}"))
         self._write(host, found.id, answer)
-        if found.waits:
+        if found.waits and not host.gone:
             self._pace.answered(host.name)
 
     def _write(self, host: _Host, id: int, body: bytes) -> None:

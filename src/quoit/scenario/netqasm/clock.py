@@ -53,6 +53,7 @@ class Clock:
         self.now_ns = 0
         self._heap: list[tuple[int, int, Timer]] = []
         self._entered = 0
+        self._jobs: dict[Coroutine[Any, Any, None], Callable[[], None] | None] = {}
 
     def after(self, duration_ns: int, act: Callable[[], None]) -> Timer:
         """`act` that much later; of one instant, in the order of entry."""
@@ -63,17 +64,28 @@ class Clock:
         heapq.heappush(self._heap, (self.now_ns + duration_ns, self._entered, timer))
         return timer
 
-    def spawn(self, job: Coroutine[Any, Any, None]) -> None:
-        """Begin a coroutine at this instant."""
-        self.after(0, lambda: self.resume(job))
+    def spawn(self, job: Coroutine[Any, Any, None], delay_ns: int = 0, then: Callable[[], None] | None = None) -> None:
+        """Begin a coroutine after a delay; `then` is called when it is over."""
+        self._jobs[job] = then
+        self.after(delay_ns, lambda: self.resume(job))
 
     def resume(self, job: Coroutine[Any, Any, None]) -> None:
         """Let it run up to the next thing it waits for."""
         try:
             signal = job.send(None)
         except StopIteration:
+            then = self._jobs.pop(job)
+            if then is not None:
+                then()
             return
         signal.hold(job)
+
+    def close(self) -> None:
+        """End all coroutines where they are; nothing will happen any more."""
+        self._heap.clear()
+        for job in self._jobs:
+            job.close()
+        self._jobs.clear()
 
     async def sleep(self, duration_ns: int) -> None:
         if duration_ns > 0:
@@ -102,11 +114,12 @@ class Clock:
 class VirtualPace:
     """`Pace` of the nodes: time stands still while a host runs, and one host runs at a time.
 
-    `begin` starts a host. `over` is called when the last one has ended, or with what went wrong.
+    `begin` starts a host. `over` is called when the last one has ended, or with what went wrong. `host_ns`: from a host
+    to its node.
     """
 
-    def __init__(self, clock: Clock, over: Callable[[BaseException | None], None]) -> None:
-        self._clock, self._over = clock, over
+    def __init__(self, clock: Clock, over: Callable[[BaseException | None], None], host_ns: int = 0) -> None:
+        self._clock, self._over, self._host_ns = clock, over, host_ns
         self._running: set[str] = set()
         self._alive: set[str] = set()
 
@@ -121,7 +134,7 @@ class VirtualPace:
         self._clock.after(0, go)
 
     def spawn(self, job: Coroutine[Any, Any, None]) -> None:
-        self._clock.spawn(job)
+        self._clock.spawn(job, self._host_ns)
 
     def asked(self, host: str, waits: bool) -> None:
         if waits:
@@ -131,9 +144,9 @@ class VirtualPace:
         if host in self._alive:
             self._running.add(host)
 
-    def left(self, host: str) -> None:
+    def left(self, host: str, clear: Coroutine[Any, Any, None]) -> None:
         self._running.discard(host)
-        self._alive.discard(host)
+        self._clock.spawn(clear, then=lambda: self._alive.discard(host))
 
     def settle(self) -> None:
         try:
@@ -141,8 +154,6 @@ class VirtualPace:
                 if not self._clock.step():
                     raise RuntimeError(f"nothing will ever happen, and {', '.join(sorted(self._alive))} wait")
             if not self._alive:
-                while self._clock.next_ns() == self._clock.now_ns:
-                    self._clock.step()
                 self._over(None)
         except Exception as fault:  # noqa: BLE001  the border of the run: it is told, and raised there
             self._over(fault)

@@ -26,13 +26,15 @@ class HardwareFault(ValueError):
 class NodeHardware:
     """A node. `noise`: of memories, gates and their durations; its readout must be 1, since `readout`, the probability
     that a bit is read right, is applied to the bit, and the qubit stays as it really is. `interfaces`: links that it
-    can serve at a time."""
+    can serve at a time. `stores`: pairs come into a qubit of their own and are then moved to their memory, which has
+    the error and the duration of a two-qubit gate."""
 
     noise: Node = Node()  # noqa: RUF009  frozen
     readout: float = 1.0
     memories: int = 10
     instruction_ns: int = 0
     interfaces: int = 1
+    stores: bool = False
 
     def __post_init__(self) -> None:
         if self.noise.device.readout != 1.0:
@@ -68,12 +70,13 @@ class LinkModel:
 @dataclass(frozen=True, slots=True)
 class Hardware:
     """Of a whole run. Nodes and links that are not named have `node` and `link`; a `link` of None: there is none.
-    `notes`: assumptions that its reader must know."""
+    `host_ns`: from a host to its node. `notes`: assumptions that its reader must know."""
 
     node: NodeHardware = NodeHardware()
     link: LinkModel | None = LinkModel()
     nodes: Mapping[str, NodeHardware] = field(default_factory=dict)
     links: Mapping[frozenset[str], LinkModel] = field(default_factory=dict)
+    host_ns: int = 0
     notes: tuple[str, ...] = ()
 
     def of_node(self, name: str) -> NodeHardware:
@@ -89,16 +92,19 @@ class _Durations:
     gate1_ns: int
     gate2_ns: int
     readout_ns: int
+    stores: bool
     note: str
 
 
 _ASSUMED = "its papers do not state durations of gates: an order of magnitude is assumed"
+_HOST_NS = 100_000
+_CONTROL = "assumed: 0.1 ms from a host to its node, 1 us for a classical instruction"
 _DURATIONS = {
     "nv-delft-2018": _Durations(
-        310_000, 20_000, 500_000, 3_700, "durations of a carbon memory as in doi:10.1145/3341302.3342070"
+        310_000, 20_000, 500_000, 3_700, True, "durations of a carbon memory as in doi:10.1145/3341302.3342070"
     ),
-    "siv-boston-2024": _Durations(100_000, 10_000, 50_000, 50_000, _ASSUMED),
-    "sr-oxford-2020": _Durations(100_000, 10_000, 100_000, 500_000, _ASSUMED),
+    "siv-boston-2024": _Durations(100_000, 10_000, 50_000, 50_000, True, _ASSUMED),
+    "sr-oxford-2020": _Durations(100_000, 10_000, 100_000, 500_000, True, _ASSUMED),
 }
 
 BRIGHT_STATE = 0.1
@@ -127,8 +133,8 @@ def by_profile(name: str) -> Hardware:
         p1=profile.gate_p2, p2=profile.gate_p2, init_ns=times.init_ns, gate1_ns=times.gate1_ns,
         gate2_ns=times.gate2_ns, readout_ns=times.readout_ns,
     )  # fmt: skip
-    node = NodeHardware(Node(memory, device), profile.readout, memories=5, instruction_ns=1_000)
-    return Hardware(node, _profile_link(profile), notes=(f"{name}: {times.note}",))
+    node = NodeHardware(Node(memory, device), profile.readout, memories=5, instruction_ns=1_000, stores=times.stores)
+    return Hardware(node, _profile_link(profile), host_ns=_HOST_NS, notes=(f"{name}: {times.note}", _CONTROL))
 
 
 def _profile_link(profile: HardwareProfile) -> LinkModel:

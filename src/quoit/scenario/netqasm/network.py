@@ -48,6 +48,7 @@ class _Want:
     grants: list[tuple[int, int]] = field(default_factory=list)
     """Addresses for the next pairs, and since when."""
     done: int = 0
+    dropped: bool = False
     told: set[int] = field(default_factory=set)
     """Of a receiver: creators whose request it knows of."""
     known: set[int] = field(default_factory=set)
@@ -78,8 +79,8 @@ class _Trial:
     began_ns: int
     attempts: int
     timer: Timer | None = None
-    reading: int = 0
-    """Halves that are being measured."""
+    busy: int = 0
+    """Halves that are being measured or moved."""
 
 
 class _Link:
@@ -215,10 +216,8 @@ class Network:
 
     def _end(self, link: _Link, want: _Want) -> None:
         """Take a request out, and stop what is being tried for it."""
-        self._wants.pop(want.number, None)
-        for queue in (link.creates, link.receives):
-            if want in queue:
-                queue.remove(want)
+        want.dropped = True
+        self._finish(link, want, whole=True)
         trial = link.trial
         if trial is not None and trial.timer is not None and want in (trial.creator, trial.receiver):
             trial.timer.cancel()
@@ -295,8 +294,8 @@ class Network:
         assert isinstance(creator.request, Create)
         kind, now = creator.request.kind, self._clock.now_ns
         slots = (
-            (creator.node.node, creator.grants[0][0] if kind is Kind.KEEP else creator.node.borrow()),
-            (receiver.node.node, receiver.grants[0][0] if kind is not Kind.MEASURE else receiver.node.borrow()),
+            self._landing(creator, kind is Kind.KEEP),
+            self._landing(receiver, kind is not Kind.MEASURE),
         )
         attempt = self._ledger.open_attempt(slots, now)
         needed = int(link.rng.geometric(link.model.p_success))
@@ -304,6 +303,11 @@ class Network:
         for want in (creator, receiver):
             self._generating[want.node.node] += 1
         trial.timer = self._clock.after(needed * link.model.cycle_ns, lambda: self._herald(link, trial))
+
+    def _landing(self, want: _Want, keeps: bool) -> Slot:
+        """Where a half comes to: its memory, or a place of its own if it is to be measured or moved from there."""
+        straight = keeps and not want.node.stores
+        return want.node.node, want.grants[0][0] if straight else want.node.borrow()
 
     def _herald(self, link: _Link, trial: _Trial) -> None:
         model, now = link.model, self._clock.now_ns
@@ -324,32 +328,37 @@ class Network:
         ):
             pair = Pair(
                 want.done, request.kind, trial.creator.number, sequence, want is trial.creator, bell, now,
-                now - trial.began_ns, address if keeps else None,
+                now - trial.began_ns, want.grants.pop(0)[0] if keeps else None,
             )  # fmt: skip
             want.done, want.since_ns = want.done + 1, now
-            if keeps:
-                want.grants.pop(0)
-                want.node.filled(address)
-                want.node.tell(want.number, pair)
-            else:
-                trial.reading += 1
-                self._clock.spawn(self._measure(link, trial, want, address, pair, reading))
-            self._finish(link, want)
+            trial.busy += 1
+            self._clock.spawn(self._finish_half(link, trial, want, address, pair, reading))
         self._limit(link, trial.creator)
-        if not trial.reading:
-            self._release(link, trial)
 
-    async def _measure(
+    async def _finish_half(
         self, link: _Link, trial: _Trial, want: _Want, address: int, pair: Pair, reading: Reading
     ) -> None:
-        outcome, basis = await want.node.read_half(address, reading)
-        want.node.tell(want.number, replace(pair, outcome=outcome, basis=basis))
-        trial.reading -= 1
-        if not trial.reading:
+        """Measure a half, or move it to its memory, and tell; the link is free when both halves are done."""
+        if pair.address is None:
+            outcome, basis = await want.node.read_half(address, reading)
+            pair = replace(pair, outcome=outcome, basis=basis)
+        elif want.dropped:
+            if address != pair.address:
+                want.node.empty(address)
+        else:
+            if address != pair.address:
+                await want.node.store(address, pair.address)
+            want.node.filled(pair.address)
+        if not want.dropped:
+            self._finish(link, want)
+            want.node.tell(want.number, pair)
+        trial.busy -= 1
+        if not trial.busy:
             self._release(link, trial)
 
-    def _finish(self, link: _Link, want: _Want) -> None:
-        if not want.left:
+    def _finish(self, link: _Link, want: _Want, *, whole: bool = False) -> None:
+        """Take a request out when it has all its pairs, or as a whole."""
+        if whole or not want.left:
             self._wants.pop(want.number, None)
             for queue in (link.creates, link.receives):
                 if want in queue:

@@ -62,6 +62,8 @@ class LedgerProcessor:
         self._promised: dict[int, int] = {}
         """Addresses that were granted and have no qubit yet, with the request."""
         self._borrowed: set[int] = set()
+        self._busy_ns: dict[int, int] = {}
+        """Until when the last operation on a memory runs."""
         self._hear: Callable[[int, News], None] | None = None
         self._waiting: list[Signal] = []
 
@@ -81,6 +83,10 @@ class LedgerProcessor:
     def interfaces(self) -> int:
         return self._hardware.interfaces
 
+    @property
+    def stores(self) -> bool:
+        return self._hardware.stores
+
     def now_ns(self) -> int:
         return self._clock.now_ns
 
@@ -98,6 +104,8 @@ class LedgerProcessor:
 
     async def free(self, address: int) -> None:
         self._need_own(address)
+        # Of an application that was stopped, an operation may still run.
+        await self._clock.sleep(self._busy_ns.get(address, 0) - self._clock.now_ns)
         self.empty(address)
         self._taken.discard(address)
 
@@ -109,13 +117,15 @@ class LedgerProcessor:
     async def initialise(self, address: int) -> None:
         self._need_own(address)
         self.empty(address)
-        await self._over(self._ledger.init((self._node, address), self._clock.now_ns))
+        await self._over(self._ledger.init((self._node, address), self._clock.now_ns), address)
 
     async def move(self, source: int, target: int) -> None:
         self._need_own(target)
         self._need_qubit(source)
         self.empty(target)
-        await self._over(self._ledger.move((self._node, source), (self._node, target), self._clock.now_ns))
+        await self._over(
+            self._ledger.move((self._node, source), (self._node, target), self._clock.now_ns), source, target
+        )
 
     def _need_own(self, address: int) -> None:
         if address not in self._taken:
@@ -127,8 +137,9 @@ class LedgerProcessor:
         if self._ledger.state_in((self._node, address)) is None:
             raise Fault(Code.NO_QUBIT, f"memory {address} of {self._node} holds no qubit")
 
-    async def _over(self, outcome: Outcome) -> None:
-        """Wait for the end of an operation."""
+    async def _over(self, outcome: Outcome, *addresses: int) -> None:
+        """Wait for the end of an operation on these memories."""
+        self._busy_ns.update(dict.fromkeys(addresses, outcome.done_ns))
         await self._clock.sleep(outcome.done_ns - self._clock.now_ns)
 
     # --- gates and readings ---
@@ -149,20 +160,21 @@ class LedgerProcessor:
             raise Fault(Code.UNSUPP, str(refusal)) from refusal
         except LedgerError as fault:
             raise Fault(Code.GENERAL, str(fault)) from fault
-        await self._over(done)
+        await self._over(done, *addresses)
 
     async def measure(self, address: int) -> int:
         found, read = await self._read(address)
         state = np.zeros((2, 2), dtype=np.complex128)
         state[found, found] = 1.0
-        self._ledger.herald([(self._node, address)], state, self._clock.now_ns)
+        if address in self._taken:  # else its application was stopped meanwhile
+            self._ledger.herald([(self._node, address)], state, self._clock.now_ns)
         return read
 
     async def _read(self, address: int) -> tuple[int, int]:
         """What a perfect reading in Z finds, and what this node reports. The slot is empty afterwards."""
         self._need_qubit(address)
         done = self._ledger.measure((self._node, address), self._clock.now_ns)
-        await self._over(done)
+        await self._over(done, address)
         found = done.bits[0]
         wrong = self._hardware.readout < 1.0 and self._rng.random() >= self._hardware.readout
         return found, found ^ int(wrong)
@@ -240,6 +252,10 @@ class LedgerProcessor:
             address += 1
         self._borrowed.add(address)
         return address
+
+    async def store(self, borrowed: int, address: int) -> None:
+        """Move a half from where it came to the memory that it is for."""
+        await self._over(self._ledger.move((self._node, borrowed), (self._node, address), self._clock.now_ns), address)
 
     def give_back(self, address: int) -> None:
         """A borrowed address; of others nothing happens."""

@@ -130,7 +130,7 @@ class _Run:
         """Of the round that is under way."""
 
     async def go(self) -> Report:
-        pace = VirtualPace(self._clock, self._end)
+        pace = VirtualPace(self._clock, self._end, self._hardware.host_ns)
         servers: list[NodeServer] = []
         ports: dict[str, int] = {}
         try:
@@ -143,6 +143,7 @@ class _Run:
         finally:
             for server in servers:
                 await server.close()
+            self._clock.close()
         return Report(results, self._failures, self._clock.now_ns, self._network.made, self._hardware.notes)
 
     def _server(self, name: str, pace: VirtualPace) -> NodeServer:

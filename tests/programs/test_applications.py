@@ -24,8 +24,10 @@ from quoit.interfaces.netqasm.processor import Bell
 from quoit.scenario.netqasm.application import example, load
 from quoit.scenario.netqasm.hardware import Hardware, LinkModel, NodeHardware
 from quoit.scenario.netqasm.run import Report, RunOptions, run_application
+from quoit.scenario.netqasm.script import ProgramFailed, run_script
 
 APPS = Path(__file__).parent / "apps"
+SCRIPTS = example("chsh").parents[1] / "sdk_scripts"
 GHZ = Path(__file__).parents[2] / "examples" / "netqasm" / "ghz"
 H = np.array([[1, 1], [1, -1]]) / sqrt(2)
 X, Z = np.array([[0, 1], [1, 0]]), np.diag([1, -1])
@@ -251,8 +253,36 @@ def test_a_program_may_fail_in_the_midst_of_anything(patience: float, stores: bo
     assert all("EXPIRE" in error or "TIMEOUT" in error for error in others)
 
 
+def test_a_word_that_nobody_took_is_not_for_the_next_round() -> None:
+    for row in _run(APPS / "late", rounds=4).results:
+        assert row["alice"]["word"] == row["bob"]["word"]
+
+
+def test_a_script_of_the_sdk_simulates_by_itself() -> None:
+    """`sdk_scripts/rsp.py`: a blind rotation by no angle, whose outcome is p1 by what the client tells the server, so
+    that m2 is 0 always."""
+    report = run_script(SCRIPTS / "rsp.py", RunOptions(seed=1))
+    assert [row["server"] for row in report[0].results] == [{"m2": 0}]
+
+
+def test_what_wants_the_simulators_own_objects_is_refused() -> None:
+    with pytest.raises(NotImplementedError, match="post_function"):
+        run_script(SCRIPTS / "epr.py", RunOptions())
+
+
+def test_a_script_hears_of_a_program_that_fails(tmp_path: Path) -> None:
+    script = tmp_path / "broken.py"
+    script.write_text(
+        "from netqasm.runtime.application import default_app_instance\n"
+        "from netqasm.sdk.external import simulate_application\n"
+        "simulate_application(default_app_instance([('a', lambda: 1 / 0)]), use_app_config=False)\n"
+    )
+    with pytest.raises(ProgramFailed, match="ZeroDivisionError"):
+        run_script(script, RunOptions())
+
+
 def test_a_program_that_never_comes_back_ends_the_run() -> None:
-    with pytest.raises(RuntimeError, match="netqasm-alice: no sign of life for 1"):
+    with pytest.raises(RuntimeError, match="alice: no sign of life for 1"):
         run_application(load(APPS / "stuck"), RunOptions(within_s=1.0))
 
 
@@ -270,7 +300,7 @@ def test_what_is_not_supported_says_so() -> None:
         "hardware": "NotImplementedError: quoit's nodes entangle any memory",
         "callbacks": "NotImplementedError: sockets that call back",
         "stranger": "ValueError: expected an application of alice, bob",
-        "simulate": "NotImplementedError: an application is run by `quoit netqasm run`",
+        "simulate": "NotImplementedError: a directory is run by `quoit netqasm run`",
         "memories": "NodeError: NO_QUBIT: node alice has 5 memories",
         "breakpoint": "NotImplementedError: breakpoints that dump states",
     }

@@ -356,7 +356,9 @@ app.command(netqasm_app)
 
 @netqasm_app.command(name="run")
 def netqasm_run(
-    directory: Annotated[Path | None, Parameter(help="Directory of an SDK application, with app_ROLE.py.")] = None,
+    directory: Annotated[
+        Path | None, Parameter(help="Directory of an SDK application, with app_ROLE.py, or a script.")
+    ] = None,
     /,
     *,
     example: Annotated[str | None, Parameter(help="An application that the SDK ships, instead.")] = None,

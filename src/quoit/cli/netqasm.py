@@ -40,6 +40,8 @@ def run(options: NetqasmOptions) -> int:
     if (options.directory is None) == (options.example is None):
         raise show.UserError("expected either the directory of an application or --example NAME")
     try:
+        if options.directory is not None and options.directory.is_file():
+            return _script(options.directory, options)
         application = load(options.directory or example(str(options.example)))
         hardware = by_profile(options.hardware) if options.hardware is not None else None
     except (ApplicationFault, HardwareFault) as fault:
@@ -59,6 +61,26 @@ def run(options: NetqasmOptions) -> int:
     else:
         _show(application.name, report)
     return 1 if report.failures else 0
+
+
+def _script(path: Path, options: NetqasmOptions) -> int:
+    """A script prints for itself; with --json the reports of its applications follow."""
+    from quoit.scenario.netqasm.hardware import by_profile
+    from quoit.scenario.netqasm.run import RunOptions
+    from quoit.scenario.netqasm.script import run_script
+
+    if options.set or options.rounds != 1:
+        raise show.UserError("a script gives its programs their inputs and rounds: expected no --set and no --rounds")
+    hardware = by_profile(options.hardware) if options.hardware is not None else None
+    chosen = RunOptions(options.seed, hardware=hardware, patience_s=options.patience_s)
+    with contextlib.redirect_stdout(sys.stderr if options.json else sys.stdout):
+        reports = run_script(path, chosen)
+    for report in reports:
+        if options.json:
+            show.json_line(replace(report, results=plain(report.results)))
+        else:
+            print(f"{path.name}: {format_duration(report.time_ns)} of simulated time, {report.pairs} pairs")
+    return 0
 
 
 def plain(value: Any) -> Any:

@@ -69,4 +69,4 @@ def _put_back(before: ModuleType | None, attribute: object, simulator: str | Non
 
 
 def _refuse(*args: Any, **kwargs: Any) -> None:
-    raise NotImplementedError("an application is run by `quoit netqasm run`, not by itself")
+    raise NotImplementedError("a directory is run by `quoit netqasm run`; only a script may call simulate_application")

@@ -30,14 +30,15 @@ class Commit:
     then: Callable[[], None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Site:
-    """Where the applications of one run find things. `nodes`: names, by node id. `allocation`: node of each
-    application. `ports`: of each node's door, on loopback. `within_s`: real time that an answer may take."""
+    """Where the applications of one run find things; filled in when the nodes are there. `nodes`: names, by node id.
+    `allocation`: node of each application. `ports`: of each node's door, on loopback. `within_s`: real time that an
+    answer may take."""
 
-    nodes: tuple[str, ...]
-    allocation: Mapping[str, str]
-    ports: Mapping[str, int]
+    nodes: tuple[str, ...] = ()
+    allocation: Mapping[str, str] = field(default_factory=dict)
+    ports: Mapping[str, int] = field(default_factory=dict)
     within_s: float = 600.0
     links: dict[str, HostLink] = field(default_factory=dict)
     """Open connections by application."""

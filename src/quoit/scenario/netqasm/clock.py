@@ -93,6 +93,11 @@ class Clock:
             self.after(duration_ns, signal.give)
             await signal
 
+    @property
+    def entered(self) -> int:
+        """How many things have been entered so far: a sign of life."""
+        return self._entered
+
     def next_ns(self) -> int | None:
         """When the next thing happens; None if nothing does."""
         while self._heap and self._heap[0][2].act is None:
@@ -122,6 +127,11 @@ class VirtualPace:
         self._clock, self._over, self._host_ns = clock, over, host_ns
         self._running: set[str] = set()
         self._alive: set[str] = set()
+
+    @property
+    def running(self) -> frozenset[str]:
+        """Hosts that time waits for."""
+        return frozenset(self._running)
 
     def begin(self, host: str, start: Callable[[], None]) -> None:
         """Let a host run as soon as those before it wait."""

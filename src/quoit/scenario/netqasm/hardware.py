@@ -165,7 +165,7 @@ def by_network_config(config: Any) -> Hardware:
         nodes = {str(row["name"]): _config_node(row) for row in config["nodes"]}
         links = {
             frozenset((str(row["node_name1"]), str(row["node_name2"]))): LinkModel(
-                _config_pair(str(row["noise_type"]), float(row["fidelity"]))
+                _config_pair(str(getattr(row["noise_type"], "value", row["noise_type"])), float(row["fidelity"]))
             )
             for row in config["links"]
         }

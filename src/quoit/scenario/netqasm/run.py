@@ -71,13 +71,17 @@ class _Exchange:
         self._clock, self._network, self._allocation = clock, network, allocation
         self._patience_ns = patience_ns
         self._came: list[tuple[str, str, int, str]] = []
+        self._round = 0
         self._waiting: list[Signal] = []
 
     def send(self, sender: str, receiver: str, socket: int, text: str) -> None:
         delay = self._network.light_ns(self._allocation[sender], self._allocation[receiver])
-        self._clock.after(delay, lambda: self._arrive((receiver, sender, int(socket), text)))
+        number = self._round
+        self._clock.after(delay, lambda: self._arrive(number, (receiver, sender, int(socket), text)))
 
-    def _arrive(self, message: tuple[str, str, int, str]) -> None:
+    def _arrive(self, number: int, message: tuple[str, str, int, str]) -> None:
+        if number != self._round:
+            return
         self._came.append(message)
         waiting, self._waiting = self._waiting, []
         for signal in waiting:
@@ -101,8 +105,9 @@ class _Exchange:
             timer.cancel()
 
     def forget(self) -> None:
-        """What nobody received in this round is not for the next."""
+        """What nobody received in this round, or is on its way, is not for the next."""
         self._came.clear()
+        self._round += 1
 
 
 def run_application(application: Application, options: RunOptions = RunOptions()) -> Report:
@@ -111,16 +116,36 @@ def run_application(application: Application, options: RunOptions = RunOptions()
     Programs' own `random` and `numpy.random` are seeded too, and as before afterwards. RuntimeError for a program that
     does not come back.
     """
-    return asyncio.run(_Run(application, options).go())
+    site = Site(within_s=options.within_s)
+    with supplied(module_for(site)), seeded(options.seed), imported(application) as mains:
+        hardware = options.hardware or application.hardware or Hardware()
+        return play(Cast(mains, application.inputs, application.allocation, hardware), options, site)
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who plays: `main` of each role, its inputs and its node, by default of the role's own name."""
+
+    mains: Mapping[str, Callable[..., Any]]
+    inputs: Mapping[str, Mapping[str, Any]]
+    allocation: Mapping[str, str]
+    hardware: Hardware
+    app_config: bool = True
+    """Whether programs take it."""
+
+
+def play(cast: Cast, options: RunOptions, site: Site) -> Report:
+    """All rounds. `site` is what the programs' connections belong to; it is filled in."""
+    return asyncio.run(_Run(cast, options, site).go())
 
 
 class _Run:
-    def __init__(self, application: Application, options: RunOptions) -> None:
-        self._application, self._options = application, options
+    def __init__(self, cast: Cast, options: RunOptions, site: Site) -> None:
+        self._cast, self._options, self._site = cast, options, site
         self._clock = Clock()
-        self._allocation = dict(application.allocation) or {role: role for role in application.programs}
+        self._allocation = dict(cast.allocation) or {role: role for role in cast.mains}
         self._nodes = tuple(dict.fromkeys(self._allocation.values()))
-        self._hardware = options.hardware or application.hardware or Hardware()
+        self._hardware = cast.hardware
         self._network = Network(self._nodes, self._hardware, options.seed, self._clock)
         patience = round(options.patience_s * 1e9)
         self._exchange = _Exchange(self._clock, self._network, self._allocation, patience)
@@ -138,8 +163,8 @@ class _Run:
                 server = self._server(name, pace)
                 servers.append(server)
                 ports[name] = await server.start()
-            site = Site(self._nodes, self._allocation, ports, self._options.within_s)
-            results = await self._rounds(site, pace)
+            self._site.nodes, self._site.allocation, self._site.ports = self._nodes, self._allocation, ports
+            results = await self._rounds(pace)
         finally:
             for server in servers:
                 await server.close()
@@ -163,48 +188,40 @@ class _Run:
         else:
             self._over.set_exception(fault)
 
-    async def _rounds(self, site: Site, pace: VirtualPace) -> list[Mapping[str, Any]]:
+    async def _rounds(self, pace: VirtualPace) -> list[Mapping[str, Any]]:
         results: list[Mapping[str, Any]] = []
-        with (
-            tempfile.TemporaryDirectory() as logs,
-            supplied(module_for(site)),
-            _seeded(self._options.seed),
-            imported(self._application) as mains,
-        ):
+        with tempfile.TemporaryDirectory() as logs:
             for number in range(self._options.rounds):
-                results.append(await self._round(number, site, pace, mains, logs))
+                results.append(await self._round(number, pace, logs))
                 self._exchange.forget()
         return results
 
-    async def _round(
-        self, number: int, site: Site, pace: VirtualPace, mains: Mapping[str, Callable[..., Any]], logs: str
-    ) -> Mapping[str, Any]:
+    async def _round(self, number: int, pace: VirtualPace, logs: str) -> Mapping[str, Any]:
         self._over = asyncio.get_running_loop().create_future()
-        results: dict[str, Any] = dict.fromkeys(mains)
-        threads = []
-        for role, main in mains.items():
+        results: dict[str, Any] = dict.fromkeys(self._cast.mains)
+        for role, main in self._cast.mains.items():
             # A copy: programs may change what they are given, and another round has the same inputs.
-            inputs = deepcopy({**self._application.inputs.get(role, {}), **self._options.inputs.get(role, {})})
-            log = LogConfig(log_subroutines_dir=logs, log_dir=logs, app_dir=str(self._application.directory))
+            inputs = deepcopy({**self._cast.inputs.get(role, {}), **self._options.inputs.get(role, {})})
+            log = LogConfig(log_subroutines_dir=logs, log_dir=logs)
             config = AppConfig(role, self._allocation[role], main, log, inputs)
-            program = _Program(number, role, main, config, site, results, self._failures)
+            given = {"app_config": config, **inputs} if self._cast.app_config else inputs
+            program = _Program(number, role, main, given, self._site, results, self._failures)
             # Daemons: a program that never comes back must not keep the process.
-            threads.append(threading.Thread(target=program.run, name=f"netqasm-{role}", daemon=True))
-            pace.begin(role, threads[-1].start)
+            pace.begin(role, threading.Thread(target=program.run, name=f"netqasm-{role}", daemon=True).start)
         pace.settle()
-        await self._done(threads)
+        await self._done(pace)
         return results
 
-    async def _done(self, threads: Sequence[threading.Thread]) -> None:
-        """Until all programs have ended. A program that asks nothing for `within_s` is stuck."""
+    async def _done(self, pace: VirtualPace) -> None:
+        """Until all programs have ended. One that asks nothing for `within_s` is stuck."""
         while True:
-            asked, self_over = self._clock.now_ns, self._over
+            before = self._clock.entered
             try:
-                await asyncio.wait_for(asyncio.shield(self_over), self._options.within_s)
+                await asyncio.wait_for(asyncio.shield(self._over), self._options.within_s)
                 return
             except TimeoutError:
-                if self._clock.now_ns == asked:
-                    stuck = ", ".join(thread.name for thread in threads if thread.is_alive())
+                if self._clock.entered == before:
+                    stuck = ", ".join(sorted(pace.running))
                     raise RuntimeError(f"{stuck}: no sign of life for {self._options.within_s} s") from None
 
 
@@ -215,14 +232,14 @@ class _Program:
     round: int
     role: str
     main: Callable[..., Any]
-    config: AppConfig
+    given: Mapping[str, Any]
     site: Site
     results: dict[str, Any]
     failures: list[Failure]
 
     def run(self) -> None:
         try:
-            self.results[self.role] = self.main(app_config=self.config, **self.config.inputs)
+            self.results[self.role] = self.main(**self.given)
         except BaseException as fault:  # noqa: BLE001  a program may raise what it likes; it ends here
             text = f"{type(fault).__name__}: {fault}"
             self.failures.append(Failure(self.round, self.role, text, traceback.format_exc()))
@@ -232,7 +249,7 @@ class _Program:
 
 
 @contextlib.contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int) -> Iterator[None]:
     """The global generators that programs draw from."""
     before, before_numpy = random.getstate(), np.random.get_state()
     draw = generator(seed, "programs", "netqasm")

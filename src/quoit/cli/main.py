@@ -376,6 +376,35 @@ def scene(
     return show_scene(every, calm)
 
 
+netqasm_app = App(name="netqasm", help="Programs of the NetQASM SDK, with quoit as their quantum nodes.")
+app.command(netqasm_app)
+
+
+@netqasm_app.command(name="run")
+def netqasm_run(
+    directory: Annotated[
+        Path | None, Parameter(help="Directory of an SDK application, with app_ROLE.py, or a script.")
+    ] = None,
+    /,
+    *,
+    example: Annotated[str | None, Parameter(help="An application that the SDK ships, instead.")] = None,
+    hardware: Annotated[
+        str | None, Parameter(help="Published profile of all nodes and links; default: network.yaml, or ideal.")
+    ] = None,
+    seed: Annotated[int, Parameter(help="Of all physics, and of the programs' own random numbers.")] = 0,
+    rounds: Annotated[int, Parameter(help="Run the programs so often, one round after the other.")] = 1,
+    patience: Annotated[float, Parameter(help="Simulated seconds that a wait may take.")] = 3600.0,
+    set: Annotated[
+        tuple[str, ...], Parameter(negative="", help="ROLE.NAME=VALUE: an argument of a role's main, before ROLE.yaml.")
+    ] = (),
+    json: Json = False,
+) -> int:
+    """Run an application in virtual time and show what its programs return. See docs/netqasm.md."""
+    from quoit.cli.netqasm import NetqasmOptions, run
+
+    return run(NetqasmOptions(directory, example, hardware, seed, rounds, patience, set, json))
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the `quoit` command."""
     try:

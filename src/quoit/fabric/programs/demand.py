@@ -15,6 +15,8 @@ from quoit.engine.program import Circuit, Decay, Hop, Node, Purification, Swap
 
 GROUP = "quoit.compilers"
 """Group of entry points."""
+STILL = Decay()
+"""A memory that does not decay."""
 
 
 class Refused(ValueError):
@@ -32,7 +34,7 @@ class Station:
     gives a result; `swap_ns`: how long it takes."""
 
     name: str
-    decay: Decay = Decay()
+    decay: Decay = STILL
     memories: int = 1
     gate_p2: float = 1.0
     readout: float = 1.0

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from quoit.engine.program import Swap
 from quoit.fabric.programs.asap import keep_floor, promise_of
@@ -42,7 +43,7 @@ class EntanglementDefined:
         kept = keep_floor("edc", circuit, demand.floor)
         names = [station.name for station in demand.stations]
         home = {name: names[max(a for a in anchors if a <= number)] for number, name in enumerate(names)}
-        virtual = [[names[a], names[b]] for a, b in zip(anchors, anchors[1:], strict=False)]
+        virtual = [[names[a], names[b]] for a, b in pairwise(anchors)]
         return Compiled(kept, promise_of(kept), documents={"anchors": home, "virtual_links": virtual})
 
 

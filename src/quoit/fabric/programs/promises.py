@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from math import exp, inf
 
 from quoit.engine.physics.bell_pairs import BellDiagonal, bbpssw_noisy, dejmps_noisy, werner
@@ -340,7 +341,7 @@ def every_round_helps(circuit: Circuit) -> bool:
     spans = _Spans(circuit, swaps)
     for left, right in [*swaps, *((i, i + 1) for i in range(len(circuit.hops)))]:
         found = [state for state, _ in spans.steps(left, right)]
-        for before, after in zip(found, found[1:], strict=False):
+        for before, after in pairwise(found):
             if fidelity_of(after) <= fidelity_of(before):
                 return False
     return True

@@ -92,12 +92,12 @@ def _examine(text: str, file: str) -> tuple[NetworkFile | None, list[Fault]]:
     try:
         network = NetworkFile.model_validate(document.values)
     except ValidationError as found:
-        faults = [_translate(file, document, error) for error in found.errors()]
+        faults = [translate(file, document, error, NetworkFile) for error in found.errors()]
         faults += _further_faults(file, document, [tuple(e["loc"]) for e in found.errors()])
         return None, _sorted(faults)
     where = document.places
     for loc, what in _cross_check(network):
-        faults.append(Fault(file, _nearest(where, loc), loc, what))
+        faults.append(Fault(file, nearest(where, loc), loc, what))
     return network, _sorted(faults)
 
 
@@ -141,7 +141,7 @@ def _further_faults(file: str, document: yamlfile.Document, broken: list[Loc]) -
             continue
         if len(loc) > 1 and kept.get(str(loc[0])) and isinstance(loc[1], int):
             loc = (loc[0], kept[str(loc[0])][loc[1]], *loc[2:])
-        found.append(Fault(file, _nearest(document.places, loc), loc, what))
+        found.append(Fault(file, nearest(document.places, loc), loc, what))
     return found
 
 
@@ -156,30 +156,31 @@ def _sorted(faults: list[Fault]) -> list[Fault]:
     return sorted(faults, key=lambda f: (f.place.line, f.place.column, f.text))
 
 
-def _nearest(places: dict[Loc, Place], loc: Loc) -> Place:
+def nearest(places: dict[Loc, Place], loc: Loc) -> Place:
+    """The place of a value, or of what it should stand in."""
     while loc and loc not in places:
         loc = loc[:-1]
     return places.get(loc, Place(1, 1))
 
 
-def _translate(file: str, document: yamlfile.Document, error: Any) -> Fault:
+def translate(file: str, document: yamlfile.Document, error: Any, model: Any) -> Fault:
+    """What pydantic found in a document of that model, in our words and at its place."""
     loc: Loc = tuple(error["loc"])
     message = str(error["msg"]).removeprefix("Value error, ")
     kind = error["type"]
     if kind == "extra_forbidden":
-        place = document.places.get((*loc, "<key>"), _nearest(document.places, loc))
-        return Fault(file, place, loc, f"unknown key {loc[-1]!r}; {did_you_mean(str(loc[-1]), _siblings(loc))}")
+        place = document.places.get((*loc, "<key>"), nearest(document.places, loc))
+        return Fault(file, place, loc, f"unknown key {loc[-1]!r}; {did_you_mean(str(loc[-1]), _siblings(loc, model))}")
     if kind == "missing":
-        return Fault(file, _nearest(document.places, loc), loc, f"the key {loc[-1]!r} is missing; add it")
+        return Fault(file, nearest(document.places, loc), loc, f"the key {loc[-1]!r} is missing; add it")
     found = error.get("input")
     shown = "" if "found" in message else f", found {str(found)[:60]!r}"
     text = message[0].lower() + message[1:]
-    return Fault(file, _nearest(document.places, loc), loc, text + shown)
+    return Fault(file, nearest(document.places, loc), loc, text + shown)
 
 
-def _siblings(loc: Loc) -> list[str]:
+def _siblings(loc: Loc, model: Any) -> list[str]:
     """Keys that may stand where an unknown one was found."""
-    model: Any = NetworkFile
     for part in loc[:-1]:
         if isinstance(part, int) or model is None:
             continue

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from quoit.cli import show
+from quoit.scenario import chain
 from quoit.scenario.check import check
 from quoit.testing.checkers import verify_events
 
 
 def check_file(file: Path, json: bool) -> int:
-    """All faults of a network file; 0 if there are none."""
-    faults = check(file)
+    """All faults of a network or chain file; 0 if there are none."""
+    faults = chain.check(file) if chain.is_chain(file) else check(file)
     if json:
         rows = [
             {"file": f.file, "line": f.place.line, "column": f.place.column, "path": list(f.loc), "text": f.text}

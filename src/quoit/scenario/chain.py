@@ -84,6 +84,20 @@ def loads(text: str, file: str = "<text>") -> ChainFile:
     return chain
 
 
+def is_chain(path: Path) -> bool:
+    """Does the file mean to be a chain file? Its first words are `chain: 1`, those of a network file `quoit: 1`."""
+    try:
+        values = yamlfile.read(path.read_text(encoding="utf-8")).values
+    except (OSError, UnicodeDecodeError):
+        return False
+    return isinstance(values, dict) and "chain" in values and "quoit" not in values
+
+
+def check(path: Path) -> list[Fault]:
+    """All faults of a file, in order of their place; empty if it can be used."""
+    return _examine(path.read_text(encoding="utf-8"), str(path))[1]
+
+
 def demand_of(chain: ChainFile) -> Demand:
     """What the file asks for. The chain must have been checked."""
     stations = tuple(_station(chain, i) for i in range(len(chain.nodes)))

@@ -106,7 +106,9 @@ def test_the_bound_holds_for_any_path(seed: int) -> None:
         t2 = dice.uniform(0.003, 0.3)
         decay = Decay.t1_t2(dice.uniform(t2 / 2, 10), t2) if dice.random() < 0.8 else Decay()
         gate, readout, works = dice.uniform(0.97, 1), dice.uniform(0.98, 1), float(dice.choice([1, 0.5]))
-        stations.append(Station(f"n{i}", decay, int(dice.integers(1, 4)), gate, readout, works, int(dice.choice([0, 30_000]))))
+        stations.append(
+            Station(f"n{i}", decay, int(dice.integers(1, 4)), gate, readout, works, int(dice.choice([0, 30_000])))
+        )
     asked = Demand(tuple(stations), tuple(links), dice.uniform(0.5, 0.8))
     name = str(dice.choice(list(COMPILERS)))
     try:
@@ -225,7 +227,7 @@ def test_nested_halves_are_as_equal_as_whole_hops_permit() -> None:
 )
 def test_what_is_no_demand_is_refused(change: dict[str, object], complaint: str) -> None:
     with pytest.raises(Refused, match=complaint):
-        demand(2, 0.6, **change)  # type: ignore[arg-type]
+        replace(demand(2, 0.6), **change)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("gates", [0.8, 0.95, 1.0])

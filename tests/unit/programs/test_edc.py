@@ -29,7 +29,14 @@ def demand(hops: int, decay: Decay = Decay()) -> Demand:  # noqa: B008 - frozen
 
 @pytest.mark.parametrize(
     ("hops", "spacing", "anchors"),
-    [(1, 2, [0, 1]), (2, 2, [0, 1, 2]), (3, 2, [0, 2, 3]), (6, 2, [0, 2, 4, 6]), (7, 3, [0, 3, 6, 7]), (3, 9, [0, 1, 3])],
+    [
+        (1, 2, [0, 1]),
+        (2, 2, [0, 1, 2]),
+        (3, 2, [0, 2, 3]),
+        (6, 2, [0, 2, 4, 6]),
+        (7, 3, [0, 3, 6, 7]),
+        (3, 9, [0, 1, 3]),
+    ],
 )
 def test_anchors_lie_at_their_spacing(hops: int, spacing: int, anchors: list[int]) -> None:
     assert anchors_of(hops, spacing) == anchors

@@ -34,7 +34,10 @@ def chain(hops: int) -> Demand:
 
 
 def measured(circuit: Circuit, pairs: int, seed: int) -> dict[str, float]:
-    """Pairs per second, fidelities, qubits that a cut-off took per heralded pair, and key bits per second (BB84, ideal code)."""
+    """Pairs per second, fidelities, qubits that a cut-off took per heralded pair, and key bits per second (BB84).
+
+    Key is one-way and asymptotic, with an ideal code, from the mean state of what was delivered.
+    """
 
     def rng(purpose: str, number: int) -> np.random.Generator:
         return np.random.Generator(np.random.Philox(key=[seed, 2 * number + (purpose == "attempts")]))

@@ -57,12 +57,13 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
 
 def test_hardware_is_not_stretched_beyond_what_was_shown(tmp_path: Path) -> None:
     found = faults_of(CROSSED, tmp_path)
-    assert [(line, loc) for line, loc, _ in found] == [
-        (5, "nodes.1"), (5, "nodes.1.hardware"), (6, "nodes.2"), (7, "nodes.3"), (8, "nodes.4"), (9, "hops"),
-        (10, "hops.0"), (11, "hops.1"), (12, "hops.2"), (13, "hops.3"), (14, "hops.4"),
-    ] or sorted(loc for _, loc, _ in found) == sorted(
-        ["nodes.1", "nodes.1.hardware", "nodes.2", "nodes.3", "nodes.4", "hops", *(f"hops.{i}" for i in range(5))]
-    )  # fmt: skip
+    places = [(line, loc) for line, loc, _ in found]
+    assert sorted(places) == places
+    assert set(places) == {
+        (5, "nodes.1"), (5, "nodes.1.hardware"), (6, "nodes.2"), (7, "nodes.3"), (8, "nodes.4"),
+        *((10 + i, f"hops.{i}") for i in range(5)),
+        (10, "hops"),
+    }  # fmt: skip
     told = {loc: text for _, loc, text in found}
     assert told["nodes.1.hardware"].endswith("did you mean 'siv-boston-2024'?")
     assert told["nodes.2"] == "profile nv-metro-2024 does not say t2, gate, readout: give it here"

@@ -149,6 +149,8 @@ def _read_delivery(demand: Demand, found: _Found, number: int, rule: Rule) -> No
     n = len(demand.links)
     if number not in (0, n) or rule.then != (Promote("application"),):
         raise _refusal(demand, number, rule, "pairs are promoted to the application, at the ends of the path, only")
+    if number in found.delivering:
+        raise _refusal(demand, number, rule, "an end has one rule to deliver, and this is the second")
     wanted: int | None = None
     reaches = False
     for condition in rule.when:

@@ -29,7 +29,7 @@ def compare_file(
     plot: Path | None,
     json: bool,
 ) -> int:
-    """Table, JSON and plot; 0 if every compiler took the demand on, 1 if one refused it."""
+    """Table, JSON and plot; 0 if every compiler took the demand on and kept its word, else 1."""
     chain, demand = _chain(file, hops, floor)
     demand = _changed(demand, pairs, floor)
     chosen = _chosen(compilers)
@@ -40,7 +40,7 @@ def compare_file(
         show.json_line({"chain": chain.name, "floor": demand.floor, "pairs": demand.pairs, "rows": _plain(rows)})
     else:
         _print(chain, demand, rows)
-    return 1 if any(row.refused is not None for row in rows) else 0
+    return 1 if any(row.refused is not None or row.broke_promise for row in rows) else 0
 
 
 def _chain(file: Path | None, hops: int | None, floor: float | None) -> tuple[ChainFile, Demand]:
@@ -77,20 +77,22 @@ def _chosen(names: str | None) -> dict[str, Compiler]:
     known = installed()
     if not known:
         raise show.UserError("no compiler is installed: quoit's own come with it, so install quoit anew")
-    if names is None:
-        return known
-    chosen = {}
-    for name in (part.strip() for part in names.split(",")):
+    chosen: dict[str, Compiler] = {}
+    for name in known if names is None else (part.strip() for part in names.split(",")):
         if name not in known:
             raise show.UserError(f"--compilers: no compiler is called {name!r}; {did_you_mean(name, known)}")
-        chosen[name] = known[name]
+        try:
+            chosen[name] = known[name].load()()
+        except (ImportError, AttributeError, TypeError) as fault:
+            where = known[name].value
+            raise show.UserError(f"compiler {name} ({where}) cannot be loaded, leave it out: {fault}") from fault
     return chosen
 
 
 def _plain(rows: list[Row]) -> list[dict[str, Any]]:
     found = []
     for row in rows:
-        flat: dict[str, Any] = {"compiler": row.compiler}
+        flat: dict[str, Any] = {"compiler": row.compiler, "broke_promise": row.broke_promise}
         if row.refused is not None:
             flat |= {"refused": row.refused, "could_have": row.could_have}
         if row.promise is not None and row.figures is not None:
@@ -129,6 +131,8 @@ def _promised(row: Row, demand: Demand) -> str:
     assert row.promise is not None
     assert row.figures is not None
     text = f"{row.compiler}: no pair below {row.promise.least:.4f}"
+    if row.broke_promise:
+        text = f"{row.compiler} BROKE ITS PROMISE of no pair below {row.promise.least:.4f}"
     if row.promise.mean is not None:
         text += f", mean {row.promise.mean:.4f}"
     text += f"; cut-off {'none' if row.cutoff_ns is None else format_duration(_rounded(row.cutoff_ns))}"

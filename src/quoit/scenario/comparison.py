@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,10 +60,17 @@ class Row:
     refused: str | None = None
     could_have: float | None = None
 
+    @property
+    def broke_promise(self) -> bool:
+        """Was a pair delivered that the compiler said there would not be? 1e-9 for rounding."""
+        if self.promise is None or self.figures is None or self.figures.fidelity_least is None:
+            return False
+        return self.figures.fidelity_least < self.promise.least - 1e-9
 
-def installed() -> dict[str, Compiler]:
-    """All compilers that this Python can find, by name."""
-    return {point.name: point.load()() for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
+
+def installed() -> dict[str, EntryPoint]:
+    """All compilers that this Python can find, by name; none of them is loaded yet."""
+    return {point.name: point for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
 
 
 def compare(

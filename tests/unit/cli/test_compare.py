@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ import pytest
 from quoit.cli.main import main
 from quoit.engine.program import Decay, Hop, werner_state
 from quoit.fabric.programs.asap import Asap
-from quoit.fabric.programs.demand import Demand, Station
+from quoit.fabric.programs.demand import Compiled, Demand, Station
 from quoit.fabric.programs.edc import EntanglementDefined
 from quoit.fabric.programs.nested import Nested
 from quoit.scenario.comparison import compare, installed
@@ -59,6 +61,31 @@ def test_figures_agree_with_the_promises() -> None:
     assert edc.latency_p50_s < asap.latency_p50_s / 5
     assert edc.memory_alone_s > 2 * asap.memory_alone_s
     assert nested.messages > asap.messages + 8
+
+
+class Liar:
+    """Makes a sound circuit and says too much of it."""
+
+    def compile(self, demand: Demand) -> Compiled:
+        made = Asap().compile(demand)
+        return replace(made, promise=replace(made.promise, least=0.99))
+
+
+def test_a_promise_that_was_broken_is_seen() -> None:
+    honest, liar = compare(demand(3), {"asap": Asap(), "liar": Liar()}, 1, compiled=False)
+    assert not honest.broke_promise
+    assert liar.broke_promise
+
+
+def test_a_compiler_that_cannot_be_loaded_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = {"lost": EntryPoint("lost", "no_such_module:Lost", "quoit.compilers"), **installed()}
+    monkeypatch.setattr("quoit.cli.compare.installed", lambda: broken)
+    status, _, err = told(["compare", "--chain", "2", "--compilers", "lost", "--pairs", "5"], capsys)
+    assert (status, err.count("\n")) == (2, 1)
+    assert "compiler lost (no_such_module:Lost) cannot be loaded" in err
+    assert told(["compare", "--chain", "2", "--compilers", "asap", "--pairs", "5"], capsys)[0] == 0
 
 
 def test_the_same_seed_gives_the_same_figures() -> None:

@@ -51,7 +51,9 @@ def heap_rows(circuit: Circuit) -> int:
     for as long as light needs over the path and back."""
     light = sum(hop.light_ns for hop in circuit.hops)
     waits = max((node.swap.wait_ns for node in circuit.nodes if node.swap), default=0)
-    rows = 16 + 4 * len(circuit.nodes) * (circuit.width + 1)
+    asked = sum(1 for node in circuit.nodes if node.swap and node.swap.on_demand)
+    # Losses of one instant may each make every node between look whether it can swap again.
+    rows = 16 + 4 * len(circuit.nodes) * (circuit.width + 1) + 2 * circuit.width * len(circuit.hops) * asked
     for number, hop in enumerate(circuit.hops):
         cutoffs = [circuit.nodes[k].cutoff_ns or 0 for k in (number, number + 1)]
         heralds = sum(cutoff // hop.cycle_ns + 1 for cutoff in cutoffs)

@@ -89,6 +89,21 @@ def test_no_pair_is_below_the_promise_when_memories_decay(name: str, hops: int) 
     assert found.fidelity.std() > 0
 
 
+@pytest.mark.parametrize(("name", "hops", "floor"), [("nested", 3, 0.89), ("rulesets", 4, 0.845), ("nested", 6, 0.79)])
+def test_purified_pairs_of_decaying_memories_keep_the_floor(name: str, hops: int, floor: float) -> None:
+    """DEJMPS has no proof here, so it must be BBPSSW; and the bound must hold with all that waits."""
+    asked = demand(hops, floor, Decay.t1_t2(20, 10), memories=4)
+    with pytest.raises(Refused):
+        Asap().compile(asked)
+    made = COMPILERS[name].compile(asked)
+    assert any(made.circuit.purification.rounds.values())
+    assert made.circuit.purification.scheme == "bbpssw"
+    found, counts = ran(made, 8 * S)
+    assert counts.purifications > 100
+    assert len(found) > 20
+    assert found.fidelity.min() >= made.promise.least >= floor
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6))
 def test_the_bound_holds_for_any_path(seed: int) -> None:

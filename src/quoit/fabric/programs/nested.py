@@ -59,10 +59,9 @@ def cheapest(who: str, demand: Demand, spans: set[int], handshakes: bool) -> Cir
             if fresh is None or not every_round_helps(with_cutoff(candidate, 1)):
                 continue
             best = max(best, fresh)
-            cutoff_ns = longest_cutoff(candidate, demand.floor)
-            if cutoff_ns == 0:
+            if fresh < demand.floor:
                 continue
-            kept = with_cutoff(candidate, cutoff_ns)
+            kept = with_cutoff(candidate, longest_cutoff(candidate, demand.floor))
             if every_round_helps(kept):
                 found.append(_Candidate(_cost(kept), len(found), kept))
     if not found:

@@ -89,6 +89,19 @@ def test_no_pair_is_below_the_promise_when_memories_decay(name: str, hops: int) 
     assert found.fidelity.std() > 0
 
 
+@pytest.mark.parametrize(("name", "hops", "share"), [("asap", 2, 0.02), ("asap", 3, 0.1), ("rulesets", 2, 0.6)])
+def test_the_bound_is_nearly_reached(name: str, hops: int, share: float) -> None:
+    """Memories so short that links wait as long as they may: some pair comes within a small share of the way from a
+    pair that never waited to the promise. (A node that waits for a reach never has both its qubits wait for two hops,
+    and the bound does not know that.)"""
+    made = COMPILERS[name].compile(demand(hops, 0.8, Decay.t1_t2(0.1, 0.06)))
+    fresh = least(with_cutoff(made.circuit, 1))
+    assert fresh is not None
+    found, _ = ran(made, 20 * S)
+    worst = found.fidelity.min()
+    assert made.promise.least <= worst < made.promise.least + share * (fresh - made.promise.least)
+
+
 @pytest.mark.parametrize(("name", "hops", "floor"), [("nested", 3, 0.89), ("rulesets", 4, 0.845), ("nested", 6, 0.79)])
 def test_purified_pairs_of_decaying_memories_keep_the_floor(name: str, hops: int, floor: float) -> None:
     """DEJMPS has no proof here, so it must be BBPSSW; and the bound must hold with all that waits."""

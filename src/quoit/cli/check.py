@@ -5,14 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from quoit.cli import show
+from quoit.scenario import chain
 from quoit.scenario.check import check
 from quoit.scenario.sweep import check as sweeps
 from quoit.testing.checkers import verify_events
 
 
 def check_file(file: Path, json: bool) -> int:
-    """All faults of a network file or a sweep file; 0 if there are none."""
-    faults = sweeps.check(file) if sweeps.is_sweep(file) else check(file)
+    """All faults of a network file, a sweep file or a chain file; 0 if there are none."""
+    if sweeps.is_sweep(file):
+        faults = sweeps.check(file)
+    elif chain.is_chain(file):
+        faults = chain.check(file)
+    else:
+        faults = check(file)
     if json:
         rows = [
             {"file": f.file, "line": f.place.line, "column": f.place.column, "path": list(f.loc), "text": f.text}

@@ -87,6 +87,27 @@ def sweep(
 
 
 @app.command
+def compare(
+    file: Path | None = None,
+    /,
+    *,
+    chain: Annotated[int | None, Parameter(help="Instead of a file: so many alike hops.")] = None,
+    compilers: Annotated[
+        str | None, Parameter(help="Names with commas between; all that are installed if not.")
+    ] = None,
+    pairs: Annotated[int | None, Parameter(help="How many; the file's own if not given.")] = None,
+    floor: Annotated[float | None, Parameter(help="Fidelity that no pair may fall below.")] = None,
+    seed: Seed = None,
+    plot: Annotated[Path | None, Parameter(help="Draw it: a .png, .svg or .pdf file.")] = None,
+    json: Json = False,
+) -> int:
+    """Run one chain of repeaters under several compilers and compare rate, fidelity, latency, memory and messages."""
+    from quoit.cli.compare import compare_file
+
+    return compare_file(file, chain, compilers, pairs, floor, seed, plot, json)
+
+
+@app.command
 def up(
     file: Path,
     /,

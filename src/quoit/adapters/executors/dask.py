@@ -39,12 +39,13 @@ class Dask:
 
     def open(self, workers: int) -> Executor:
         """An executor; of a cluster elsewhere, with as many workers as it has."""
-        from distributed import Client, LocalCluster
+        import distributed
 
+        dask: Any = distributed  # its types are partial
         cluster = None
         try:
             if self.scheduler is None:
-                cluster = LocalCluster(
+                cluster = dask.LocalCluster(
                     n_workers=workers,
                     threads_per_worker=1,
                     processes=True,
@@ -52,7 +53,7 @@ class Dask:
                     security=True,
                     silence_logs=logging.ERROR,
                 )
-            client = Client(self.scheduler if cluster is None else cluster, timeout=self.patience_s)
+            client = dask.Client(self.scheduler if cluster is None else cluster, timeout=self.patience_s)
         except (OSError, RuntimeError, ValueError) as fault:
             if cluster is not None:
                 cluster.close()

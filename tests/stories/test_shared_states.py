@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -317,6 +319,16 @@ def test_the_same_seed_is_the_same_run() -> None:
         return [(e.t, e.event) for e in happened]
 
     assert once() == once()
+
+
+def test_the_example_plays() -> None:
+    done = subprocess.run(
+        [sys.executable, str(BOSTON.with_name("ghz_three_parties.py"))], capture_output=True, text=True, timeout=120
+    )
+    lines = done.stdout.splitlines()
+    assert [line[:3] for line in lines] == ["Z: ", "X: "], done.stderr
+    for line in lines:
+        assert int(line.split()[1]) >= 14  # of 20 at F > 0.8: one in 10^4
 
 
 def test_control_may_not_touch_what_is_entangled() -> None:

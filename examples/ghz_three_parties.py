@@ -1,7 +1,8 @@
 """Three applications on a metropolitan ring share GHZ states and play with them.
 
 In virtual time:   python examples/ghz_three_parties.py
-Against a twin:    quoit up examples/boston.yaml --dir out/boston    and    python examples/ghz_three_parties.py out/boston
+Against a twin:    quoit up examples/boston.yaml --dir out/boston
+                   python examples/ghz_three_parties.py out/boston
 """
 
 from __future__ import annotations

@@ -126,6 +126,31 @@ def test_no_state_is_ever_below_what_was_promised(parties: int) -> None:
     play(story())
 
 
+@pytest.mark.realises("B5", "D1")
+@pytest.mark.parametrize("compiler", ["asap", "nested", "rulesets"])
+def test_no_pair_through_a_repeater_is_below_what_was_promised(compiler: str) -> None:
+    """Without the direct link, pairs of alice and bob are swapped at bu, by programs of several compilers."""
+    text = BOSTON.read_text().replace("  - {between: [harvard, mit], success: 0.004, fidelity: 0.97}\n", "")
+    net = network(seed=4, text=f"{text}\npolicies: {{pair_compiler: {compiler}}}\n")
+    happened = events_of(net)
+    alice, bob = net.application("alice"), net.application("bob")
+
+    async def story() -> None:
+        for _ in range(15):
+            units = await share(alice, [bob], number=2, fidelity=0.88)
+            for places in zip(*map(slots, units), strict=True):
+                assert ghz_fidelity(net, list(places)) >= 0.88
+            await alice.close_unit(units[0].unit_id)
+            await alice.sleep(0.05)
+        with pytest.raises(Refusal, match="fidelity-unreachable") as refused:
+            await alice.request(["bob"], fidelity=0.96)
+        assert 0.88 < refused.value.fields["best"] < 0.96
+
+    play(story())
+    opened = [e.fields["nodes"] for e in happened if e.event == "circuit.opened"]
+    assert set(opened) == {("harvard", "bu", "mit")}
+
+
 @pytest.mark.realises("B5")
 def test_measurements_show_the_correlations_of_a_ghz_state() -> None:
     """Z results are equal, X results have even parity; errors as rare as the fidelity says. False alarm below 1e-6:

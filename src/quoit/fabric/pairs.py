@@ -1,16 +1,14 @@
-"""Control of entanglement: chooses paths for pairs, compiles programs, and keeps count of who uses which link.
+"""Control of entanglement: chooses paths for pairs, has programs compiled, and keeps count of who uses which link.
 
-A promise of fidelity is kept by cut-offs: what a pair can lose before it is delivered is bounded by how long its
-qubits may wait on the way. The bound counts every qubit at its worst, so delivered pairs are better than promised.
+What a circuit promises is its compiler's to say (`fabric.programs`): a bound that holds for every pair it delivers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp
 
 from quoit.engine.physics.heralding import max_geometric_mean
-from quoit.engine.program import Circuit, Decay, Hop, Node, Swap
+from quoit.engine.program import Circuit, Hop
 from quoit.fabric.api import (
     PAIR_CONTROLLER,
     CloseCircuit,
@@ -22,13 +20,15 @@ from quoit.fabric.api import (
     memory,
 )
 from quoit.fabric.memory import EndProgram, ExpectPairs, RenewPair, RunProgram
+from quoit.fabric.programs.demand import Compiler, Demand, Refused, Station
+from quoit.fabric.programs.promises import pair_of, worst
 from quoit.model.problem import Problem
 from quoit.planes.graph import Graph
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 
-LONGEST_CUTOFF_NS = 10**12
-State = tuple[float, float, float]
+ROUNDING = 1e-9
+"""Taken off the best floor, which a compiler may have rounded up."""
 
 
 @dataclass(frozen=True)
@@ -40,18 +40,6 @@ class PairLinkEntry:
     b: str
     hop: Hop
     width: int
-
-
-@dataclass(frozen=True)
-class PairNodeEntry:
-    """A node as control knows it: how its memories decay, what a swap costs (factor on the eigenvalues), and the
-    probability that a two-qubit gate and a readout are right."""
-
-    node: str
-    decay: Decay
-    swap_noise: float = 1.0
-    gate: float = 1.0
-    readout: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -67,10 +55,13 @@ class PairController(Element):
     stratum, plane = Stratum.FABRIC, Plane.CONTROL
     realises = ("D1", "D2", "D3")
 
-    def __init__(self, place: str, links: tuple[PairLinkEntry, ...], nodes: tuple[PairNodeEntry, ...]) -> None:
+    def __init__(
+        self, place: str, links: tuple[PairLinkEntry, ...], stations: tuple[Station, ...], compiler: Compiler
+    ) -> None:
         super().__init__(PAIR_CONTROLLER, place)
         self._links = {entry.link: entry for entry in links}
-        self._nodes = {entry.node: entry for entry in nodes}
+        self._stations = {station.name: station for station in stations}
+        self._compiler = compiler
         self._graph = Graph((entry.link, entry.a, entry.b) for entry in links)
         self._used = dict.fromkeys(self._links, 0)
         self._open: dict[str, _Open] = {}
@@ -80,15 +71,15 @@ class PairController(Element):
     @handles(PlanPairs)
     async def on_plan(self, ctx: Context, msg: PlanPairs) -> PairPlan:
         nodes, links = self._route(msg.head, msg.tail)
-        return self._plan(nodes, links, msg.fidelity)
+        return self._plan(nodes, links, self._compiled(nodes, links, msg.fidelity, 1))
 
     @handles(OpenCircuit)
     async def on_open(self, ctx: Context, msg: OpenCircuit) -> PairPlan:
         if msg.circuit in self._open:
             raise Problem("unit-exists", f"circuit {msg.circuit} is open")
         nodes, links = self._route(msg.head, msg.tail)
-        plan = self._plan(nodes, links, msg.fidelity)
-        program = self._program(nodes, links, plan.cutoff_ns, len(msg.head_slots))
+        program = self._compiled(nodes, links, msg.fidelity, len(msg.head_slots))
+        plan = self._plan(nodes, links, program)
         for link in links:
             self._used[link] += 1
         self._open[msg.circuit] = _Open(msg.head, msg.tail, links)
@@ -138,84 +129,41 @@ class PairController(Element):
             return None
         x, y, z = entry.hop.state
         waits_s = entry.hop.cycle_ns / entry.hop.success * 1e-9
-        rate = max(self._nodes[n].decay.x_hz for n in (entry.a, entry.b))
+        rate = max(self._stations[n].decay.x_hz for n in (entry.a, entry.b))
         return (3 - x - y - z) / 4 + min(1.0, rate * waits_s) + 1e-6
 
-    def _plan(self, nodes: tuple[str, ...], links: tuple[str, ...], fidelity: float | None) -> PairPlan:
-        hops = [self._links[link].hop for link in links]
-        cutoff = None
-        if len(hops) > 1:
-            cutoff = 0 if fidelity is None else self._cutoff(nodes, hops, fidelity)
-        state = self._worst(nodes, hops, cutoff or 0)
-        if fidelity is not None and _fidelity(state) < fidelity:
-            best = round(_fidelity(self._worst(nodes, hops, 0)), 6)
+    def _compiled(self, nodes: tuple[str, ...], links: tuple[str, ...], fidelity: float | None, wanted: int) -> Circuit:
+        """The program for a path; `fidelity` None: the one that promises most. Problem `fidelity-unreachable`."""
+        stations = tuple(self._stations[node] for node in nodes)
+        hops = tuple(self._links[link].hop for link in links)
+        floor = 1.0 if fidelity is None else fidelity
+        try:
+            return self._compiler.compile(Demand(stations, hops, floor, wanted)).circuit
+        except Refused as refused:
+            best = refused.could_have
+            if fidelity is None and best is not None:
+                return self._compiler.compile(Demand(stations, hops, best - ROUNDING, wanted)).circuit
+            offered = {} if best is None else {"best": round(best, 6)}
             raise Problem(
-                "fidelity-unreachable",
-                f"from {nodes[0]} to {nodes[-1]} expected at most {best}, found {fidelity}",
-                best=best, nodes=list(nodes),
-            )  # fmt: skip
-        x, y, z = state
-        bell = (1 + x + y + z) / 4, (1 - x - y + z) / 4, (1 + x - y - z) / 4, (1 - x + y - z) / 4
-        ends = self._nodes[nodes[0]].decay, self._nodes[nodes[-1]].decay
+                "fidelity-unreachable", f"from {nodes[0]} to {nodes[-1]}: {refused}", nodes=list(nodes), **offered
+            ) from refused
+
+    def _plan(self, nodes: tuple[str, ...], links: tuple[str, ...], circuit: Circuit) -> PairPlan:
+        state = worst(circuit)
+        if state is None:
+            raise Problem("fidelity-unreachable", "nothing is proved of the compiler's circuit", nodes=list(nodes))
+        ends = circuit.nodes[0].decay, circuit.nodes[-1].decay
         decay = ends[0].x_hz + ends[1].x_hz, ends[0].y_hz + ends[1].y_hz, ends[0].z_hz + ends[1].z_hz
-        return PairPlan(nodes, links, bell, self._rate_hz(hops), decay, cutoff)
-
-    def _cutoff(self, nodes: tuple[str, ...], hops: list[Hop], fidelity: float) -> int:
-        """The longest wait at inner nodes that keeps the promise; 0 if none does."""
-        low, high = 0, LONGEST_CUTOFF_NS
-        if _fidelity(self._worst(nodes, hops, high)) >= fidelity:
-            return high
-        while high - low > 1_000:
-            middle = (low + high) // 2
-            if _fidelity(self._worst(nodes, hops, middle)) >= fidelity:
-                low = middle
-            else:
-                high = middle
-        return low
-
-    def _worst(self, nodes: tuple[str, ...], hops: list[Hop], cutoff_ns: int) -> State:
-        """A delivered pair if each qubit waited as long as it may. Neighbouring links succeed within one cut-off of
-        each other, so an end waits for at most a cut-off a swap, and for light to bring the news."""
-        swaps, light = len(hops) - 1, sum(hop.light_ns for hop in hops)
-        state = (1.0, 1.0, 1.0)
-        for i, hop in enumerate(hops):
-            for end in (i, i + 1):
-                inner = 0 < end < len(hops)
-                waited = hop.stored_ns + (cutoff_ns if inner else cutoff_ns * swaps + (light if swaps else 0))
-                state = _waited(state, self._nodes[nodes[end]].decay, waited)
-            state = state[0] * hop.state[0], state[1] * hop.state[1], state[2] * hop.state[2]
-        for node in nodes[1:-1]:
-            noise = self._nodes[node].swap_noise
-            state = state[0] * noise, state[1] * noise, state[2] * noise
-        return state
+        cutoffs = [node.cutoff_ns for node in circuit.nodes if node.cutoff_ns is not None]
+        bell = pair_of(state)
+        cutoff_ns = min(cutoffs, default=None)
+        return PairPlan(
+            nodes, links, (bell[0], bell[1], bell[2], bell[3]), self._rate_hz(circuit.hops), decay, cutoff_ns
+        )
 
     @staticmethod
-    def _rate_hz(hops: list[Hop]) -> float:
+    def _rate_hz(hops: tuple[Hop, ...]) -> float:
         """Pairs per second if no cut-off strikes and all links begin together: an upper estimate."""
         slowest = max(hops, key=lambda hop: hop.cycle_ns / hop.success)
         mean = max_geometric_mean(len(hops), slowest.success) * slowest.cycle_ns
         return 1e9 / (mean + sum(hop.light_ns for hop in hops[1:]))
-
-    def _program(self, nodes: tuple[str, ...], links: tuple[str, ...], cutoff_ns: int | None, wanted: int) -> Circuit:
-        """Swap as soon as both sides are there, discard after the cut-off."""
-        hops = []
-        for i, link in enumerate(links):
-            hops.append(self._links[link].hop)
-            assert {nodes[i], nodes[i + 1]} == {self._links[link].a, self._links[link].b}
-        program = []
-        for i, name in enumerate(nodes):
-            entry = self._nodes[name]
-            inner = 0 < i < len(nodes) - 1
-            rule = Swap(noise=entry.swap_noise) if inner else None
-            # A wait of nothing at all would discard what has just come.
-            program.append(Node(entry.decay, rule, max(1, cutoff_ns) if inner and cutoff_ns is not None else None))
-        return Circuit(tuple(program), tuple(hops), wanted=wanted)
-
-
-def _waited(state: State, decay: Decay, waited_ns: int) -> State:
-    t = waited_ns * 1e-9
-    return state[0] * exp(-decay.x_hz * t), state[1] * exp(-decay.y_hz * t), state[2] * exp(-decay.z_hz * t)
-
-
-def _fidelity(state: State) -> float:
-    return (1 + sum(state)) / 4

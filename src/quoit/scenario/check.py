@@ -6,6 +6,7 @@ import difflib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from quoit.engine.hardware import PROFILES
 from quoit.fabric.links.profile import BUILT_IN, PROTOCOL_OF, with_overrides
+from quoit.fabric.programs.demand import GROUP
 from quoit.model.problem import Problem
 from quoit.model.urn import Urn
 from quoit.scenario import yamlfile
@@ -310,6 +312,8 @@ def _check_entanglement(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
             yield from _unknown((*at, "hardware"), "hardware", node.memories.hardware, PROFILES)
         elif (node.memories.t2_ns or 0) > 2 * (node.memories.t1_ns or 2**62):
             yield (*at, "t2"), "expected at most twice t1"
+    compilers = [e.name for e in entry_points(group=GROUP)]
+    yield from _unknown(("policies", "pair_compiler"), "compiler", n.policies.pair_compiler, compilers)
     for i, link in enumerate(n.pair_links):
         for k, span in enumerate(link.spans or []):
             yield from _unknown(("pair_links", i, "spans", k), "span", span, spans)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from math import inf
 
 from quoit.engine.entangler import Entangler, PairLink
@@ -17,7 +18,8 @@ from quoit.engine.states.device import DeviceNoise
 from quoit.engine.states.memory import MemoryNoise
 from quoit.engine.world import TrueLink, World
 from quoit.fabric.memory import MemoryAgent
-from quoit.fabric.pairs import PairController, PairLinkEntry, PairNodeEntry
+from quoit.fabric.pairs import PairController, PairLinkEntry
+from quoit.fabric.programs.demand import GROUP, Station
 from quoit.runtime.element import Element
 from quoit.scenario import schema
 from quoit.service.calendar import Calendar
@@ -138,14 +140,15 @@ class EntanglementSide:
             hop = hop_of(link, sum(lengths[span] for span in self._spans_of(link)), loss_db)
             true_links.append(PairLink(link.id, loss_db, 1 if link.scheme == "single-click" else 2))
             entries.append(PairLinkEntry(link.id, link.between[0], link.between[1], hop, link.pairs))
-        nodes = tuple(
-            PairNodeEntry(name, plan.decay, _swap_noise(plan), plan.gate, plan.readout)
+        stations = tuple(
+            Station(name, plan.decay, 1, plan.gate, plan.readout, swap_ns=plan.gate_ns + plan.readout_ns)
             for name, plan in self._memories.items()
         )
+        compiler = {e.name: e for e in entry_points(group=GROUP)}[self._n.policies.pair_compiler].load()()
         true_nodes = {name: plan.true_node for name, plan in self._memories.items()}
         return [
             Entangler(world, tuple(true_links), true_nodes, self._seed),
-            PairController(center, tuple(entries), nodes),
+            PairController(center, tuple(entries), stations, compiler),
             *(MemoryAgent(name, plan.number) for name, plan in self._memories.items()),
             *self._emes(attachments, calendar),
         ]
@@ -159,8 +162,3 @@ class EntanglementSide:
             apps = tuple(a for a in attachments.values() if a.node == name)
             emes.append(Eme(name, domain, stages[domain], apps, centres, calendar))
         return emes
-
-
-def _swap_noise(plan: MemoryPlan) -> float:
-    """Factor on the eigenvalues: one two-qubit gate and two readouts (Briegel et al., PRL 81, 5932, eq. 1)."""
-    return plan.gate * (4 * plan.readout**2 - 1) / 3

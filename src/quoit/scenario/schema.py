@@ -174,6 +174,7 @@ class Policies(Section):
     quarantine_hold_ns: Duration = Field(default=10 * 10**9, alias="quarantine_hold")
     control_latency_ns: Duration = Field(default=10**6, alias="control_latency")
     commit_time_ns: Duration = Field(default=10**6, alias="commit_time")
+    pair_compiler: str = "asap"
 
 
 class Bend(Section):

@@ -60,16 +60,20 @@ def decays(circuit: Circuit) -> bool:
     return any(any(_rates(node)) for node in circuit.nodes)
 
 
-def least(circuit: Circuit) -> float | None:
-    """Fidelity below which no delivered pair is; None where nothing is proved. Exact if no memory decays."""
+def worst(circuit: Circuit) -> State | None:
+    """Eigenvalues below which no delivered pair's are; None where nothing is proved. Exact if no memory decays."""
     if not any(circuit.purification.rounds.values()):
-        return fidelity_of(_flat(circuit))
+        return _flat(circuit)
     if decays(circuit) and circuit.purification.scheme != "bbpssw":
         return None
     swaps = _tree(circuit)
-    if swaps is None:
-        return None
-    return fidelity_of(_Spans(circuit, swaps).delivered())
+    return None if swaps is None else _Spans(circuit, swaps).delivered()
+
+
+def least(circuit: Circuit) -> float | None:
+    """Fidelity below which no delivered pair is; None where nothing is proved. Exact if no memory decays."""
+    state = worst(circuit)
+    return None if state is None else fidelity_of(state)
 
 
 def mean(circuit: Circuit) -> float | None:

@@ -27,6 +27,8 @@ GREETING_S = 120.0
 """Imports of some simulators take seconds on a quiet machine."""
 SILENCE_S = 20.0
 """A worker that plays beats each second; one that is silent for so long hangs."""
+LOOK_S = 0.1
+"""So often a wait looks whether the worker is alive."""
 TAIL_LINES = 8
 """Of standard error, in messages."""
 
@@ -46,7 +48,8 @@ class _Running:
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self.number = 0
         out, err = self.process.stdout, self.process.stderr
-        assert out is not None and err is not None
+        assert out is not None
+        assert err is not None
         self._readers = [
             threading.Thread(target=_read_lines, args=(out, self.lines), daemon=True),
             threading.Thread(target=_read_tail, args=(err, self.tail), daemon=True),
@@ -193,7 +196,7 @@ class WorkerSimulator:
         began = time.monotonic()
         while True:
             with contextlib.suppress(queue.Empty):
-                return wire.message(running.lines.get(timeout=0.1))
+                return wire.message(running.lines.get(timeout=min(LOOK_S, max(0.0, deadline - time.monotonic()))))
             now = time.monotonic()
             # Its children may hold its standard output open, so the end of that tells nothing.
             if running.process.poll() is not None and running.lines.empty():

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from itertools import count
 from math import sqrt
 from pathlib import Path
 from typing import Any

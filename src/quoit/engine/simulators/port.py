@@ -57,7 +57,9 @@ class Pair:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        need(self, positive=("length_km", "duration_s", "cycle_delays", "shots"), not_negative=("attenuation_db_per_km",))
+        need(
+            self, positive=("length_km", "duration_s", "cycle_delays", "shots"), not_negative=("attenuation_db_per_km",)
+        )
         need(self, share=("detector", "bell_success"), werner=("fidelity",))
 
 

@@ -12,7 +12,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import hypot, isclose
 
-from quoit.engine.simulators.port import Bb84, Chain, Dejmps, Figure, Ghz, Pair, Result, Scenario, SwapTwo, Teleport, Wait
+from quoit.engine.simulators.port import (
+    Bb84,
+    Chain,
+    Dejmps,
+    Figure,
+    Ghz,
+    Pair,
+    Result,
+    Scenario,
+    SwapTwo,
+    Teleport,
+    Wait,
+)
 
 SIGMAS = 4.0
 ROUNDING = 1e-9
@@ -50,9 +62,7 @@ _SLACK = Allowed(
 _PROTOCOL = Allowed(
     0.03, "SeQUeNCe starts the next attempt by rules that fire after messages, and swaps only what it has reserved"
 )
-_CLICKS = Allowed(
-    0.005, "SeQUeNCe drops a period in which both detectors click, where quoit draws a random bit"
-)
+_CLICKS = Allowed(0.005, "SeQUeNCe drops a period in which both detectors click, where quoit draws a random bit")
 
 CASES: tuple[Case, ...] = (
     Case("pair", Pair(20, 0.99, 5.0), {"rate_hz": _SLACK}),

@@ -1,4 +1,5 @@
-"""Plays scenarios in SeQUeNCe (PyPI `sequence`). Standard library and SeQUeNCe only; see worker.py beside it.
+"""Plays scenarios in SeQUeNCe (PyPI `sequence`). It imports the standard library, SeQUeNCe and the
+numpy that SeQUeNCe brings; see worker.py beside it.
 
 Single states go through its own `Memory`, quantum managers, swapping and DEJMPS; pairs over time through its routers,
 reservations, entanglement generation and swapping; keys through its QKD nodes. Where a version lacks one of these, the
@@ -12,7 +13,7 @@ import statistics
 from importlib.metadata import version
 from typing import Any
 
-import numpy
+import numpy as np
 from sequence.kernel.timeline import Timeline
 
 VERSION = version("sequence")
@@ -65,7 +66,11 @@ def play(scenario: Scenario) -> dict[str, Any]:
 def of_pair(state: Any) -> Figures:
     """Of a Bell-diagonal state in SeQUeNCe's order, which is Phi+, Phi-, Psi+, Psi-."""
     phi_plus, phi_minus, psi_plus, psi_minus = (float(p) for p in state)
-    return {"fidelity": (phi_plus, 0.0), "error_z": (psi_plus + psi_minus, 0.0), "error_x": (phi_minus + psi_minus, 0.0)}
+    return {
+        "fidelity": (phi_plus, 0.0),
+        "error_z": (psi_plus + psi_minus, 0.0),
+        "error_x": (phi_minus + psi_minus, 0.0),
+    }
 
 
 def werner(fidelity: float) -> list[float]:
@@ -173,10 +178,11 @@ def dejmps(scenario: Scenario) -> Figures:
 
 def pair_matrix(fidelity: float) -> list[list[complex]]:
     """Density matrix of a Werner pair."""
-    bell = numpy.zeros(4, dtype=complex)
+    bell = np.zeros(4, dtype=complex)
     bell[0] = bell[3] = math.sqrt(0.5)
     white = (1 - fidelity) / 3
-    return ((fidelity - white) * numpy.outer(bell, bell) + white * numpy.eye(4)).tolist()
+    rows: list[list[complex]] = ((fidelity - white) * np.outer(bell, bell) + white * np.eye(4)).tolist()
+    return rows
 
 
 def circuit(size: int, *gates: tuple[Any, ...]) -> Any:
@@ -193,18 +199,18 @@ def found_matrix(manager: Any, keys: list[int]) -> Any:
     """Density matrix of just these qubits, in this order."""
     manager.run_circuit(circuit(len(keys)), keys)  # an empty circuit brings them to the front
     state = manager.get(keys[0])
-    rho = numpy.array(state.state, dtype=complex)
+    rho = np.array(state.state, dtype=complex)
     rest = 2 ** (len(state.keys) - len(keys))
     assert state.keys[: len(keys)] == keys
-    return numpy.einsum("ikjk->ij", rho.reshape(2 ** len(keys), rest, 2 ** len(keys), rest))
+    return np.einsum("ikjk->ij", rho.reshape(2 ** len(keys), rest, 2 ** len(keys), rest))
 
 
 def ghz(scenario: Scenario) -> Figures:
     """Pairs from the hub to each leaf are fused by CNOT, reading and X; the state is its own density matrix."""
     manager = timeline_of(DENSITY).quantum_manager
-    rng = numpy.random.default_rng(scenario["seed"])
+    rng = np.random.default_rng(scenario["seed"])
     keys: list[int] = []
-    for leaf in range(1, scenario["parties"]):
+    for _ in range(1, scenario["parties"]):
         near, far = manager.new(), manager.new()
         manager.set([near, far], pair_matrix(scenario["fidelity"]))
         if not keys:
@@ -226,13 +232,13 @@ def ghz(scenario: Scenario) -> Figures:
 def teleport(scenario: Scenario) -> Figures:
     """CNOT, H, two readings and corrections in its density-matrix manager, averaged over `shots` outcomes."""
     manager = timeline_of(DENSITY).quantum_manager
-    rng = numpy.random.default_rng(scenario["seed"])
+    rng = np.random.default_rng(scenario["seed"])
     half = scenario["polar_rad"] / 2
-    sent = numpy.array([math.cos(half), numpy.exp(1j * scenario["azimuth_rad"]) * math.sin(half)])
+    sent = np.array([math.cos(half), np.exp(1j * scenario["azimuth_rad"]) * math.sin(half)])
     found = []
     for _ in range(scenario["shots"]):
         data, near, far = manager.new(), manager.new(), manager.new()
-        manager.set([data], numpy.outer(sent, sent.conj()).tolist())
+        manager.set([data], np.outer(sent, sent.conj()).tolist())
         manager.set([near, far], pair_matrix(scenario["fidelity"]))
         bell = circuit(2, ("cx", 0, 1), ("h", 0), ("measure", 0), ("measure", 1))
         bits = manager.run_circuit(bell, [data, near], rng.random())
@@ -274,7 +280,8 @@ def over_time(scenario: Scenario, hops: int, hop_km: float) -> Figures:
     routing = {node.name: node for node in topology.get_nodes_by_type("QuantumRouter")}
     delivered: list[tuple[int, float]] = []
     first, last = routing["r0"], routing[f"r{hops}"]
-    taker_of(first, delivered), taker_of(last, [])
+    taker_of(first, delivered)
+    taker_of(last, [])
     timeline = topology.get_timeline()
     begin, duration = PS // 100, round(scenario["duration_s"] * PS)
     timeline.stop_time = begin + duration
@@ -399,7 +406,7 @@ def bb84(scenario: Scenario) -> Figures:
     from sequence.qkd.BB84 import pair_bb84_protocols
     from sequence.topology.node import QKDNode
 
-    numpy.random.seed(scenario["seed"])
+    np.random.seed(scenario["seed"])
     duration_ps = round(scenario["duration_s"] * PS)
     timeline = Timeline(duration_ps + PS // 10)
     alice, bob = (QKDNode(name, timeline, stack_size=1, seed=scenario["seed"] * 10 + k) for k, name in enumerate("ab"))

@@ -43,9 +43,10 @@ class SimulatorContract:
         raise NotImplementedError
 
     @pytest.fixture(scope="class")
-    def simulator(self) -> Iterator[Simulator]:
+    @classmethod
+    def simulator(cls) -> Iterator[Simulator]:
         """One for all tests of the class: some take seconds to start. Skips, with the reason, where it is not there."""
-        made = self.make()
+        made = cls().make()
         try:
             made.capabilities  # noqa: B018  starts it
         except SimulatorFailed as why:

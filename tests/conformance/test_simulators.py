@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import pytest
+
 from quoit.adapters.simulators.environments import directory_of
 from quoit.adapters.simulators.known import qunetsim, sequence
 from quoit.adapters.simulators.process import WorkerSimulator
@@ -34,6 +36,7 @@ class TestQuNetSim(WorkerContract):
         return qunetsim(directory_of(None))
 
 
+@pytest.mark.realises("F2")
 def test_all_come_by_the_same_way_in(tmp_path: Path) -> None:
     names = {entry.name for entry in entry_points(group=GROUP)}
     assert names >= {"native", "sequence", "qunetsim"}

@@ -135,7 +135,7 @@ class Played:
         result = self.results.get((case.name, name))
         if result is None:
             return "failed"
-        return _number(result.figures[figure]) if figure in result.figures else "-"
+        return cell_of(result.figures[figure]) if figure in result.figures else "-"
 
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Case, figure, a cell for each simulator, verdict."""
@@ -221,7 +221,7 @@ class Played:
         }
 
 
-def _number(figure: Figure) -> str:
+def cell_of(figure: Figure) -> str:
     """The value with the digits that its error leaves, or six of a computed one."""
     if figure.sigma == 0:
         return f"{figure.value:.6g}"

@@ -135,7 +135,7 @@ class WorkerContract(SimulatorContract):
     def test_after_one_was_killed_a_fresh_one_plays(self, fresh: WorkerSimulator) -> None:
         assert fresh.pid is not None
         os.kill(fresh.pid, 9)
-        os.waitid(os.P_PID, fresh.pid, os.WEXITED | os.WNOWAIT)
+        assert gone(fresh.pid)
         assert isinstance(fresh.play(Wait(0.95, 0.1, 1.0), WITHIN_S), Result)
 
 

@@ -127,6 +127,20 @@ def test_a_wrong_model_would_be_noticed() -> None:
             assert not all(c.agree for c in compared(case, native.play(case.scenario, 1.0), wrong)), case.name
 
 
+@pytest.mark.parametrize(
+    ("scenario", "reason"),
+    [
+        (Pair(20, 0.9, 0.01), "too few for a standard error"),
+        (Chain(2, 20, 0.9, 0.01), "too few for a standard error"),
+        (Bb84(400, 0.001), "no bit was sifted"),
+    ],
+)
+def test_a_run_too_short_for_figures_says_so(scenario: Any, reason: str) -> None:
+    found = NativeSimulator().play(scenario, 1.0)
+    assert not found.figures
+    assert all(reason in why for why in found.missing.values())
+
+
 def test_the_closed_forms_are_met() -> None:
     """Formulas of the literature, not quoit's own: Werner swaps, Horodecki's teleportation fidelity (2 F + 1)/3."""
     native = NativeSimulator()

@@ -48,6 +48,10 @@ BATCHES = 32
 Figures = dict[str, Figure]
 
 
+class _NothingToTellError(Exception):
+    """Why a scenario gives no figures."""
+
+
 class NativeSimulator:
     """`Simulator` in this process. `environments` is not needed; the entry point's signature has it."""
 
@@ -69,8 +73,12 @@ class NativeSimulator:
 
     def play(self, scenario: Scenario, within_s: float) -> Result:
         """See `Simulator.play`. It answers in seconds and keeps no deadline."""
-        figures = _PLAYS[scenario.kind](scenario)
-        return Result("native", self._version, scenario.kind, figures, {}, _ASSUMPTIONS.get(scenario.kind, ()))
+        figures, missing = {}, {}
+        try:
+            figures = _PLAYS[scenario.kind](scenario)
+        except _NothingToTellError as why:
+            missing = dict.fromkeys(scenario.figures, str(why))
+        return Result("native", self._version, scenario.kind, figures, missing, _ASSUMPTIONS.get(scenario.kind, ()))
 
     def close(self) -> None:
         """Nothing to end."""
@@ -122,7 +130,7 @@ def _dejmps(scenario: Dejmps) -> Figures:
     agree = scenario.readout**2 + (1 - scenario.readout) ** 2
     found = bell.dejmps(scenario.kept, scenario.spent, bell.PurifyNoise(p2=scenario.gate**2, agree=agree))
     if found.success == 0:
-        raise ValueError("dejmps: expected pairs that can be purified, found none that ever succeed")
+        raise _NothingToTellError("these pairs never succeed")
     return {"success": Figure(found.success), **_of_pair(found.kept)}
 
 
@@ -216,7 +224,7 @@ def _over_time(found: Delivered, duration_s: float) -> Figures:
     batch = np.clip(np.searchsorted(edges, found.at_ns, side="right") - 1, 0, BATCHES - 1)
     counts = np.bincount(batch, minlength=BATCHES)
     if counts.min() < 2:
-        raise ValueError(f"duration_s: expected {2 * BATCHES} pairs and more in {duration_s} s, found {len(found)}")
+        raise _NothingToTellError(f"{len(found)} pairs were delivered, too few for a standard error")
     rate = len(found) / duration_s
     figures = {"rate_hz": Figure(rate, float(rate * counts.std(ddof=1) / counts.mean() / sqrt(BATCHES)))}
     x, _, z = found.state.T
@@ -251,7 +259,7 @@ def _bb84(scenario: Bb84) -> Figures:
     n_z, m_z, n_x, m_x = (int(n) for n in Bb84Sampler(optics).draw(channel, scenario.duration_s, 1, rng)[0, :4])
     sifted, wrong = n_z + n_x, m_z + m_x
     if not sifted:
-        raise ValueError("bb84: expected a duration_s in which bits are sifted, found none")
+        raise _NothingToTellError("no bit was sifted in the scenario's time")
     return {
         "sifted_hz": Figure(sifted / scenario.duration_s, sqrt(sifted) / scenario.duration_s),
         "qber": share(wrong, sifted),

@@ -8,9 +8,12 @@ figures are missing and the reason says so.
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
+import tempfile
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -40,7 +43,7 @@ def capabilities() -> dict[str, Any]:
         "version": VERSION,
         "formalisms": ["ket_vector", DENSITY, BELL_DIAGONAL],
         "operations": ["generate (single heralded)", "wait", "swap", "purify (DEJMPS)", "circuit", "BB84"],
-        "scenarios": sorted(PLAYS),
+        "scenarios": sorted(kind for kind in PLAYS if not lacking(kind)),
         "deterministic": True,
         "clock": True,
     }
@@ -52,12 +55,23 @@ def play(scenario: Scenario) -> dict[str, Any]:
     try:
         if scenario["kind"] not in PLAYS:
             raise CannotPlayError("its player has nothing for this kind")
+        if lacking(scenario["kind"]):
+            raise CannotPlayError(f"version {VERSION} has no {lacking(scenario['kind'])}")
         figures = PLAYS[scenario["kind"]](scenario)
         missing = {}
     except CannotPlayError as why:
         missing = {"*": str(why)}
     found = {name: {"value": float(value), "sigma": float(sigma)} for name, (value, sigma) in figures.items()}
     return {"figures": found, "missing": missing, "assumptions": assumptions}
+
+
+def lacking(kind: str) -> str:
+    """What this version has not got that the kind needs; empty if nothing."""
+    module, what = NEEDS.get(kind, ("", ""))
+    try:
+        return what if module and find_spec(module) is None else ""
+    except ModuleNotFoundError:  # not even the package that would hold it
+        return what
 
 
 # --- single states --------------------------------------------------------------------------------------------------
@@ -83,15 +97,12 @@ def bell_diagonal_timeline() -> Any:
     return timeline_of(BELL_DIAGONAL)
 
 
-def timeline_of(formalism: str, stop_ps: float = math.inf) -> Any:
-    """A timeline in this formalism, for the versions that know how."""
-    try:
-        from sequence.kernel.quantum_manager import QuantumManager
+def timeline_of(formalism: str) -> Any:
+    """A timeline in this formalism."""
+    from sequence.kernel.quantum_manager import QuantumManager
 
-        QuantumManager.set_global_manager_formalism(formalism)
-        return Timeline(stop_ps, formalism=formalism)
-    except (ImportError, AttributeError, TypeError, ValueError) as why:
-        raise CannotPlayError(f"version {VERSION} has no {formalism} states: {why}") from why
+    QuantumManager.set_global_manager_formalism(formalism)
+    return Timeline(formalism=formalism)
 
 
 def memories(timeline: Any, owner: Any, count: int, pauli_hz: float = 0.0) -> list[Any]:
@@ -144,10 +155,8 @@ def wait(scenario: Scenario) -> Figures:
 
 def swap(scenario: Scenario) -> Figures:
     """The Bell-diagonal swapping protocol's own formula, not twirled."""
-    try:
-        from sequence.entanglement_management.swapping.swapping_bds import EntanglementSwappingA_BDS
-    except ImportError as why:
-        raise CannotPlayError(f"version {VERSION} swaps no Bell-diagonal pairs (from 1.0 on)") from why
+    from sequence.entanglement_management.swapping.swapping_bds import EntanglementSwappingA_BDS
+
     timeline = bell_diagonal_timeline()
     a, m, b = nodes_of(timeline, "amb", scenario)
     (left,), (right,), (one, other) = memories(timeline, a, 1), memories(timeline, b, 1), memories(timeline, m, 2)
@@ -158,10 +167,8 @@ def swap(scenario: Scenario) -> Figures:
 
 def dejmps(scenario: Scenario) -> Figures:
     """The DEJMPS protocol's own recurrence."""
-    try:
-        from sequence.entanglement_management.purification.dejmps_bds import DEJMPS_BDS
-    except ImportError as why:
-        raise CannotPlayError(f"version {VERSION} has no DEJMPS protocol") from why
+    from sequence.entanglement_management.purification.dejmps_bds import DEJMPS_BDS
+
     timeline = bell_diagonal_timeline()
     a, b = nodes_of(timeline, "ab", scenario)
     (kept, spent), (far_kept, far_spent) = memories(timeline, a, 2), memories(timeline, b, 2)
@@ -293,19 +300,21 @@ def over_time(scenario: Scenario, hops: int, hop_km: float) -> Figures:
 
 def routers(scenario: Scenario, hops: int, hop_km: float) -> Any:
     """The topology, with every protocol set to Bell-diagonal pairs and single heralding."""
-    try:
-        from sequence.entanglement_management.generation import EntanglementGenerationA, EntanglementGenerationB
-        from sequence.entanglement_management.swapping import EntanglementSwappingA, EntanglementSwappingB
-        from sequence.topology.router_net_topo import RouterNetTopo
+    from sequence.entanglement_management.generation import EntanglementGenerationA, EntanglementGenerationB
+    from sequence.topology.router_net_topo import RouterNetTopo
 
-        for protocol in (EntanglementGenerationA, EntanglementGenerationB):
-            protocol.set_global_type(SINGLE_HERALDED)  # each has its own: a station left out never heralds
-        for protocol in (EntanglementSwappingA, EntanglementSwappingB):
-            protocol.set_formalism(BELL_DIAGONAL)
-        timeline_of(BELL_DIAGONAL)
-    except (ImportError, AttributeError, ValueError) as why:
-        raise CannotPlayError(f"version {VERSION} delivers no Bell-diagonal pairs over routers (from 1.0 on)") from why
-    return RouterNetTopo(router_config(scenario, hops, hop_km))
+    for protocol in (EntanglementGenerationA, EntanglementGenerationB):
+        protocol.set_global_type(SINGLE_HERALDED)  # each has its own: a station left out never heralds
+    if hops > 1:
+        from sequence.entanglement_management.swapping import EntanglementSwappingA, EntanglementSwappingB
+
+        for swapper in (EntanglementSwappingA, EntanglementSwappingB):
+            swapper.set_formalism(BELL_DIAGONAL)
+    timeline_of(BELL_DIAGONAL)
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:  # versions before 1.0 take nothing but a file
+        json.dump(router_config(scenario, hops, hop_km), file)
+        file.flush()
+        return RouterNetTopo(file.name)
 
 
 def router_config(scenario: Scenario, hops: int, hop_km: float) -> dict[str, Any]:
@@ -463,6 +472,13 @@ PLAYS = {
     "ghz": ghz,
     "teleport": teleport,
 }
+
+NEEDS = {
+    "swap": ("sequence.entanglement_management.swapping.swapping_bds", "swapping of Bell-diagonal pairs"),
+    "chain": ("sequence.entanglement_management.swapping.swapping_bds", "swapping of Bell-diagonal pairs"),
+    "dejmps": ("sequence.entanglement_management.purification.dejmps_bds", "DEJMPS of Bell-diagonal pairs"),
+}
+"""Modules that came with a version from 1.0 on."""
 
 ASSUMPTIONS = {
     "pair": ["messages of 10 ps of slack an attempt", "a memory is excited at most each 5 ns"],

@@ -56,11 +56,11 @@ class Case:
         return getattr(self.scenario, "duration_s", 0.0)
 
 
-_SLACK = Allowed(
-    0.001, "SeQUeNCe sends in bins of 12.5 ns and leaves 10 ps of slack, which lengthens an attempt of 0.4 ms"
-)
-_PROTOCOL = Allowed(
-    0.03, "SeQUeNCe starts the next attempt by rules that fire after messages, and swaps only what it has reserved"
+_SLACK = Allowed(0.001, "SeQUeNCe sends in bins of 12.5 ns and leaves 10 ps of slack, so its attempts last longer")
+_AHEAD = Allowed(
+    0.02,
+    "a SeQUeNCe router asks its right neighbour for the next pair while the news of their swap is still on its way there, "
+    "which saves a light time of the hop now and then (1.2 % of the time of a pair over two hops of 20 km)",
 )
 _CLICKS = Allowed(0.005, "SeQUeNCe drops a period in which both detectors click, where quoit draws a random bit")
 
@@ -72,9 +72,9 @@ CASES: tuple[Case, ...] = (
     Case("swap-perfect", SwapTwo(PERFECT, PERFECT)),
     Case("dejmps", Dejmps(ONE, OTHER, 0.97, 0.98)),
     Case("dejmps-perfect", Dejmps(PERFECT, PERFECT)),
-    Case("chain-2", Chain(2, 20, 0.99, 5.0, 1.0), {"rate_hz": _PROTOCOL}),
-    Case("chain-4", Chain(4, 20, 0.99, 5.0, 1.0), {"rate_hz": _PROTOCOL}),
-    Case("chain-2-perfect", Chain(2, 20, 1.0, 3.0), {"rate_hz": _PROTOCOL}),
+    Case("chain-2", Chain(2, 20, 0.99, 5.0, 1.0), {"rate_hz": _AHEAD}),
+    Case("chain-4", Chain(4, 20, 0.99, 5.0, 1.0), {"rate_hz": _AHEAD}),
+    Case("chain-2-perfect", Chain(2, 20, 1.0, 3.0), {"rate_hz": _AHEAD}),
     Case("bb84", Bb84(20, 1.0, dark_hz=100.0, misalignment=0.01), {"sifted_hz": _CLICKS}),
     Case("bb84-perfect", Bb84(20, 1.0), {"sifted_hz": _CLICKS}),
     Case("ghz-3", Ghz(3, 0.95)),

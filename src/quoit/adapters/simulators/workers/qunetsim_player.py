@@ -11,6 +11,7 @@ import itertools
 import math
 import random
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -217,7 +218,7 @@ def bb84(scenario: Scenario) -> Figures:
         alice, bob = hosts.hosts["a"], hosts.hosts["b"]
         for _ in range(scenario["shots"]):
             bit, basis, other = (dice.getrandbits(1) for _ in range(3))
-            found = hosts.arrived(lambda bit=bit, basis=basis: sent_qubit(alice, bob, bit, basis))
+            found = hosts.arrived(partial(sent_qubit, alice, bob, bit, basis))
             if other:
                 found.H()
             value = found.measure()
@@ -276,7 +277,7 @@ def teleport(scenario: Scenario) -> Figures:
     with Hosts(["a", "b"]) as hosts:
         alice, bob = hosts.hosts["a"], hosts.hosts["b"]
         for _ in range(scenario["shots"]):
-            found = hosts.arrived(lambda: teleported(alice, bob, polar, azimuth))
+            found = hosts.arrived(partial(teleported, alice, bob, polar, azimuth))
             found.rz(-azimuth)
             found.ry(-polar)
             zeros += found.measure() == 0

@@ -119,6 +119,40 @@ def test_one_that_misses_its_deadline_is_killed_with_its_children(make: Make) ->
     assert gone(pid)
 
 
+def test_who_leaves_the_group_holds_nobody_up(make: Make) -> None:
+    """It cannot be killed with the group; its user is not kept waiting for it either."""
+    fake = make("if not os.fork(): os.setsid(); time.sleep(12); os._exit(0)\nos._exit(1)")
+    assert fake.capabilities
+    began = time.monotonic()
+    assert "crashed" in failure(fake)
+    assert time.monotonic() - began < 8
+
+
+def test_a_flood_of_beats_keeps_no_deadline_from_passing(tmp_path: Path) -> None:
+    file = tmp_path / "script.py"
+    greeting = {
+        "quoit-simulator": 1,
+        "capabilities": {
+            "simulator": "fake",
+            "version": "7",
+            "formalisms": [],
+            "operations": [],
+            "scenarios": [],
+            "deterministic": True,
+            "clock": True,
+        },
+    }
+    file.write_text(
+        f"import json, sys\nprint(json.dumps({greeting!r}), flush=True)\nsys.stdin.readline()\n"
+        "while True: print('{\"beat\": 1}', flush=True)\n"
+    )
+    fake = WorkerSimulator("fake", lambda: [sys.executable, str(file)])
+    began = time.monotonic()
+    assert "no answer within 1 s" in failure(fake, 1.0)
+    assert time.monotonic() - began < 8
+    assert fake.pid is None
+
+
 def test_one_that_stops_beating_is_silent(make: Make) -> None:
     fake = make("import signal; os.kill(os.getpid(), signal.SIGSTOP)", silence_s=0.5)
     assert "fell silent for 0.5 s" in failure(fake)

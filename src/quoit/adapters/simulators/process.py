@@ -27,6 +27,8 @@ GREETING_S = 120.0
 """Imports of some simulators take seconds on a quiet machine."""
 SILENCE_S = 20.0
 """A worker that plays beats each second; one that is silent for so long hangs."""
+FAREWELL_S = 2.0
+"""For the last words of a worker that was killed."""
 LOOK_S = 0.1
 """So often a wait looks whether the worker is alive."""
 TAIL_LINES = 8
@@ -51,10 +53,10 @@ class _Running:
         assert out is not None
         assert err is not None
         self._readers = [
-            threading.Thread(target=_read_lines, args=(out, self.lines), daemon=True),
-            threading.Thread(target=_read_tail, args=(err, self.tail), daemon=True),
+            (threading.Thread(target=_read_lines, args=(out, self.lines), daemon=True), out),
+            (threading.Thread(target=_read_tail, args=(err, self.tail), daemon=True), err),
         ]
-        for reader in self._readers:
+        for reader, _ in self._readers:
             reader.start()
 
     def send(self, line: bytes) -> None:
@@ -68,18 +70,18 @@ class _Running:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
         self.process.wait()
-        while True:  # a reader may wait for room
-            with contextlib.suppress(queue.Empty):
-                while True:
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
+        deadline = time.monotonic() + FAREWELL_S
+        for reader, pipe in self._readers:
+            while reader.is_alive() and time.monotonic() < deadline:
+                with contextlib.suppress(queue.Empty):  # it may wait for room
                     self.lines.get_nowait()
-            self._readers[0].join(0.05)
-            if not self._readers[0].is_alive():
-                break
-        self._readers[1].join(1)
-        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
+                reader.join(0.02)
+            # Who has left the group may hold the other end, and closing a pipe that is being read would wait for him.
+            if not reader.is_alive():
+                pipe.close()
 
 
 def _read_lines(source: IO[bytes], lines: queue.Queue[bytes]) -> None:
@@ -188,6 +190,8 @@ class WorkerSimulator:
                 return found
             if found.beat != running.number:
                 raise wire.Garbled(f"expected a beat of request {running.number} or its answer, found another line")
+            if time.monotonic() >= deadline:
+                raise self._ended(doing, late)
 
     def _next(
         self, running: _Running, doing: str, deadline: float, late: str, silence_s: float | None = None

@@ -59,8 +59,8 @@ class Case:
 _SLACK = Allowed(0.001, "SeQUeNCe sends in bins of 12.5 ns and leaves 10 ps of slack, so its attempts last longer")
 _AHEAD = Allowed(
     0.02,
-    "a SeQUeNCe router asks its right neighbour for the next pair while the news of their swap is still on its way there, "
-    "which saves a light time of the hop now and then (1.2 % of the time of a pair over two hops of 20 km)",
+    "a SeQUeNCe router asks its right neighbour for the next pair while the news of their swap is still on its way "
+    "there, which saves a light time of the hop now and then (1.2 % of the time of a pair over two hops of 20 km)",
 )
 _CLICKS = Allowed(0.005, "SeQUeNCe drops a period in which both detectors click, where quoit draws a random bit")
 

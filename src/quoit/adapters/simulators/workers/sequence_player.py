@@ -482,7 +482,10 @@ NEEDS = {
 
 ASSUMPTIONS = {
     "pair": ["an attempt is 10 ps longer than its messages and photons take", "a memory is excited at most each 5 ns"],
-    "chain": ["pairs are twirled to Werner states at each swap", "the path is reserved before the time of the run begins"],
+    "chain": [
+        "pairs are twirled to Werner states at each swap",
+        "the path is reserved before the time of the run begins",
+    ],
     "bb84": ["clicks of both detectors in one period are dropped", "dark counts go to the nearest pulse"],
     "ghz": ["qubits do not decay in its density matrices"],
     "teleport": ["qubits do not decay in its density matrices"],

@@ -427,6 +427,7 @@ def bb84(scenario: Scenario) -> Figures:
         straight = 1 - 2 * scenario["misalignment"]
         quantum = QuantumChannel(f"q{number}", timeline, loss, metres, polarization_fidelity=straight, frequency=8e7)
         quantum.set_ends(here, there.name)
+        quantum.owner = here  # a channel without one draws its noise from a generator that nobody has seeded
         classical = ClassicalChannel(f"c{number}", timeline, metres)
         classical.set_ends(here, there.name)
         here.update_lightsource_params("frequency", scenario["clock_hz"])

@@ -79,6 +79,8 @@ fresh: $(READY) ## Generated pages are as their sources say
 	@$(BIN)/quoit map | diff -u docs/map.md - || { echo "docs/map.md is stale: make docs" >&2; exit 1; }
 	@$(BIN)/quoit schema | diff -u src/quoit/scenario/network.schema.json - \
 	  || { echo "network.schema.json is stale: make docs" >&2; exit 1; }
+	@$(BIN)/quoit schema sweep | diff -u src/quoit/scenario/sweep.schema.json - \
+	  || { echo "sweep.schema.json is stale: make docs" >&2; exit 1; }
 	@$(BIN)/python -m quoit.testing.conformance tests | diff -u docs/conformance.md - \
 	  || { echo "docs/conformance.md is stale: make docs" >&2; exit 1; }
 
@@ -94,6 +96,7 @@ lock: $(READY) ## Resolve the dependencies anew
 docs: $(READY) ## Write the generated pages
 	$(BIN)/quoit map > docs/map.md
 	$(BIN)/quoit schema > src/quoit/scenario/network.schema.json
+	$(BIN)/quoit schema sweep > src/quoit/scenario/sweep.schema.json
 	$(BIN)/python -m quoit.testing.conformance tests > docs/conformance.md
 
 clean: ## Remove what runs and tools left behind, and the environment

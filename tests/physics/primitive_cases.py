@@ -202,7 +202,7 @@ def acting() -> list[Case]:
             if row.qubits == 1:
                 cases += [Case(row, values, (q,), (A,), 2) for q in (0, 1)]
             elif row.qubits == 2:
-                cases += [Case(row, values, pair, (A, A), 4) for pair in ((1, 2), (3, 0))]
+                cases += [Case(row, values, pair, (A, A), 4) for pair in ((1, 2), (3, 0), (2, 1))]
                 if row.name == "bell-measure":
                     cases += [Case(row, values, (1, 2), (LOSSY, LOSSY), 4), Case(row, values, (0, 1), (A, A), 4)]
             elif row.qubits == 4:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from quoit.cli import show
 from quoit.scenario.check import check
+from quoit.scenario.sweep import check as sweeps
 from quoit.testing.checkers import verify_events
 
 
 def check_file(file: Path, json: bool) -> int:
-    """All faults of a network file; 0 if there are none."""
-    faults = check(file)
+    """All faults of a network file or a sweep file; 0 if there are none."""
+    faults = sweeps.check(file) if sweeps.is_sweep(file) else check(file)
     if json:
         rows = [
             {"file": f.file, "line": f.place.line, "column": f.place.column, "path": list(f.loc), "text": f.text}

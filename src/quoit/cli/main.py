@@ -28,18 +28,19 @@ Seed = Annotated[int | None, Parameter(help="Seed of all physics; the file's own
 
 @app.command
 def check(file: Path, /, *, json: Json = False) -> int:
-    """Check a network file: every fault with its line, what was expected and how to mend it."""
+    """Check a network or sweep file: every fault with its line, what was expected and how to mend it."""
     from quoit.cli.check import check_file
 
     return check_file(file, json)
 
 
 @app.command
-def schema() -> int:
-    """Print the JSON Schema of the network file, for editors (it is JSON in any case)."""
-    from quoit.scenario.check import schema_text
+def schema(of: Literal["network", "sweep"] = "network", /) -> int:
+    """Print the JSON Schema of the network file, or of the sweep file, for editors (it is JSON in any case)."""
+    from quoit.scenario import check
+    from quoit.scenario.sweep import check as sweeps
 
-    sys.stdout.write(schema_text())
+    sys.stdout.write(sweeps.schema_text() if of == "sweep" else check.schema_text())
     return 0
 
 
@@ -58,6 +59,31 @@ def run(
     from quoit.cli.run import run_file
 
     return run_file(file, until, seed, digest, out, json)
+
+
+@app.command
+def sweep(
+    file: Path,
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="Directory of the study: its runs, tables and plot.")],
+    workers: Annotated[int | None, Parameter(help="Runs at a time; as many as there are cores if not given.")] = None,
+    executor: Annotated[
+        Literal["processes", "dask"], Parameter(help="processes of this machine, or a Dask cluster (quoit[dask]).")
+    ] = "processes",
+    scheduler: Annotated[
+        str | None, Parameter(help="With dask: address of a scheduler; else a cluster is made on this machine.")
+    ] = None,
+    resume: Annotated[bool, Parameter(negative="", help="Go on with the study that was begun in --out.")] = False,
+    plot: Annotated[
+        bool, Parameter(negative="", help="Draw the figures over the first axis, a line for each value of the second.")
+    ] = False,
+    json: Json = False,
+) -> int:
+    """Run a parameter study: all points of a sweep file with all their seeds, on all cores. See docs/sweeps.md."""
+    from quoit.cli.sweep import sweep_file
+
+    return sweep_file(file, out, workers, executor, scheduler, resume, plot, json)
 
 
 @app.command
@@ -393,6 +419,35 @@ def scene(
     from quoit.cli.scene import show_scene
 
     return show_scene(every, calm)
+
+
+netqasm_app = App(name="netqasm", help="Programs of the NetQASM SDK, with quoit as their quantum nodes.")
+app.command(netqasm_app)
+
+
+@netqasm_app.command(name="run")
+def netqasm_run(
+    directory: Annotated[
+        Path | None, Parameter(help="Directory of an SDK application, with app_ROLE.py, or a script.")
+    ] = None,
+    /,
+    *,
+    example: Annotated[str | None, Parameter(help="An application that the SDK ships, instead.")] = None,
+    hardware: Annotated[
+        str | None, Parameter(help="Published profile of all nodes and links; default: network.yaml, or ideal.")
+    ] = None,
+    seed: Annotated[int, Parameter(help="Of all physics, and of the programs' own random numbers.")] = 0,
+    rounds: Annotated[int, Parameter(help="Run the programs so often, one round after the other.")] = 1,
+    patience: Annotated[float, Parameter(help="Simulated seconds that a wait may take.")] = 3600.0,
+    set: Annotated[
+        tuple[str, ...], Parameter(negative="", help="ROLE.NAME=VALUE: an argument of a role's main, before ROLE.yaml.")
+    ] = (),
+    json: Json = False,
+) -> int:
+    """Run an application in virtual time and show what its programs return. See docs/netqasm.md."""
+    from quoit.cli.netqasm import NetqasmOptions, run
+
+    return run(NetqasmOptions(directory, example, hardware, seed, rounds, patience, set, json))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -6,11 +6,15 @@ protocol: its sampler here, its receiver in `fabric.links`.
 
 from __future__ import annotations
 
+from quoit.engine.program import Circuit
 from quoit.model.secret import Secret
 from quoit.runtime.wire import Message, message
 
 ENGINE = "engine"
 """The engine's name and place."""
+
+PAIRS = "engine.pairs"
+"""The engine's part that keeps entangled states."""
 
 
 @message("engine.OpenLink")
@@ -84,3 +88,68 @@ class LightLevel(Message):
     span: str
     loss_db: float | None
     at_ns: int
+
+
+# -- entangled states -------------------------------------------------------------------------------------
+
+
+@message("engine.InstallCircuit")
+class InstallCircuit(Message):
+    """Run `program` along `links` from node `left` to node `right`. The n-th pair that it delivers goes into the
+    n-th of `left_slots` and `right_slots`; their holders `left_agent` and `right_agent` hear `PairHeld`."""
+
+    circuit: str
+    links: tuple[str, ...]
+    left: str
+    right: str
+    left_agent: str
+    right_agent: str
+    program: Circuit
+    left_slots: tuple[int, ...]
+    right_slots: tuple[int, ...]
+
+
+@message("engine.MorePairs")
+class MorePairs(Message):
+    """One pair more of a circuit, into these slots."""
+
+    circuit: str
+    left_slot: int
+    right_slot: int
+
+
+@message("engine.StopCircuit")
+class StopCircuit(Message):
+    circuit: str
+
+
+@message("engine.PairHeld")
+class PairHeld(Message):
+    """Half of a pair is in memory `slot` since `at_ns`; pair number `number` of the circuit."""
+
+    circuit: str
+    number: int
+    slot: int
+    at_ns: int
+
+
+@message("engine.Operate")
+class Operate(Message):
+    """Do the primitive `name` (`engine.primitives`) at a node on the qubits in `slots`. `basis`: X, Y or Z;
+    `angle_rad`: of rotations; `pauli`: I, X, Y or Z. Answered by `Operated` when it is done."""
+
+    node: str
+    name: str
+    slots: tuple[int, ...]
+    basis: str = "Z"
+    angle_rad: float = 0.0
+    pauli: str = "I"
+
+
+@message("engine.Operated")
+class Operated(Message):
+    """`bits`: what was read."""
+
+    bits: tuple[int, ...]
+    ok: bool
+    done_ns: int

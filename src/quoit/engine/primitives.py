@@ -186,8 +186,8 @@ def _purify(dejmps: bool) -> Run:
         first, second = call.devices[0], call.devices[1]
         if isinstance(held, BellForm):
             (x, y), rest = held.purify(qubits, dejmps, _both_ends(first, second), call.rng)
-            # the form numbers its halves by order: the lower one first
-            return Effect(rest, (a, b) if a < b else (b, a), (x, y), x == y)
+            # which of its halves is first does not matter: a Bell-diagonal pair is alike from both ends
+            return Effect(rest, (a, b), (x, y), x == y)
         return _purify_by_gates(held, qubits, dejmps, (first, second), call.rng)
 
     return run

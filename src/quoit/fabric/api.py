@@ -245,3 +245,123 @@ class LinkRow(Message):
 @message("fabric.Links")
 class Links(Message):
     rows: tuple[LinkRow, ...]
+
+
+# -- entanglement -----------------------------------------------------------------------------------------
+
+PAIR_CONTROLLER = "fabric.pairs"
+
+
+def memory(node: str) -> str:
+    """Name of the agent that keeps a node's quantum memories."""
+    return f"memory:{node}"
+
+
+@message("fabric.ReserveSlots")
+class ReserveSlots(Message):
+    """Keep `number` memories of a node for `holder`. Answered with `Slots`; Problem `no-memory`."""
+
+    holder: str
+    number: int
+
+
+@message("fabric.FreeSlots")
+class FreeSlots(Message):
+    """Give memories back; what is in them is lost. Answered with those that were the holder's."""
+
+    holder: str
+    slots: tuple[int, ...]
+
+
+@message("fabric.Slots")
+class Slots(Message):
+    slots: tuple[int, ...]
+
+
+@message("fabric.HalfReady")
+class HalfReady(Message):
+    """To the holder: half of pair number `number` of a circuit is in a memory of `node` since `at_ns`."""
+
+    circuit: str
+    number: int
+    node: str
+    slot: int
+    at_ns: int
+
+
+@message("fabric.OperateSlots")
+class OperateSlots(Message):
+    """Do a primitive on memories of one node that are the holder's. Answered by `SlotsDone`; Problem
+    `bad-operation`."""
+
+    holder: str
+    name: str
+    slots: tuple[int, ...]
+    basis: str = "Z"
+    angle_rad: float = 0.0
+    pauli: str = "I"
+
+
+@message("fabric.SlotsDone")
+class SlotsDone(Message):
+    bits: tuple[int, ...]
+    ok: bool
+    done_ns: int
+
+
+@message("fabric.PlanPairs")
+class PlanPairs(Message):
+    """What would a circuit between two nodes give? Answered with `PairPlan`; Problem `no-route`. `fidelity` None: at
+    best, with qubits that need not wait."""
+
+    head: str
+    tail: str
+    fidelity: float | None = None
+
+
+@message("fabric.PairPlan")
+class PairPlan(Message):
+    """The path that control would take. `bell`: a delivered pair's worst state (Phi+, Phi-, Psi+, Psi-) with that
+    cut-off. `rate_hz`: pairs per second to expect. `decay_hz`: rates at which its two halves lose the correlators
+    XX, YY, ZZ together while they wait."""
+
+    nodes: tuple[str, ...]
+    links: tuple[str, ...]
+    bell: tuple[float, float, float, float]
+    rate_hz: float
+    decay_hz: tuple[float, float, float]
+    cutoff_ns: int | None
+
+
+@message("fabric.OpenCircuit")
+class OpenCircuit(Message):
+    """Make `number` pairs between two nodes, none worse than `fidelity` when it is delivered, into memories that the
+    holders have reserved. Problems `no-route`, `fidelity-unreachable` (with `best`), `no-memory` of a link."""
+
+    circuit: str
+    head: str
+    tail: str
+    fidelity: float
+    head_slots: tuple[int, ...]
+    tail_slots: tuple[int, ...]
+    head_holder: str
+    tail_holder: str
+
+
+@message("fabric.RenewHalf")
+class RenewHalf(Message):
+    """One pair of an open circuit has waited too long and was given up: make another one into the same memories."""
+
+    circuit: str
+    head_slot: int
+    tail_slot: int
+
+
+@message("fabric.CloseCircuit")
+class CloseCircuit(Message):
+    circuit: str
+
+
+@message("fabric.Done")
+class Done(Message):
+    """It is done."""

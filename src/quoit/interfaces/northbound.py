@@ -27,15 +27,17 @@ def make_app(
     compat: Compat = STRICT,
     ready: Callable[[], bool] = lambda: True,
     within_s: float = 10.0,
+    eme: str | None = None,
 ) -> Starlette:
-    """014 under /api/v1/keys, units under /api/v1/units, /openapi.json, /livez and /readyz.
+    """014 under /api/v1/keys, units under /api/v1/units, /openapi.json, /livez and /readyz; with `eme` also
+    /api/v1/memories and /api/v1/messages.
 
-    `kme` is the element asked through `gate`. Serve it with `listener.listen`, which tells who asks.
+    `kme` and `eme` are the elements asked through `gate`. Serve it with `listener.listen`, which tells who asks.
     """
     app = Starlette(
         routes=[
             *etsi014.routes(gate, kme, limits=limits, compat=compat, within_s=within_s),
-            *units.routes(gate, kme, within_s=within_s),
+            *units.routes(gate, kme, within_s=within_s, eme=eme),
         ]
     )
     app.router.redirect_slashes = False
@@ -48,7 +50,12 @@ def make_app(
 
 Count = Callable[[str, str], None]
 """Called with (interface, HTTP status) for each answer."""
-_INTERFACES = (("/api/v1/keys", "etsi014"), ("/api/v1/units", "units"))
+_INTERFACES = (
+    ("/api/v1/keys", "etsi014"),
+    ("/api/v1/units", "units"),
+    ("/api/v1/memories", "memories"),
+    ("/api/v1/messages", "messages"),
+)
 
 
 class Counted:

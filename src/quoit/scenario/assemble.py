@@ -36,8 +36,9 @@ from quoit.runtime import seeds
 from quoit.runtime.context import Device
 from quoit.runtime.element import Element
 from quoit.runtime.kernel import Kernel
+from quoit.scenario.entanglement import EntanglementSide
 from quoit.scenario.fate import Fate, Load, LoadPlan, Stroke
-from quoit.scenario.schema import Application, Event, Link, NetworkFile, Span
+from quoit.scenario.schema import Application, Event, Link, NetworkFile, PairLink, Span
 from quoit.service.calendar import Calendar
 from quoit.service.controller import ServiceController
 from quoit.service.directory import Attachment
@@ -106,6 +107,7 @@ class Assembler:
         self.center = next(iter(network.nodes))
         self.stores: dict[str, Device] = {}
         self.labels: dict[str, str] = {}
+        self.entanglement = EntanglementSide(network, self._spans_of, self.seed)
         self._protocols: dict[str, LinkProtocol] = {}
         classes = {e.name: e for e in entry_points(group="quoit.link_protocols")}
         for link in network.links:
@@ -133,6 +135,8 @@ class Assembler:
             *self._fabric(),
             *self._service(attachments, policy),
         ]
+        calendar = Calendar(self.n.epoch_unix_s, Namespace(self.n.nid))
+        elements += self.entanglement.elements(self.world, self.center, attachments, calendar)
         kernel = Kernel(elements, seed=self.seed, latency=Latency(self.n), start_ns=self.parts.start_ns)
         kmes = {k.id: k.node for k in self.n.all_kmes()}
         return Twin(
@@ -141,7 +145,7 @@ class Assembler:
 
     # -- engine --------------------------------------------------------------------------------------
 
-    def _spans_of(self, link: Link) -> tuple[str, ...]:
+    def _spans_of(self, link: Link | PairLink) -> tuple[str, ...]:
         if link.spans is not None:
             return tuple(link.spans)
         direct = self._spans_between[frozenset(link.between)]
@@ -164,7 +168,8 @@ class Assembler:
 
     def _engine_side(self) -> list[Element]:
         spans = {s.id: TrueSpan(s.id, s.loss_db) for s in self.n.spans}
-        world = World(spans, {link.id: TrueLink(link.id, self._spans_of(link)) for link in self.n.links})
+        paths = {link.id: TrueLink(link.id, self._spans_of(link)) for link in self.n.links}
+        world = self.world = World(spans, paths | self.entanglement.true_links())
         plans = []
         for link in self.n.links:
             protocol = self._protocols[link.id]

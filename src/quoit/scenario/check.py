@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from quoit.engine.hardware import PROFILES
 from quoit.fabric.links.profile import BUILT_IN, PROTOCOL_OF, with_overrides
 from quoit.model.problem import Problem
 from quoit.model.urn import Urn
 from quoit.scenario import yamlfile
+from quoit.scenario.entanglement import hop_of
 from quoit.scenario.schema import NetworkFile
 from quoit.scenario.yamlfile import Loc, Place
 
@@ -85,25 +87,30 @@ def schema_text() -> str:
 
 
 def _examine(text: str, file: str) -> tuple[NetworkFile | None, list[Fault]]:
-    document = yamlfile.read(text)
+    return examine(yamlfile.read(text), file)
+
+
+def examine(document: yamlfile.Document, file: str) -> tuple[NetworkFile | None, list[Fault]]:
+    """The network that a document describes, if it has no faults, and its faults in order of their place."""
     faults = [Fault(file, place, loc, what) for place, loc, what in document.faults]
     if faults:
         return None, faults
     try:
         network = NetworkFile.model_validate(document.values)
     except ValidationError as found:
-        faults = [_translate(file, document, error) for error in found.errors()]
+        faults = [translate(file, document, error) for error in found.errors()]
         faults += _further_faults(file, document, [tuple(e["loc"]) for e in found.errors()])
-        return None, _sorted(faults)
+        return None, in_order(faults)
     where = document.places
     for loc, what in _cross_check(network):
-        faults.append(Fault(file, _nearest(where, loc), loc, what))
-    return network, _sorted(faults)
+        faults.append(Fault(file, nearest(where, loc), loc, what))
+    return network, in_order(faults)
 
 
 SECTION_OF = {
     "span": "spans",
     "link": "links",
+    "pair link": "pair_links",
     "node": "nodes",
     "KME": "kmes",
     "application": "applications",
@@ -141,7 +148,7 @@ def _further_faults(file: str, document: yamlfile.Document, broken: list[Loc]) -
             continue
         if len(loc) > 1 and kept.get(str(loc[0])) and isinstance(loc[1], int):
             loc = (loc[0], kept[str(loc[0])][loc[1]], *loc[2:])
-        found.append(Fault(file, _nearest(document.places, loc), loc, what))
+        found.append(Fault(file, nearest(document.places, loc), loc, what))
     return found
 
 
@@ -152,34 +159,36 @@ def _may_follow(text: str, kept: dict[str, list[int]]) -> bool:
     return any(text.startswith(f"no {what} is called") and section in kept for what, section in SECTION_OF.items())
 
 
-def _sorted(faults: list[Fault]) -> list[Fault]:
+def in_order(faults: list[Fault]) -> list[Fault]:
+    """By line, column and text."""
     return sorted(faults, key=lambda f: (f.place.line, f.place.column, f.text))
 
 
-def _nearest(places: dict[Loc, Place], loc: Loc) -> Place:
+def nearest(places: dict[Loc, Place], loc: Loc) -> Place:
+    """Where a value stands, or what it would be part of."""
     while loc and loc not in places:
         loc = loc[:-1]
     return places.get(loc, Place(1, 1))
 
 
-def _translate(file: str, document: yamlfile.Document, error: Any) -> Fault:
+def translate(file: str, document: yamlfile.Document, error: Any, model: type[BaseModel] = NetworkFile) -> Fault:
+    """A fault that pydantic found in a document of this model, in our words."""
     loc: Loc = tuple(error["loc"])
     message = str(error["msg"]).removeprefix("Value error, ")
     kind = error["type"]
     if kind == "extra_forbidden":
-        place = document.places.get((*loc, "<key>"), _nearest(document.places, loc))
-        return Fault(file, place, loc, f"unknown key {loc[-1]!r}; {did_you_mean(str(loc[-1]), _siblings(loc))}")
+        place = document.places.get((*loc, "<key>"), nearest(document.places, loc))
+        return Fault(file, place, loc, f"unknown key {loc[-1]!r}; {did_you_mean(str(loc[-1]), _siblings(loc, model))}")
     if kind == "missing":
-        return Fault(file, _nearest(document.places, loc), loc, f"the key {loc[-1]!r} is missing; add it")
+        return Fault(file, nearest(document.places, loc), loc, f"the key {loc[-1]!r} is missing; add it")
     found = error.get("input")
     shown = "" if "found" in message else f", found {str(found)[:60]!r}"
     text = message[0].lower() + message[1:]
-    return Fault(file, _nearest(document.places, loc), loc, text + shown)
+    return Fault(file, nearest(document.places, loc), loc, text + shown)
 
 
-def _siblings(loc: Loc) -> list[str]:
+def _siblings(loc: Loc, model: Any) -> list[str]:
     """Keys that may stand where an unknown one was found."""
-    model: Any = NetworkFile
     for part in loc[:-1]:
         if isinstance(part, int) or model is None:
             continue
@@ -214,6 +223,7 @@ def _cross_check(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
     yield from _check_names(n)
     yield from _check_places(n)
     yield from _check_links(n)
+    yield from _check_entanglement(n)
     yield from _check_service(n)
     yield from _check_events(n)
 
@@ -235,6 +245,7 @@ def _twice(section: str, names: list[str]) -> Iterator[tuple[Loc, str]]:
 def _check_names(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
     yield from _twice("spans", [s.id for s in n.spans])
     yield from _twice("links", [link.id for link in n.links])
+    yield from _twice("pair_links", [link.id for link in n.pair_links])
     yield from _twice("kmes", [k.id for k in n.all_kmes()])
     yield from _twice("applications", [a.sae for a in n.applications])
     yield from _twice("domains", [d.name for d in n.domains])
@@ -247,7 +258,11 @@ def _check_places(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
     for name, node in n.nodes.items():
         if node.domain is not None:
             yield from _unknown(("nodes", name, "domain"), "domain", node.domain, domains)
-    pairs = (("spans", [s.between for s in n.spans]), ("links", [link.between for link in n.links]))
+    pairs = (
+        ("spans", [s.between for s in n.spans]),
+        ("links", [link.between for link in n.links]),
+        ("pair_links", [link.between for link in n.pair_links]),
+    )
     for section, entries in pairs:
         for i, between in enumerate(entries):
             for end in (0, 1):
@@ -282,6 +297,34 @@ def _check_links(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
             yield where, f"mode exact is for protocol bb84-decoy, found {link.protocol!r}; give this link mode: counts"
         if link.rate_bps is not None and link.protocol != "rated":
             yield ("links", i, "rate"), f"a rate is given only to a rated link, found protocol {link.protocol!r}"
+
+
+def _check_entanglement(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
+    spans = {s.id for s in n.spans}
+    ends = {frozenset(s.between) for s in n.spans}
+    for name, node in n.nodes.items():
+        if node.memories is None:
+            continue
+        at = ("nodes", name, "memories")
+        if node.memories.hardware is not None:
+            yield from _unknown((*at, "hardware"), "hardware", node.memories.hardware, PROFILES)
+        elif (node.memories.t2_ns or 0) > 2 * (node.memories.t1_ns or 2**62):
+            yield (*at, "t2"), "expected at most twice t1"
+    for i, link in enumerate(n.pair_links):
+        for k, span in enumerate(link.spans or []):
+            yield from _unknown(("pair_links", i, "spans", k), "span", span, spans)
+        if link.spans is None and frozenset(link.between) not in ends:
+            yield ("pair_links", i, "between"), "no span joins these nodes; add one, or list the link's spans"
+        for end, name in enumerate(link.between):
+            if name in n.nodes and n.nodes[name].memories is None:
+                yield ("pair_links", i, "between", end), f"node {name!r} has no memories to hold a pair; add some to it"
+        if link.hardware is not None and link.hardware not in PROFILES:
+            yield from _unknown(("pair_links", i, "hardware"), "hardware", link.hardware, PROFILES)
+        else:
+            try:
+                hop_of(link, 1.0, 0.2)
+            except ValueError as fault:
+                yield ("pair_links", i), str(fault)
 
 
 def _check_profile(n: NetworkFile, name: str, body: dict[str, Any]) -> Iterator[tuple[Loc, str]]:

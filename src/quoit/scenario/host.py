@@ -38,6 +38,7 @@ from quoit.scenario.assemble import Parts, Twin, assemble
 from quoit.scenario.check import loads
 from quoit.scenario.operator import OperatorSocket
 from quoit.scenario.spread import Spread
+from quoit.service.api import eme
 from quoit.service.keystore import StoreFailed
 
 if TYPE_CHECKING:
@@ -216,6 +217,8 @@ class Host:
             )
         if self.options.serve:
             await self._open_doors()
+            doors = self.options.directory / f"doors{self._suffix}.json"
+            doors.write_text(json.dumps(self.doors_told()), encoding="utf-8")
             if share is None or share.process == 0:
                 self._operator = OperatorSocket(self.options.directory / "operator.sock", self)
                 await self._operator.start()
@@ -236,7 +239,10 @@ class Host:
             leaf = self.authority.issue_kme(kme, sorted({own, "127.0.0.1"}), ["localhost"], life)
             context = self.authority.server_context(leaf, tls13_only=self.options.tls13_only)
             limits_014, compat = self._limits(), self._compat(kme)
-            app = Counted(make_app(self.world, kme, limits=limits_014, compat=compat, ready=self._ready), self._count)
+            shown = make_app(
+                self.world, kme, limits=limits_014, compat=compat, ready=self._ready, eme=self._eme_of(kme)
+            )
+            app = Counted(shown, self._count)
 
             async def open_at(address: str, port: int, app: Any = app, context: Any = context) -> Listener:
                 return await listen(
@@ -252,6 +258,11 @@ class Host:
 
     def _count(self, interface: str, status: str) -> None:
         self.twin.kernel.instruments.count("quoit_http_requests_total", (interface, status))
+
+    def _eme_of(self, kme: str) -> str | None:
+        """The element that keeps shared states at a KME's node, if there is one."""
+        node = self.twin.kmes[kme]
+        return eme(node) if self.network.nodes[node].memories is not None else None
 
     def _ready(self) -> bool:
         return self.world.running

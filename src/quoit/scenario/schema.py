@@ -40,9 +40,25 @@ class Domain(Section):
     name: Name
     prefix: str
     kms: str | None = None
+    stage: Annotated[int, Field(ge=1, le=6)] = 4
+
+
+class Memories(Section):
+    """Quantum memories of a node. `hardware`: a published profile that gives what is not said here. `gate`,
+    `readout`: probabilities that a two-qubit gate and a readout are right."""
+
+    number: Annotated[int, Field(ge=1, le=10_000)]
+    hardware: str | None = None
+    t1_ns: Duration | None = Field(default=None, alias="t1")
+    t2_ns: Duration | None = Field(default=None, alias="t2")
+    gate: Annotated[float, Field(gt=0, le=1)] | None = None
+    readout: Annotated[float, Field(gt=0, le=1)] | None = None
+    gate_time_ns: Duration = Field(default=0, alias="gate_time")
+    readout_time_ns: Duration = Field(default=0, alias="readout_time")
 
 
 class Node(Section):
+    memories: Memories | None = None
     domain: str | None = None
     title: str | None = None
     lat: Annotated[float, Field(ge=-90, le=90)] | None = None
@@ -85,6 +101,30 @@ class Link(Section):
     rate_bps: Rate | None = Field(default=None, alias="rate")
     qber: Annotated[float, Field(ge=0, le=0.5)] | None = None
     mode: Literal["counts", "exact"] | None = None
+
+    @property
+    def id(self) -> str:
+        return self.name or "--".join(self.between)
+
+
+class PairLink(Section):
+    """A link that makes entangled pairs between memories of its two nodes.
+
+    `scheme` given: `success` of an attempt and `fidelity` of a heralded pair are as told. single-click, double-click:
+    from the published `hardware` and the loss of the path, with a station in its middle. `attempt`: preparation time,
+    to which light's way comes. `pairs`: how many circuits can use the link at once.
+    """
+
+    name: Name | None = None
+    between: Pair
+    spans: list[str] | None = None
+    scheme: Literal["given", "single-click", "double-click"] = "given"
+    hardware: str | None = None
+    success: Annotated[float, Field(gt=0, le=1)] | None = None
+    fidelity: Annotated[float, Field(gt=0.25, le=1)] | None = None
+    bright: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    attempt_ns: Duration = Field(default=1_000, alias="attempt")
+    pairs: Annotated[int, Field(ge=1, le=1_000)] = 4
 
     @property
     def id(self) -> str:
@@ -200,7 +240,8 @@ class NetworkFile(Section):
     nodes: dict[Name, Node]
     spans: list[Span] = Field(default_factory=list)
     profiles: dict[Name, dict[str, Any]] = Field(default_factory=dict)
-    links: list[Link]
+    links: list[Link] = Field(default_factory=list)
+    pair_links: list[PairLink] = Field(default_factory=list)
     kmes: list[Kme] | None = None
     applications: list[Application] = Field(default_factory=list)
     policies: Policies = Field(default_factory=Policies)

@@ -142,6 +142,11 @@ class Unit(Message):
     why: str | None = None
     # the content, in the one answer that hands it to the originator
     content: Secret | None = None
+    # of shared states: which, where the caller's own qubits are, and what was promised of them when
+    kind: str = "key"
+    addresses: tuple[str, ...] = ()
+    fidelity: float | None = None
+    fidelity_at_ns: int | None = None
 
 
 @message("service.Units")
@@ -152,6 +157,84 @@ class Units(Message):
 @message("service.GetAttached")
 class GetAttached(Message):
     """Which applications are attached to this KME? Answered with `Fields`."""
+
+
+def eme(node: str) -> str:
+    """Name of a node's entanglement management entity."""
+    return f"eme-{node}"
+
+
+@message("service.Operate")
+class OperateOn(Message):
+    """Do `name` on the caller's qubits at these memory addresses (`node/slot`): init, x y z h s sdg t rx ry rz, cnot
+    cz swap, measure (`basis` X, Y or Z), bell-measure, correct (`pauli`), discard. Answered by `Operation`;
+    Problem `bad-operation`."""
+
+    caller: str
+    name: str
+    addresses: tuple[str, ...]
+    basis: str = "Z"
+    angle_rad: float = 0.0
+    pauli: str = "I"
+
+
+@message("service.Operation")
+class Operation(Message):
+    """`bits`: what was read, in the order of the addresses. `done_ns`: when."""
+
+    bits: tuple[int, ...]
+    ok: bool
+    done_ns: int
+
+
+@message("service.AllocateMemory")
+class AllocateMemory(Message):
+    """Empty memories of the caller's own, at its node. Answered by `Memories`; Problem `no-memory`."""
+
+    caller: str
+    number: int
+
+
+@message("service.FreeMemory")
+class FreeMemory(Message):
+    """Give memories back."""
+
+    caller: str
+    addresses: tuple[str, ...]
+
+
+@message("service.Memories")
+class Memories(Message):
+    addresses: tuple[str, ...]
+
+
+@message("service.SendNote")
+class SendNote(Message):
+    """A classical message from one application to another (`to`: SAE ID or endpoint URN)."""
+
+    caller: str
+    to: str
+    text: str
+
+
+@message("service.TakeNotes")
+class TakeNotes(Message):
+    """What has arrived for the caller, waiting for the first one for `wait_ns` at most. Each is given once."""
+
+    caller: str
+    wait_ns: int = 0
+
+
+class Note(Message):
+    sender: str
+    text: str
+    sent_ns: int
+    arrived_ns: int
+
+
+@message("service.Notes")
+class Notes(Message):
+    notes: tuple[Note, ...]
 
 
 METERS = "service.meters"

@@ -59,6 +59,12 @@ def test_a_key_is_made_only_where_it_is_wanted(tmp_path: Path) -> None:
     assert len(set(path.read_bytes())) > 8
 
 
+def test_what_a_crash_left_of_it_is_not_part_of_it(tmp_path: Path) -> None:
+    (tmp_path / "kek.new").write_bytes(b"x" * 100)
+    FileKek(tmp_path / "kek")
+    assert [(file.name, file.stat().st_size) for file in tmp_path.iterdir()] == [("kek", 32)]
+
+
 MAKES = """
 import sys
 from pathlib import Path

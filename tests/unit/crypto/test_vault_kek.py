@@ -245,7 +245,6 @@ def _answer(**data: object) -> bytes:
         (200, _answer(ciphertext=1, plaintext=1)),
         (200, _answer(ciphertext="vault:v0:AAAA", plaintext="ZGVmZ2hp!")),
         (200, _answer(ciphertext="ZGVmZ2hp", plaintext="\u00e9")),
-        (200, b'{"data": {"ciphertext": "' + b"A" * 70_000 + b'"}}'),
         (204, b""),
         (401, b"ZGVmZ2hp"),
     ],
@@ -256,6 +255,12 @@ def test_answers_of_something_else(answer: tuple[int, bytes], transit: TransitSe
         transit.raw_answer = answer
         refusal_of(lambda: kek.wrap(DATA_KEY), transit)
         refusal_of(lambda: kek.unwrap(wrapped), transit)
+
+
+def test_an_answer_that_does_not_end_is_not_kept(transit: TransitServer) -> None:
+    with opened(transit.uri("kek")) as kek:
+        transit.raw_answer = 200, b" " * 70_000 + _answer(ciphertext="vault:v1:AAAA")
+        assert "more than 65536 bytes" in refusal_of(lambda: kek.wrap(DATA_KEY), transit)
 
 
 def test_a_plaintext_of_another_size_is_no_data_key(transit: TransitServer) -> None:

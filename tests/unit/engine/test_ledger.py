@@ -533,6 +533,20 @@ def test_watching_changes_nothing() -> None:
     assert np.allclose(runs[0][1], runs[1][1], atol=1e-14)
 
 
+def test_the_same_seed_and_calls_give_the_same_run() -> None:
+    noisy = {"r": Node(MemoryNoise.werner(0.3), DeviceNoise(0.9, 0.9, 0.9, 0.7))}
+    runs = []
+    for seed in (4, 4, 5):
+        made, seen = ledger(seed, **noisy), []
+        for k in range(40):
+            made.herald([("a", 0), ("r", 0)], PAIR, k * S)
+            made.herald([("r", 1), ("b", 0)], PAIR, k * S)
+            done = made.bell_measure(("r", 0), ("r", 1), k * S)
+            seen += [done.ok, *done.bits, *made.measure(("a", 0), k * S).bits, *made.measure(("b", 0), k * S, "X").bits]
+        runs.append(seen)
+    assert runs[0] == runs[1] != runs[2]
+
+
 def test_the_oracle_can_be_shut() -> None:
     made = Ledger(np.random.default_rng(1), oracle=False)
     made.herald([("a", 0), ("b", 0)], PAIR, 0)

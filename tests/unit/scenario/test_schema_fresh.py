@@ -1,4 +1,4 @@
-"""The JSON Schema that editors read is the one that the code would print now."""
+"""The JSON Schemas that editors read are the ones that the code would print now."""
 
 from __future__ import annotations
 
@@ -9,24 +9,34 @@ import jsonschema
 import pytest
 import yaml
 
-from quoit.scenario.check import schema_text
+from quoit.scenario import check
+from quoit.scenario.sweep import check as sweeps
 
 ROOT = Path(__file__).parents[3]
-SCHEMA = ROOT / "src" / "quoit" / "scenario" / "network.schema.json"
+TEXTS = {"network": check.schema_text, "sweep": sweeps.schema_text}
 
 
-def test_schema_is_fresh() -> None:
-    assert SCHEMA.read_text(encoding="utf-8") == schema_text(), "stale: run `make docs`"
+def schema(kind: str) -> Path:
+    return ROOT / "src" / "quoit" / "scenario" / f"{kind}.schema.json"
+
+
+def kind_of(file: Path) -> str:
+    return "sweep" if file.stem.startswith("sweep-") else "network"
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_schema_is_fresh(kind: str) -> None:
+    assert schema(kind).read_text(encoding="utf-8") == TEXTS[kind](), "stale: run `make docs`"
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda file: file.stem)
 def test_examples_are_valid_by_the_schema_alone(file: Path) -> None:
     network = yaml.safe_load(file.read_text(encoding="utf-8"))
-    jsonschema.validate(network, json.loads(schema_text()))
+    jsonschema.validate(network, json.loads(TEXTS[kind_of(file)]()))
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda file: file.stem)
 def test_examples_tell_editors_where_the_schema_is(file: Path) -> None:
     first = file.read_text(encoding="utf-8").splitlines()[0]
     named = first.removeprefix("# yaml-language-server: $schema=")
-    assert (file.parent / named).resolve() == SCHEMA.resolve()
+    assert (file.parent / named).resolve() == schema(kind_of(file)).resolve()

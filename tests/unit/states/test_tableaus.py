@@ -108,6 +108,18 @@ def test_a_join_keeps_free_columns_apart() -> None:
     assert np.allclose(one.matrix(), np.kron(expected, np.diag([1, 0, 0, 0])))
 
 
+@pytest.mark.parametrize(("prepared", "axis"), [("", 2), ("h", 0), ("sqrt_x_dag", 1)])
+def test_the_opposite_direction_gives_the_opposite_bit(prepared: str, axis: int) -> None:
+    """|0>, |+> and |+i> are sure of their own observable, and of its negative."""
+    for sign, expected in ((1.0, 0), (-1.0, 1)):
+        state = stabilizer.Tableau()
+        state.add()
+        state.gate(prepared, [0])
+        direction = tuple(sign * float(k == axis) for k in range(3))
+        for seed in range(4):
+            assert state.copy().measure(0, direction, 1.0, np.random.default_rng(seed)) == expected
+
+
 def test_other_directions_are_refused_and_change_nothing() -> None:
     state = stabilizer.ghz(3)
     with pytest.raises(Unsupported, match="along X, Y or Z"):

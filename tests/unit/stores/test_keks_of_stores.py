@@ -205,6 +205,8 @@ def test_a_store_goes_on_from_a_rotation_of_its_own_file_that_was_stopped(tmp_pa
     following = FileKek(stopped / "kek.next")
     with contextlib.closing(SqliteStore(stopped)) as store:
         store.rewrap(following)  # and its new file has not got its name
+    with pytest.raises(StoreCorrupt, match="another key-encryption key"):
+        SqliteStore(stopped, new)  # whoever names a key means it
     for each in (directory, stopped):
         care.rotate_to(each, new)
         assert opens(each, new)

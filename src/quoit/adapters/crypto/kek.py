@@ -6,7 +6,7 @@ OpenBao). `quoit.adapters.crypto.kek_uri` opens any of them by its name.
 
 from __future__ import annotations
 
-import contextlib
+import fcntl
 import os
 from pathlib import Path
 from typing import Protocol
@@ -94,15 +94,18 @@ class FileKek:
 def _make_key_file(path: Path) -> None:
     """Under its name only when whole and on disk, and only once: a crash on the way leaves no half key, and of several
     processes that make it at once one has made it."""
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
-    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(fd, "wb") as out:
+    new = path.with_name(f"{path.name}.new")
+    with os.fdopen(os.open(new, os.O_RDWR | os.O_CREAT, 0o600), "wb") as out:
+        fcntl.flock(out, fcntl.LOCK_EX)  # for as long as it takes to write 32 bytes
+        if path.exists():  # another process was first; what is under the other name now is an empty file, or nothing
+            new.unlink(missing_ok=True)
+            return
+        out.truncate()  # a crash may have left something
+        os.fchmod(out.fileno(), 0o600)
         out.write(os.urandom(32))
         out.flush()
         os.fsync(out.fileno())
-    with contextlib.suppress(FileExistsError):
-        os.link(new, path)
-    os.unlink(new)
+        os.rename(new, path)
     directory = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(directory)  # what is sealed under it may be on disk sooner than its name

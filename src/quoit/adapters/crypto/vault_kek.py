@@ -178,9 +178,7 @@ class VaultKek:
         try:
             data_key = base64.b64decode(found, validate=True)
         except (binascii.Error, ValueError):
-            raise KekError(
-                f"{self._uri}: expected base64, found something else"
-            ) from None  # its text could hold the key
+            raise KekError(f"{self._uri}: expected base64, found something else") from None
         if len(data_key) != DATA_KEY_BYTES:
             raise InvalidUnwrap(f"expected a data key of {DATA_KEY_BYTES} bytes, found {len(data_key)}")
         return data_key

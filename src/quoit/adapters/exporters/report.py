@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from quoit.adapters.exporters.plots import Quarantine, Series, draw
+from quoit.adapters.exporters.tables import write_table
 from quoit.fabric.api import Links
 from quoit.runtime.trace import Event
 
@@ -117,7 +117,7 @@ TABLES = {
 def write_report(out: Path, name: str, recorder: Recorder, summary: dict[str, Any]) -> None:
     """Write report.md, a table for each kind of figure, and plots if matplotlib is there."""
     for table, columns in TABLES.items():
-        _write_table(out / table, columns, getattr(recorder, table))
+        write_table(out / table, columns, getattr(recorder, table))
     plots = draw(
         out,
         name,
@@ -139,17 +139,3 @@ def write_report(out: Path, name: str, recorder: Recorder, summary: dict[str, An
     lines += ["", *(f"![{p}]({p})" for p in plots), ""]
     lines += ["## What happened", "", *(f"- {t:.3f} s {e} {what}" for t, e, what in recorder.incidents[:500])]
     (out / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _write_table(stem: Path, columns: tuple[str, ...], rows: list[Any]) -> None:
-    with stem.with_suffix(".csv").open("w", newline="", encoding="utf-8") as out:
-        writer = csv.writer(out)
-        writer.writerow(columns)
-        writer.writerows(rows)
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError:  # the `data` extra is not installed: CSV is what there is
-        return
-    arrays = {c: [row[i] for row in rows] for i, c in enumerate(columns)}
-    parquet.write_table(pa.table(arrays), stem.with_suffix(".parquet"))

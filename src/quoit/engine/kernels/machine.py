@@ -171,7 +171,7 @@ class PairMachine:
     def _shift(self, buffer: Any, row: int, used: int, fresh: Any) -> None:
         begin, end = row * t.DRAWS, (row + 1) * t.DRAWS
         left = buffer[begin + used : end]
-        whole = np.concatenate([np.asarray(left), fresh])
+        whole = np.concatenate([np.asarray(left, fresh.dtype), fresh])  # an empty list would make floats of all
         buffer[begin:end] = whole if self.compiled else whole.tolist()
 
     # -- control -------------------------------------------------------------------------------------
@@ -190,6 +190,24 @@ class PairMachine:
         for number in self._layout.slots_of(circuit):
             slot = m.slots[number]
             if slot.a == t.NOWHERE and slot.b == t.NOWHERE and slot.pending == 0:
+                self._step.start(self._tables, number, self.now_ns)
+
+    def set_success(self, hop: int, success: float) -> None:
+        """Another success probability of an attempt from now on, 0: no light. Waits begin anew, as they have no
+        memory; an attempt that is under way is lost. ValueError for what is no probability."""
+        if not 0 <= success <= 1:
+            raise ValueError(f"expected a probability, found {success}")
+        if success == self._success[hop]:
+            return
+        self._success[hop] = success
+        row = self._rows.hops[hop]
+        row.dark = int(success == 0)
+        if success:
+            self._draw(hop, t.DRAWS)
+        for number in range(int(row.first_slot), int(row.first_slot) + int(self._rows.circuits[row.circuit].width)):
+            slot = self._rows.slots[number]
+            if slot.a == t.NOWHERE and slot.b == t.NOWHERE:
+                slot.pending = 0
                 self._step.start(self._tables, number, self.now_ns)
 
     def counts(self, circuit: int) -> Counts:

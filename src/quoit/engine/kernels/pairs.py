@@ -100,11 +100,11 @@ def new_serial(m: Tables) -> int:
 
 
 def start(m: Tables, s: int, t: int) -> None:
-    """Both memories of the slot are free: attempts begin, if anybody wants pairs."""
+    """Both memories of the slot are free: attempts begin, if anybody wants pairs and there is light."""
     slot = m.slots[s]
     hop = m.hops[slot.hop]
     circuit = m.circuits[hop.circuit]
-    if circuit.wanted == 0:
+    if circuit.wanted == 0 or hop.dark:
         slot.pending = 0
         return
     place = hop.draw_at

@@ -90,11 +90,13 @@ class PositionRow:
 
 @dataclass(slots=True)
 class HopRow:
-    """`stored_ns`: how long both halves have been in memory when a success becomes known. `restart_ns`: from both
-    memories free to the first attempt. `x`, `y`, `z`: state of a heralded pair."""
+    """`dark`: 1 while no light gets through. `stored_ns`: how long both halves have been in memory when a success
+    becomes known. `restart_ns`: from both memories free to the first attempt. `x`, `y`, `z`: state of a heralded
+    pair."""
 
     circuit: int = 0
     cycle_ns: int = 0
+    dark: int = 0
     draw_at: int = 0
     first_slot: int = 0
     left: int = 0

@@ -17,7 +17,18 @@ import msgspec
 from quoit.interfaces.http_edge import Answer
 from quoit.interfaces.strict_json import decode_object, shown
 from quoit.model.problem import Blame, Problem
-from quoit.service.api import ListUnits, OpenUnit, Unit, UnitChanged
+from quoit.service.api import (
+    AllocateMemory,
+    FreeMemory,
+    ListUnits,
+    Notes,
+    OpenUnit,
+    OperateOn,
+    SendNote,
+    TakeNotes,
+    Unit,
+    UnitChanged,
+)
 
 STATES = ("requested", "routed", "established", "delivered", "consumed", "expired", "failed")
 MAX_ENDPOINTS = 32
@@ -49,6 +60,12 @@ def _urn(where: str, value: object) -> str:
     return value
 
 
+def asks_for_states(lifecycle: str) -> bool:
+    """Does a lifecycle URN ask for shared states, and not for key?"""
+    parameters = lifecycle.partition("?=")[2].partition("#")[0].split("&")
+    return any(parameter.startswith("state=") for parameter in parameters)
+
+
 def parse_unit_id(text: str) -> str:
     """A unit's identifier, also its 014 key_ID, in lower case. Raises `Problem("unknown-unit")`."""
     try:
@@ -73,6 +90,88 @@ def parse_list(caller: str, query: Mapping[str, str]) -> ListUnits:
         raise Problem("malformed", f"limit: expected 1 to {MAX_LISTED}, found {shown(limit)}")
     prefix = query.get("prefix")
     return ListUnits(caller, None if prefix is None else _urn("prefix", prefix), state, int(limit))
+
+
+OPERATIONS = (
+    "init", "x", "y", "z", "h", "s", "sdg", "t", "rx", "ry", "rz", "cnot", "cz", "swap", "measure", "bell-measure",
+    "correct", "discard",
+)  # fmt: skip
+MAX_ADDRESSES = 64
+MAX_NOTE_LENGTH = 16_384
+
+
+def parse_operation(caller: str, body: bytes) -> OperateOn:
+    """`{"name": ..., "addresses": [...], "basis": "Z", "angle_rad": 0.0, "pauli": "I"}`. Problem `malformed`."""
+    members = _members(body, {"name", "addresses"}, {"basis", "angle_rad", "pauli"})
+    name, basis, pauli = members["name"], members.get("basis", "Z"), members.get("pauli", "I")
+    if name not in OPERATIONS:
+        raise Problem("malformed", f"name: expected one of {', '.join(OPERATIONS)}, found {shown(name)}")
+    if basis not in ("X", "Y", "Z"):
+        raise Problem("malformed", f"basis: expected X, Y or Z, found {shown(basis)}")
+    if pauli not in ("I", "X", "Y", "Z"):
+        raise Problem("malformed", f"pauli: expected I, X, Y or Z, found {shown(pauli)}")
+    angle = members.get("angle_rad", 0.0)
+    if isinstance(angle, bool) or not isinstance(angle, int | float) or not abs(angle) < 1e6:
+        raise Problem("malformed", f"angle_rad: expected a number, found {shown(angle)}")
+    return OperateOn(caller, name, _addresses(members["addresses"]), basis, float(angle), pauli)
+
+
+def parse_allocation(caller: str, body: bytes) -> AllocateMemory:
+    """`{"number": 1}`. Problem `malformed`."""
+    number = _members(body, set(), {"number"}).get("number", 1)
+    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= MAX_ADDRESSES:
+        raise Problem("malformed", f"number: expected 1 to {MAX_ADDRESSES}, found {shown(number)}")
+    return AllocateMemory(caller, number)
+
+
+def parse_freeing(caller: str, body: bytes) -> FreeMemory:
+    """`{"addresses": [...]}`. Problem `malformed`."""
+    return FreeMemory(caller, _addresses(_members(body, {"addresses"}, set())["addresses"]))
+
+
+def parse_note(caller: str, body: bytes) -> SendNote:
+    """`{"to": SAE ID or URN, "text": ...}`. Problem `malformed`."""
+    members = _members(body, {"to", "text"}, set())
+    text = members["text"]
+    if not isinstance(text, str) or len(text) > MAX_NOTE_LENGTH:
+        raise Problem("malformed", f"text: expected at most {MAX_NOTE_LENGTH} characters")
+    return SendNote(caller, _urn("to", members["to"]), text)
+
+
+def parse_taking(caller: str, query: Mapping[str, str]) -> TakeNotes:
+    """`?wait_ms=` up to 8000. Problem `malformed`."""
+    wait = query.get("wait_ms", "0")
+    if query.keys() - {"wait_ms"} or not wait.isascii() or not wait.isdigit() or int(wait[:6]) > 8_000:
+        raise Problem("malformed", f"wait_ms: expected 0 to 8000, found {shown(wait)}")
+    return TakeNotes(caller, int(wait) * 1_000_000)
+
+
+def notes_object(notes: Notes, unix_s: Callable[[int], float]) -> dict[str, Any]:
+    """Messages as they are shown to whom they are for."""
+    found = [msgspec.to_builtins(note) for note in notes.notes]
+    return {"messages": [{**note, "arrived_unix_s": unix_s(note["arrived_ns"])} for note in found]}
+
+
+def _members(body: bytes, needed: set[str], possible: set[str]) -> dict[str, Any]:
+    members = decode_object(body)
+    missing, unknown = sorted(needed - members.keys()), sorted(members.keys() - needed - possible)
+    if missing:
+        raise Problem("malformed", f"expected {missing[0]}")
+    if unknown:
+        raise Problem(
+            "malformed", f"expected {', '.join(sorted(needed | possible))}; found {shown(unknown[0])} as well"
+        )
+    return members
+
+
+def _addresses(value: object) -> tuple[str, ...]:
+    if (
+        not isinstance(value, list)
+        or not 1 <= len(value) <= MAX_ADDRESSES
+        or not all(isinstance(a, str) and 0 < len(a) <= 128 for a in value)
+    ):
+        raise Problem("malformed", f"addresses: expected a list of 1 to {MAX_ADDRESSES} memory addresses")
+    return tuple(value)
 
 
 def unit_object(unit: Unit, unix_s: Callable[[int], float]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -20,10 +20,17 @@ from quoit.interfaces.http_edge import Answer, check_json_content, headers_of, r
 from quoit.interfaces.identity import caller_of
 from quoit.interfaces.strict_json import shown
 from quoit.interfaces.units.codec import (
+    asks_for_states,
     event_bytes,
     gap_bytes,
+    notes_object,
+    parse_allocation,
+    parse_freeing,
     parse_list,
+    parse_note,
     parse_open,
+    parse_operation,
+    parse_taking,
     parse_unit_id,
     render_problem,
     unit_object,
@@ -31,11 +38,12 @@ from quoit.interfaces.units.codec import (
 from quoit.model.problem import Problem
 from quoit.runtime.gate import Gate, Missed
 from quoit.runtime.wire import Message
-from quoit.service.api import CloseUnit, GetUnit, Unit, Units, UnitsChanged
+from quoit.service.api import CloseUnit, GetUnit, Memories, Notes, Operation, Unit, Units, UnitsChanged
 
 _log = structlog.get_logger("quoit", element="interfaces.units")
 
 KEEP_ALIVE_S = 15.0
+A = TypeVar("A", bound=Message)
 Handler = Callable[[Request], Awaitable[Answer | Response]]
 
 
@@ -70,7 +78,8 @@ class Resource:
 
 
 class UnitsInterface:
-    """Service units of one KME's applications. `kme` is the element that the gate is asked for."""
+    """Service units of one KME's applications. `kme` is the element that the gate is asked for keys, `eme` for
+    shared states, if there are memories at its node."""
 
     def __init__(
         self,
@@ -79,9 +88,11 @@ class UnitsInterface:
         new_unit_id: Callable[[], str],
         within_s: float = 10.0,
         keep_alive_s: float = KEEP_ALIVE_S,
+        eme: str | None = None,
     ) -> None:
         self._gate = gate
         self._kme = kme
+        self._eme = eme
         self._new_unit_id = new_unit_id
         self._within_s = within_s
         self._keep_alive_s = keep_alive_s
@@ -91,7 +102,8 @@ class UnitsInterface:
         caller = caller_of(request.scope)
         body = await read_body(request.receive)
         check_json_content(headers_of(request.scope), body)
-        unit = await self._ask_unit(parse_open(caller, body, self._new_unit_id))
+        order = parse_open(caller, body, self._new_unit_id)
+        unit = await self._ask_unit(order, self._entangler() if asks_for_states(order.lifecycle) else self._kme)
         location = ("location", f"/api/v1/units/{unit.unit_id}")
         return self._json(self._shown(unit), 201, location)
 
@@ -99,7 +111,7 @@ class UnitsInterface:
         """GET /api/v1/units/{id}"""
         caller = caller_of(request.scope)
         unit_id = parse_unit_id(request.path_params["unit_id"])
-        return self._json(self._shown(await self._ask_unit(GetUnit(caller, unit_id))))
+        return self._json(self._shown(await self._any_unit(GetUnit(caller, unit_id))))
 
     async def list_units(self, request: Request) -> Answer:
         """GET /api/v1/units?prefix=&state=&limit=, or ?key_id= for the unit behind a 014 key_ID."""
@@ -109,10 +121,12 @@ class UnitsInterface:
             raise Problem("malformed", "a name is twice in the query")
         if "key_id" in query:
             return self._json({"units": await self._by_key_id(caller, query)})
-        answer = await self._gate.ask(self._kme, parse_list(caller, query), self._within_s)
-        if not isinstance(answer, Units):
-            raise TypeError(f"{self._kme} answered with {type(answer).__name__}, expected Units")
-        return self._json({"units": [self._shown(unit) for unit in answer.units]})
+        listing = parse_list(caller, query)
+        found = [*(await self._ask(self._kme, listing, Units)).units]
+        if self._eme is not None:
+            found += (await self._ask(self._eme, listing, Units)).units
+            found.sort(key=lambda unit: -unit.created_ns)
+        return self._json({"units": [self._shown(unit) for unit in found[: listing.limit]]})
 
     async def _by_key_id(self, caller: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
         if len(query) > 1:
@@ -122,7 +136,7 @@ class UnitsInterface:
         except Problem:
             raise Problem("bad-key-id", f"expected a UUID, found {shown(query['key_id'])}") from None
         try:
-            return [self._shown(await self._ask_unit(GetUnit(caller, key_id)))]
+            return [self._shown(await self._any_unit(GetUnit(caller, key_id)))]
         except Problem as problem:
             if problem.code in ("unknown-unit", "foreign-unit"):
                 return []
@@ -132,8 +146,7 @@ class UnitsInterface:
         """DELETE /api/v1/units/{id}: 200 with the closed unit, or 204."""
         caller = caller_of(request.scope)
         message = CloseUnit(caller, parse_unit_id(request.path_params["unit_id"]))
-        answer = await self._gate.ask(self._kme, message, self._within_s)
-        return self._json(self._shown(answer)) if isinstance(answer, Unit) else Answer(204, b"", ())
+        return self._json(self._shown(await self._any_unit(message)))
 
     async def events(self, request: Request) -> Response:
         """GET /api/v1/units/events: news of the caller's units, as server-sent events, from now on."""
@@ -167,10 +180,67 @@ class UnitsInterface:
         finally:
             waiting.cancel()
 
-    async def _ask_unit(self, message: Message) -> Unit:
-        answer = await self._gate.ask(self._kme, message, self._within_s)
-        if not isinstance(answer, Unit):
-            raise TypeError(f"{self._kme} answered with {type(answer).__name__}, expected Unit")
+    # -- memories, operations, messages ----------------------------------------------------------------
+
+    async def operate(self, request: Request) -> Answer:
+        """POST /api/v1/memories/operations: 200 with what was read."""
+        caller, body = await self._body_of(request)
+        done = await self._ask(self._entangler(), parse_operation(caller, body), Operation)
+        return self._json({"bits": list(done.bits), "ok": done.ok, "done_ns": done.done_ns})
+
+    async def allocate(self, request: Request) -> Answer:
+        """POST /api/v1/memories: 201 with addresses of empty memories."""
+        caller, body = await self._body_of(request)
+        found = await self._ask(self._entangler(), parse_allocation(caller, body), Memories)
+        return self._json({"addresses": list(found.addresses)}, 201)
+
+    async def free(self, request: Request) -> Answer:
+        """POST /api/v1/memories/free: 204."""
+        caller, body = await self._body_of(request)
+        await self._ask(self._entangler(), parse_freeing(caller, body), Memories)
+        return Answer(204, b"", ())
+
+    async def send_note(self, request: Request) -> Answer:
+        """POST /api/v1/messages: 204 once it has arrived."""
+        caller, body = await self._body_of(request)
+        await self._ask(self._entangler(), parse_note(caller, body), Notes)
+        return Answer(204, b"", ())
+
+    async def take_notes(self, request: Request) -> Answer:
+        """GET /api/v1/messages?wait_ms=: what has arrived, each message once."""
+        caller = caller_of(request.scope)
+        notes = await self._ask(self._entangler(), parse_taking(caller, dict(request.query_params)), Notes)
+        return self._json(notes_object(notes, self._gate.unix_s))
+
+    async def _body_of(self, request: Request) -> tuple[str, bytes]:
+        caller = caller_of(request.scope)
+        body = await read_body(request.receive)
+        check_json_content(headers_of(request.scope), body)
+        return caller, body
+
+    # -- whom to ask -----------------------------------------------------------------------------------
+
+    def _entangler(self) -> str:
+        if self._eme is None:
+            raise Problem("above-stage", "there are no quantum memories at this node")
+        return self._eme
+
+    async def _any_unit(self, message: GetUnit | CloseUnit) -> Unit:
+        """A unit of keys, or else one of shared states."""
+        try:
+            return await self._ask_unit(message, self._kme)
+        except Problem as problem:
+            if problem.code != "unknown-unit" or self._eme is None:
+                raise
+        return await self._ask_unit(message, self._eme)
+
+    async def _ask_unit(self, message: Message, element: str) -> Unit:
+        return await self._ask(element, message, Unit)
+
+    async def _ask(self, element: str, message: Message, kind: type[A]) -> A:
+        answer = await self._gate.ask(element, message, self._within_s)
+        if not isinstance(answer, kind):
+            raise TypeError(f"{element} answered with {type(answer).__name__}, expected {kind.__name__}")
         return answer
 
     def _shown(self, unit: Unit) -> dict[str, Any]:
@@ -199,9 +269,11 @@ def routes(
     new_id: Callable[[], str] = new_unit_id,
     within_s: float = 10.0,
     keep_alive_s: float = KEEP_ALIVE_S,
+    eme: str | None = None,
 ) -> list[BaseRoute]:
-    """The routes of the units interface for the KME element `kme`, to be mounted at the root."""
-    units = UnitsInterface(gate, kme, new_id, within_s, keep_alive_s)
+    """The routes of the units interface for the KME element `kme`, to be mounted at the root. `eme`: the element that
+    keeps shared states at the same node."""
+    units = UnitsInterface(gate, kme, new_id, within_s, keep_alive_s, eme)
     document = Answer(200, msgspec.json.encode(openapi()))
 
     async def contract(request: Request) -> Answer:
@@ -212,4 +284,8 @@ def routes(
         Route("/api/v1/units", Resource({"GET": units.list_units, "POST": units.open_unit})),
         Route("/api/v1/units/events", Resource({"GET": units.events})),
         Route("/api/v1/units/{unit_id}", Resource({"GET": units.get_unit, "DELETE": units.close_unit})),
+        Route("/api/v1/memories", Resource({"POST": units.allocate})),
+        Route("/api/v1/memories/free", Resource({"POST": units.free})),
+        Route("/api/v1/memories/operations", Resource({"POST": units.operate})),
+        Route("/api/v1/messages", Resource({"GET": units.take_notes, "POST": units.send_note})),
     ]

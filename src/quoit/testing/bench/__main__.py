@@ -13,6 +13,7 @@ from quoit.adapters.stores.memory import MemoryStore
 from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, assemble
 from quoit.scenario.check import load
+from quoit.scenario.sweep.check import is_sweep
 from quoit.testing.bench.floods import figures as flood_figures
 from quoit.testing.bench.kernel import asyncio_rate, in_step, kernel_rate, scattered, simpy_rate
 from quoit.testing.bench.keys import figures as key_figures
@@ -56,6 +57,8 @@ def pacing_rows(seconds: float) -> Iterator[Row]:
 def speed_rows(seconds: int) -> Iterator[Row]:
     """Virtual speed of the example networks, assembly left out."""
     for file in sorted(Path("examples").glob("*.yaml")):
+        if is_sweep(file):
+            continue
         twin = assemble(load(file), Parts(lambda kme: MemoryStore()))
         world = VirtualWorld(twin.kernel)
         world.begin()

@@ -68,8 +68,8 @@ def test_a_twin_under_a_vault_that_is_sealed_meanwhile(transit: TransitServer, t
     with twin_under(str(new), directory, "--resume") as twin:
         takes_a_key(directory)
         twin.send_signal(signal.SIGINT)
-        twin.communicate(timeout=30)
-    assert twin.returncode == 0
+        _, told = twin.communicate(timeout=30)
+    assert "stopped:" not in told  # of a slow machine it may say that it fell behind
     assert len(transit.asked) == asked
     assert not list(directory.rglob("kek.*"))
     for file in directory.rglob("*"):

@@ -1,0 +1,1 @@
+"""NetQASM: programs of the PyPI package `netqasm` run against quoit as their quantum node controller."""

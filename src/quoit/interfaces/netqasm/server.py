@@ -1,0 +1,250 @@
+"""A node's door for hosts: TCP on loopback, frames of `wire`, the executor behind.
+
+Messages of one host are handled one after the other; what it receives from other hosts does not wait for them. Loopback
+alone: the protocol has no authentication, as QNodeOS has none between a host and its node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from netqasm.backend import messages as sdk
+
+from quoit.interfaces.netqasm import wire
+from quoit.interfaces.netqasm.executor import Executor
+from quoit.interfaces.netqasm.parser import from_binary
+from quoit.interfaces.netqasm.processor import Code, Fault
+from quoit.interfaces.netqasm.wire import Frame, Ours
+
+
+class Pace(Protocol):
+    """Who runs what a node does for its hosts, and when."""
+
+    def spawn(self, job: Coroutine[Any, Any, None]) -> None:
+        """Run what a host has asked for, when its words have reached the node."""
+        ...
+
+    def asked(self, host: str, waits: bool) -> None:
+        """A host has asked; if it `waits`, it does nothing until it is answered."""
+        ...
+
+    def answered(self, host: str) -> None:
+        """A host that waited goes on."""
+        ...
+
+    def left(self, host: str, clear: Coroutine[Any, Any, None]) -> None:
+        """A host has ended; run `clear`, and it is gone when that is over."""
+        ...
+
+    def settle(self) -> None:
+        """All that a host has said so far has been noted."""
+        ...
+
+
+class RealPace:
+    """In real time, on the running event loop."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(self, job: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(job)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def asked(self, host: str, waits: bool) -> None:
+        pass
+
+    def answered(self, host: str) -> None:
+        pass
+
+    def left(self, host: str, clear: Coroutine[Any, Any, None]) -> None:
+        self.spawn(clear)
+
+    def settle(self) -> None:
+        pass
+
+
+class Exchange(Protocol):
+    """How text gets from one application to another."""
+
+    def send(self, sender: str, receiver: str, socket: int, text: str) -> None: ...
+
+    async def receive(
+        self, receiver: str, senders: Sequence[str], socket: int, within_ns: int | None
+    ) -> tuple[str, str] | None:
+        """The oldest text that has come from one of the senders, and which; None if there is none within the time:
+        at once for 0, after the exchange's own patience for None."""
+        ...
+
+
+Oracle = Callable[[int, bool], list[list[tuple[float, float]]] | None]
+"""Density matrix, as (real, imaginary), of the qubit in a memory; not reduced: with all that it is entangled with."""
+
+
+@dataclass(slots=True)
+class _Host:
+    name: str
+    writer: asyncio.StreamWriter
+    waiting: deque[Frame] = field(default_factory=deque)
+    busy: bool = False
+    apps: set[int] = field(default_factory=set)
+    gone: bool = False
+
+
+class NodeServer:
+    """Serves the hosts of one node. `exchange`, `oracle`: None if there is none, and what needs it is refused."""
+
+    def __init__(
+        self, executor: Executor, pace: Pace, exchange: Exchange | None = None, oracle: Oracle | None = None
+    ) -> None:
+        self._executor, self._pace, self._exchange, self._oracle = executor, pace, exchange, oracle
+        self._server: asyncio.Server | None = None
+        self._hosts: set[str] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def start(self, port: int = 0) -> int:
+        """Listen on loopback; returns the port."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Stop listening, and hang up."""
+        if self._server is not None:
+            self._server.close()
+        for writer in self._writers:
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        host: _Host | None = None
+        try:
+            host = await self._greet(reader, writer)
+            while not host.gone:
+                self._take(host, await _next_frame(reader))
+        except (asyncio.IncompleteReadError, ConnectionError, ValueError):
+            pass  # the host is gone, or speaks something else: hang up
+        finally:
+            if host is not None:
+                self._leave(host)
+            self._writers.discard(writer)
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> _Host:
+        first = await _next_frame(reader)
+        if first.type != Ours.HELLO:
+            raise ValueError("expected HELLO first")
+        name = str(wire.content(first.body).get("name"))
+        if name in self._hosts:
+            raise ValueError(f"{name} is connected already")
+        self._hosts.add(name)
+        writer.write(wire.frame(first.id, wire.done(first.id)))
+        return _Host(name, writer)
+
+    def _leave(self, host: _Host) -> None:
+        """End what the host left behind."""
+        self._hosts.discard(host.name)
+        host.gone = True
+        self._pace.left(host.name, self._clear(host))
+        self._pace.settle()
+
+    async def _clear(self, host: _Host) -> None:
+        host.waiting.clear()
+        for app in sorted(host.apps):
+            await self._executor.stop_app((host.name, app))
+        host.apps.clear()
+
+    def _take(self, host: _Host, found: Frame) -> None:
+        if found.type == Ours.BYE:
+            host.gone = True
+            return
+        self._pace.asked(host.name, found.waits)
+        if found.type in (Ours.SEND, Ours.RECEIVE):
+            self._pace.spawn(self._answer(host, found, self._talk))
+        else:
+            host.waiting.append(found)
+            if not host.busy:
+                host.busy = True
+                self._pace.spawn(self._work(host))
+        self._pace.settle()
+
+    async def _work(self, host: _Host) -> None:
+        while host.waiting:
+            await self._answer(host, host.waiting.popleft(), self._do)
+        host.busy = False
+
+    async def _answer(self, host: _Host, found: Frame, act: Callable[[_Host, Frame], Awaitable[bytes]]) -> None:
+        try:
+            answer = await act(host, found)
+        except Fault as fault:
+            answer = wire.error(fault)
+        except (ValueError, KeyError, TypeError) as fault:
+            answer = wire.error(Fault(Code.GENERAL, f"the message cannot be read: {fault}"))
+        self._write(host, found.id, answer)
+        if found.waits and not host.gone:
+            self._pace.answered(host.name)
+
+    def _write(self, host: _Host, id: int, body: bytes) -> None:
+        if not host.writer.is_closing():
+            host.writer.write(wire.frame(id, body))
+
+    async def _talk(self, host: _Host, found: Frame) -> bytes:
+        said = wire.content(found.body)
+        if self._exchange is None:
+            raise Fault(Code.UNSUPP, "this node carries no text between applications")
+        if found.type == Ours.SEND:
+            self._exchange.send(host.name, said["to"], said["socket"], said["text"])
+            return wire.done(found.id)
+        came = await self._exchange.receive(host.name, said["from"], said["socket"], said["within_ns"])
+        return wire.ours(Ours.VALUE, {} if came is None else {"from": came[0], "text": came[1]})
+
+    async def _do(self, host: _Host, found: Frame) -> bytes:
+        """Handle a message of QNodeOS."""
+        if found.type == Ours.OBSERVE:
+            return self._observe(host, wire.content(found.body))
+        if found.type == sdk.MessageType.SUBROUTINE.value:
+            await self._subroutine(host, found)
+            return wire.done(found.id)
+        message = sdk.deserialize_host_msg(found.body)
+        if isinstance(message, sdk.InitNewAppMessage):
+            self._executor.init_app((host.name, message.app_id), message.max_qubits)
+            host.apps.add(message.app_id)
+        elif isinstance(message, sdk.OpenEPRSocketMessage):
+            self._executor.open_socket(
+                (host.name, message.app_id),
+                message.epr_socket_id,
+                message.remote_node_id,
+                message.remote_epr_socket_id,
+                message.min_fidelity,
+            )
+        elif isinstance(message, sdk.StopAppMessage):
+            host.apps.discard(message.app_id)
+            await self._executor.stop_app((host.name, message.app_id))
+        # SIGNAL stop: other hosts may still use the node, so there is nothing to do.
+        return wire.done(found.id)
+
+    async def _subroutine(self, host: _Host, found: Frame) -> None:
+        subroutine = from_binary(sdk.SubroutineMessage.deserialize_from(found.body).subroutine)
+        await self._executor.run(
+            (host.name, subroutine.app_id),
+            subroutine,
+            lambda value: self._write(host, found.id, wire.returned(value)),
+        )
+
+    def _observe(self, host: _Host, said: dict[str, Any]) -> bytes:
+        if self._oracle is None:
+            return wire.ours(Ours.VALUE, {"matrix": None})
+        physical = self._executor.physical((host.name, int(said["app"])), int(said["qubit"]))
+        return wire.ours(Ours.VALUE, {"matrix": self._oracle(physical, bool(said["reduced"]))})
+
+
+async def _next_frame(reader: asyncio.StreamReader) -> Frame:
+    number, waits, length = wire.header(await reader.readexactly(wire.HEADER.size))
+    return Frame(number, waits, await reader.readexactly(length))

@@ -1,0 +1,1 @@
+"""Runs of NetQASM applications in virtual time, over the ledger of quantum states."""

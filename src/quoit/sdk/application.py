@@ -1,0 +1,265 @@
+"""An application's view of the network, over HTTP. The same client speaks to a live twin and to one in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx2
+
+Sleep = Callable[[float], Awaitable[None]]
+LONGEST_WAIT_S = 8.0
+
+
+class Refusal(Exception):
+    """The network said no. `code` is of the table of problems; `fields` is what it adds, such as what it offers."""
+
+    def __init__(self, status: int, details: dict[str, Any]) -> None:
+        self.status = status
+        self.code = str(details.get("code", ""))
+        self.fields: dict[str, Any] = dict(details.get("fields") or {})
+        detail = details.get("detail") or details.get("title") or ""
+        super().__init__(f"{self.code}: {detail}" if self.code else f"HTTP {status}")
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A unit as one of its parties sees it. `addresses`: the party's own qubits that it has not used up, one a state.
+    `fidelity`: what was promised at least at `fidelity_at_ns`; from `expires_ns` on nothing is promised, and the
+    qubits are gone."""
+
+    unit_id: str
+    state: str
+    kind: str
+    endpoints: tuple[str, ...]
+    originator: str
+    number: int
+    addresses: tuple[str, ...]
+    fidelity: float | None
+    fidelity_at_ns: int | None
+    expires_ns: int | None
+    why: str | None
+
+    @classmethod
+    def of(cls, members: dict[str, Any]) -> Self:
+        """From the interface's JSON."""
+        return cls(
+            members["unit_id"],
+            members["state"],
+            members["kind"],
+            tuple(members["endpoints"]),
+            members["originator"],
+            members["size_bits"],
+            tuple(members["addresses"]),
+            members["fidelity"],
+            members["fidelity_at_ns"],
+            members["expires_ns"],
+            members["why"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A classical message; `data` is what the sender gave to `send`."""
+
+    sender: str
+    data: Any
+    sent_ns: int
+    arrived_ns: int
+
+
+class Application:
+    """One secure application entity. Use it as an async context manager, or `close` it."""
+
+    def __init__(
+        self, client: httpx2.AsyncClient, sae: str, urns: dict[str, str], sleep: Sleep = asyncio.sleep
+    ) -> None:
+        """`urns`: endpoint URNs by SAE ID, so that peers can be named by either. `sleep`: waits on the network's
+        clock."""
+        self.sae = sae
+        self._client = client
+        self._urns = urns
+        self._sleep = sleep
+        self._inbox: deque[Message] = deque()
+        self._seen: set[str] = set()
+
+    @classmethod
+    def of(cls, directory: Path | str, sae: str) -> Self:
+        """An application of the twin that runs in `directory` (`quoit up --dir`). Raises FileNotFoundError if there
+        is none, KeyError for an SAE ID that it does not have."""
+        doors = json.loads((Path(directory) / "doors.json").read_text(encoding="utf-8"))
+        own = doors["applications"][sae]
+        context = ssl.create_default_context(cafile=doors["ca"])
+        context.load_cert_chain(own["cert"], own["key"])
+        client = httpx2.AsyncClient(base_url=own["url"], verify=context, timeout=30, trust_env=False)
+        return cls(client, sae, {name: app["urn"] for name, app in doors["applications"].items()})
+
+    async def close(self) -> None:
+        """Close connections."""
+        await self._client.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait on the network's clock."""
+        await self._sleep(seconds)
+
+    # -- units ---------------------------------------------------------------------------------------
+
+    async def request(
+        self,
+        peers: Sequence[str],
+        *,
+        kind: str | None = None,
+        number: int = 1,
+        fidelity: float | None = None,
+        valid_until_unix_s: int | None = None,
+    ) -> Unit:
+        """Ask for `number` states shared with `peers` (SAE IDs or URNs): Bell pairs with one, GHZ states with more.
+
+        Returns when every party has its qubits, or the unit as it is if that takes more than some seconds. Raises
+        Refusal: `fidelity-unreachable` with `fields["best"]`, `no-memory`, `no-route`, `peer-unreachable`...
+        """
+        kind = kind or ("phi+" if len(peers) == 1 else "ghz")
+        parameters = [f"size={number}", f"state={quote(kind, safe='+')}"]
+        if fidelity is not None:
+            parameters.append(f"fidelity={fidelity:.6f}")
+        if valid_until_unix_s is not None:
+            parameters.append(f"valid-until={valid_until_unix_s}")
+        own = self._urn(self.sae)
+        body = {
+            "endpoints": [own, *(self._urn(peer) for peer in peers)],
+            "lifecycle": f"urn:{own.split(':')[1]}:lifecycle?={'&'.join(parameters)}",
+        }
+        unit = Unit.of(await self._call("POST", "/api/v1/units", body))
+        self._seen.add(unit.unit_id)
+        return unit
+
+    async def unit(self, unit_id: str) -> Unit:
+        """A unit as it is now. Refusal `unknown-unit`."""
+        return Unit.of(await self._call("GET", f"/api/v1/units/{unit_id}"))
+
+    async def next_unit(self, within_s: float = 10.0) -> Unit:
+        """The next unit of shared states that another party has opened with this one, once it is established.
+        Raises TimeoutError."""
+        waited = 0.0
+        while True:
+            found = await self._call("GET", "/api/v1/units?state=established")
+            for members in reversed(found["units"]):
+                if members["kind"] != "key" and members["unit_id"] not in self._seen:
+                    self._seen.add(members["unit_id"])
+                    return Unit.of(members)
+            if waited >= within_s:
+                raise TimeoutError(f"no unit for {self.sae} within {within_s} s")
+            await self._sleep(0.01)
+            waited += 0.01
+
+    async def close_unit(self, unit_id: str) -> Unit:
+        """End a unit; its qubits are lost at every party."""
+        return Unit.of(await self._call("DELETE", f"/api/v1/units/{unit_id}"))
+
+    # -- qubits --------------------------------------------------------------------------------------
+
+    async def allocate(self, number: int = 1) -> tuple[str, ...]:
+        """Empty memories at the application's node."""
+        found = await self._call("POST", "/api/v1/memories", {"number": number})
+        return tuple(found["addresses"])
+
+    async def free(self, *addresses: str) -> None:
+        """Give memories back; what is in them is lost."""
+        await self._call("POST", "/api/v1/memories/free", {"addresses": list(addresses)})
+
+    async def init(self, address: str) -> None:
+        """A qubit in |0>."""
+        await self._operate("init", address)
+
+    async def gate(self, name: str, *addresses: str, angle_rad: float = 0.0) -> None:
+        """x y z h s sdg t, rx ry rz (with an angle), cnot (control first), cz, swap."""
+        await self._operate(name, *addresses, angle_rad=angle_rad)
+
+    async def measure(self, address: str, basis: str = "Z") -> int:
+        """Read a qubit in Z, X or Y; it is gone then."""
+        return int((await self._operate("measure", address, basis=basis))[0])
+
+    async def bell_measure(self, one: str, other: str) -> tuple[int, int]:
+        """Read two qubits in the Bell basis: (flip, phase); both are gone then."""
+        flip, phase = await self._operate("bell-measure", one, other)
+        return int(flip), int(phase)
+
+    async def correct(self, address: str, pauli: str) -> None:
+        """Note a Pauli in the qubit's frame: no time, no noise."""
+        await self._operate("correct", address, pauli=pauli)
+
+    async def discard(self, address: str) -> None:
+        """Throw a qubit away."""
+        await self._operate("discard", address)
+
+    async def _operate(self, name: str, *addresses: str, **more: Any) -> list[int]:
+        body = {"name": name, "addresses": list(addresses), **more}
+        bits: list[int] = (await self._call("POST", "/api/v1/memories/operations", body))["bits"]
+        return bits
+
+    async def teleport(self, address: str, half: str, to: str) -> None:
+        """Send the qubit at `address` to `to`, through this party's `half` of a Bell pair with it. The other side
+        calls `receive_teleported`."""
+        flip, phase = await self.bell_measure(address, half)
+        await self.send(to, {"teleported": [flip, phase]})
+
+    async def receive_teleported(self, half: str, sender: str, within_s: float = 10.0) -> str:
+        """Wait for the sender's two bits and correct this party's half, which then holds the qubit; its address."""
+        message = await self.receive(sender, within_s, key="teleported")
+        flip, phase = message.data["teleported"]
+        await self.correct(half, ("IZ", "XY")[flip][phase])
+        return half
+
+    # -- classical messages ----------------------------------------------------------------------------
+
+    async def send(self, to: str, data: Any) -> None:
+        """Send any JSON value to another application; returns when it has arrived."""
+        await self._call("POST", "/api/v1/messages", {"to": to, "text": json.dumps(data)})
+
+    async def receive(self, sender: str | None = None, within_s: float = 10.0, key: str | None = None) -> Message:
+        """The next message, of this sender and with this key in it if given; others wait. Raises TimeoutError."""
+        left_s = within_s
+        while True:
+            for message in self._inbox:
+                fits = key is None or (isinstance(message.data, dict) and key in message.data)
+                if fits and sender in (None, message.sender):
+                    self._inbox.remove(message)
+                    return message
+            if left_s <= 0:
+                raise TimeoutError(f"no message for {self.sae} within {within_s} s")
+            wait_s = min(left_s, LONGEST_WAIT_S)
+            left_s -= wait_s
+            found = await self._call("GET", f"/api/v1/messages?wait_ms={round(wait_s * 1e3)}")
+            for m in found["messages"]:
+                self._inbox.append(Message(m["sender"], json.loads(m["text"]), m["sent_ns"], m["arrived_ns"]))
+
+    # -- the wire --------------------------------------------------------------------------------------
+
+    def _urn(self, name: str) -> str:
+        if name[:4].lower() == "urn:":
+            return name
+        if name not in self._urns:
+            raise KeyError(f"no application is called {name!r}; known: {', '.join(sorted(self._urns))}")
+        return self._urns[name]
+
+    async def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        answer = await self._client.request(method, path, json=body)
+        if answer.status_code == 204:
+            return {}
+        members: dict[str, Any] = answer.json()
+        if answer.status_code >= 400:
+            raise Refusal(answer.status_code, members)
+        return members

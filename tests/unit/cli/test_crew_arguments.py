@@ -1,0 +1,17 @@
+"""Every process of a crew is started with what the user gave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from quoit.cli.main import app
+from quoit.cli.up import UpOptions, _arguments
+
+
+def test_what_is_given_to_a_crew_is_given_to_its_parts() -> None:
+    given = UpOptions(Path("out"), "10s", "20s", 2.0, 7, 0, True, 2, True, kek="pkcs11:token=t;object=o")
+    arguments = ["up", "network.yaml", *_arguments(given)]
+    _, bound, _ = app.parse_args(arguments)
+    found = {name: bound.arguments[name] for name in ("start", "until", "speed", "seed", "port", "digest", "kek")}
+    assert found == {name: getattr(given, name) for name in found}
+    assert bound.arguments["json"] is True

@@ -1,0 +1,1 @@
+"""What runs in the interpreters of other simulators: nothing here may import quoit, which is not installed there."""

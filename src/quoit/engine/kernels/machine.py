@@ -6,12 +6,8 @@ comes out is the same, bit for bit.
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import importlib.util
-import inspect
 import operator
-import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -19,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quoit.engine.kernels import heap_arrays, pairs
+from quoit.engine.kernels import pairs
 from quoit.engine.kernels import tables as t
 from quoit.engine.program import Circuit, Swap
 
@@ -76,27 +72,10 @@ def can_compile() -> bool:
     return importlib.util.find_spec("numba") is not None
 
 
-@functools.cache
-def _compiled() -> types.SimpleNamespace:
-    """The machine's functions, compiled: the same code bound to the heap in arrays. Kept on disk by numba, for it
-    takes half a minute; their names carry a digest of the code, so that no stale one is found."""
-    import numba
+def _machine_code(tables: t.Tables) -> Any:
+    from quoit.engine.kernels.compiled import functions  # numba is an extra, and takes a second to import
 
-    scopes = {module.__name__: dict(vars(module)) for module in (heap_arrays, pairs)}
-    machine = scopes[pairs.__name__]
-    functions: list[Any] = [heap_arrays.push, heap_arrays.pop]
-    functions += [
-        f for f in vars(pairs).values() if isinstance(f, types.FunctionType) and f.__module__ == pairs.__name__
-    ]
-    digest = hashlib.sha256("".join(map(inspect.getsource, (heap_arrays, pairs, t))).encode())
-    bound = types.SimpleNamespace()
-    for function in functions:
-        name = function.__name__
-        plain = types.FunctionType(function.__code__, scopes[function.__module__], name)
-        plain.__qualname__ = f"{name}_{digest.hexdigest()[:16]}"
-        machine[name] = numba.njit(cache=True)(plain)
-        setattr(bound, name, machine[name])
-    return bound
+    return functions(tables)
 
 
 class PairMachine:
@@ -105,9 +84,9 @@ class PairMachine:
     def __init__(self, circuits: Sequence[Circuit], rng: Rng, compiled: bool | None = None) -> None:
         self.circuits = tuple(circuits)
         self.compiled = can_compile() if compiled is None else compiled
-        self._step: Any = _compiled() if self.compiled else pairs
         self._layout = _Layout(self.circuits)
         self._tables = self._layout.tables(self.compiled)
+        self._step: Any = _machine_code(self._tables) if self.compiled else pairs
         self._rows = _readable(self._tables) if self.compiled else self._tables
         self._attempts = [rng("attempts", h) for h in range(len(self._layout.hops))]
         self._decisions = [rng("decisions", c) for c in range(len(self.circuits))]

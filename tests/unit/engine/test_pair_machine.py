@@ -182,8 +182,8 @@ def check(machine: PairMachine) -> None:
         assert not (slot.pending and (slot.a != t.NOWHERE or slot.b != t.NOWHERE))
     for n, here in enumerate(m.positions):
         width = m.circuits[here.circuit].width
-        for base, count, side in ((0, here.a_count, "a"), (width, here.b_count, "b")):
-            listed = m.ready[here.ready_at + base : here.ready_at + base + count]
+        for base, count, side in ((here.ready_a, here.a_count, "a"), (here.ready_b, here.b_count, "b")):
+            listed = m.ready[base : base + count]
             assert len(set(listed)) == count <= width
             for s in listed:
                 assert getattr(m.slots[s], side) != t.NOWHERE

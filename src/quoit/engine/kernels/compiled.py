@@ -27,6 +27,12 @@ OPTIONS: dict[str, Any] = {
 ENTRIES = ("run", "start", "at")
 """What is called from Python; the others are for each other."""
 
+INLINED = (
+    *("at", "pop", "attempt", "herald", "stored", "swap", "joined", "aged", "drop_pair", "new_serial"),
+    *("try_swap", "known", "grown", "ready_a", "ready_b", "deliver", "both_ends", "outcome", "free_a", "free_b"),
+)
+"""What is called most: its callers do it themselves."""
+
 
 @functools.cache
 def functions_of(kinds: tuple[tuple[str, Any], ...]) -> types.SimpleNamespace:
@@ -44,7 +50,9 @@ def functions_of(kinds: tuple[tuple[str, Any], ...]) -> types.SimpleNamespace:
         signature = tuple(known[kind] for argument, kind in function.__annotations__.items() if argument != "return")
         jit: Any = numba.njit  # numba's stubs lack half of the options
         inner = name not in ENTRIES
-        machine[name] = jit([signature], no_cpython_wrapper=inner, no_cfunc_wrapper=True, **OPTIONS)(bound)
+        machine[name] = jit(
+            [signature], forceinline=name in INLINED, no_cpython_wrapper=inner, no_cfunc_wrapper=True, **OPTIONS
+        )(bound)
         setattr(made, name, machine[name])
     return made
 
@@ -52,14 +60,20 @@ def functions_of(kinds: tuple[tuple[str, Any], ...]) -> types.SimpleNamespace:
 def functions(m: tables.Tables) -> types.SimpleNamespace:
     """Functions for tables like these, by name."""
     typeof: Any = numba.typeof
+    rows = {
+        "CircuitRow": m.circuits,
+        "PositionRow": m.positions,
+        "HopRow": m.hops,
+        "SlotRow": m.slots,
+        "PairRow": m.pairs,
+    }
     return functions_of(
         (
             ("int", numba.int64),
             ("float", numba.float64),
             ("bool", numba.boolean),
             ("Tables", typeof(m)),
-            ("PairRow", typeof(m.pairs).dtype),
-            ("PositionRow", typeof(m.positions).dtype),
+            *((name, typeof(table).dtype) for name, table in rows.items()),
         )
     )
 

@@ -97,4 +97,4 @@ docs: $(READY) ## Write the generated pages
 	$(BIN)/python -m quoit.testing.conformance tests > docs/conformance.md
 
 clean: ## Remove what runs and tools left behind, and the environment
-	rm -rf $(VENV) out .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .peers out .hypothesis .mypy_cache .ruff_cache .import_linter_cache

@@ -9,6 +9,7 @@ import dis
 import functools
 import hashlib
 import inspect
+import sys
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -29,7 +30,7 @@ ENTRIES = ("run", "start", "at")
 
 INLINED = (
     *("at", "pop", "attempt", "herald", "stored", "swap", "joined", "aged", "drop_pair", "new_serial"),
-    *("try_swap", "known", "grown", "ready_a", "ready_b", "deliver", "both_ends", "outcome", "free_a", "free_b"),
+    *("begin_swap", "known", "grown", "ready_a", "ready_b", "deliver", "both_ends", "outcome", "free_a", "free_b"),
 )
 """What is called most: its callers do it themselves."""
 
@@ -39,7 +40,8 @@ def functions_of(kinds: tuple[tuple[str, Any], ...]) -> types.SimpleNamespace:
     """All functions, callees first, each for the one type that its annotations say: so that it is compiled once, and
     not anew for each constant that somebody passes."""
     known = dict(kinds)
-    digest = hashlib.sha256("".join(map(inspect.getsource, (heap_arrays, pairs, tables))).encode()).hexdigest()[:16]
+    sources = (heap_arrays, pairs, tables, sys.modules[__name__])
+    digest = hashlib.sha256("".join(map(inspect.getsource, sources)).encode()).hexdigest()[:16]
     machine = dict(vars(pairs))
     scopes = {pairs.__name__: machine, heap_arrays.__name__: dict(vars(heap_arrays))}
     made = types.SimpleNamespace()

@@ -15,6 +15,7 @@ from quoit.engine.kernels.heap_lists import at, pop
 from quoit.engine.kernels.tables import (
     ALIKE,
     ANY,
+    APART,
     BOTH_ENDS,
     CUTOFF,
     DRAWS,
@@ -33,11 +34,10 @@ from quoit.engine.kernels.tables import (
     PURIFY,
     READY,
     REFILL,
-    SERIAL,
+    SEQUENCE,
     SPARE_DRAWS,
     SWAP,
     CircuitRow,
-    HopRow,
     PairRow,
     PositionRow,
     SlotRow,
@@ -88,8 +88,9 @@ def uniform(m: Tables, c: int) -> float:
 
 
 def new_serial(m: Tables) -> int:
-    serial = m.scalar[SERIAL] + 1
-    m.scalar[SERIAL] = serial
+    """Numbers of pairs and of events are from one sequence: a new pair has the number of its herald."""
+    serial = m.scalar[SEQUENCE] + 1
+    m.scalar[SEQUENCE] = serial
     return serial
 
 
@@ -125,7 +126,7 @@ def herald(m: Tables, s: int, sequence: int, t: int) -> None:
     p = slot.left
     circuit = m.circuits[slot.circuit]
     circuit.heralds += 1
-    number = stored(m, s, slot, m.hops[slot.hop], t)
+    number = stored(m, s, slot, sequence, t)
     if circuit.cutoffs:
         arm(m, s, p, circuit, t)
     if circuit.purifies and m.positions[circuit.first + 1].rounds:
@@ -143,9 +144,9 @@ def herald(m: Tables, s: int, sequence: int, t: int) -> None:
             m.ready[far.ready_b + far.b_count] = s
             far.b_count += 1
         if here and near.b_count:
-            try_swap(m, p, t)
+            begin_swap(m, near, t)
         if there and far.a_count and far.b_count:
-            try_swap(m, p + 1, t)
+            begin_swap(m, far, t)
 
 
 def arm(m: Tables, s: int, p: int, circuit: CircuitRow, t: int) -> None:
@@ -157,13 +158,13 @@ def arm(m: Tables, s: int, p: int, circuit: CircuitRow, t: int) -> None:
         at(m, t + far, CUTOFF, 2 * s + 1, t)
 
 
-def stored(m: Tables, s: int, slot: SlotRow, hop: HopRow, t: int) -> int:
+def stored(m: Tables, s: int, slot: SlotRow, serial: int, t: int) -> int:
     """A row for the new pair."""
-    scalar = m.scalar
-    number = scalar[FREE_PAIRS]
+    hop = m.hops[slot.hop]
+    number = m.scalar[FREE_PAIRS]
     pair = m.pairs[number]
-    scalar[FREE_PAIRS] = pair.next_free
-    pair.serial = scalar[SERIAL] = scalar[SERIAL] + 1
+    m.scalar[FREE_PAIRS] = pair.next_free
+    pair.serial = serial
     pair.held = 0
     pair.rounds = 0
     pair.ended_ns = -1
@@ -273,7 +274,7 @@ def ready_a(m: Tables, p: int, s: int, t: int) -> None:
     m.ready[here.ready_a + here.a_count] = s
     here.a_count += 1
     if here.b_count:
-        try_swap(m, p, t)
+        begin_swap(m, here, t)
 
 
 def ready_b(m: Tables, q: int, s: int, t: int) -> None:
@@ -281,7 +282,7 @@ def ready_b(m: Tables, q: int, s: int, t: int) -> None:
     m.ready[here.ready_b + here.b_count] = s
     here.b_count += 1
     if here.a_count:
-        try_swap(m, q, t)
+        begin_swap(m, here, t)
 
 
 def unready(m: Tables, p: int, s: int, right_end: int) -> None:
@@ -306,7 +307,13 @@ def unready(m: Tables, p: int, s: int, right_end: int) -> None:
 def try_swap(m: Tables, p: int, t: int) -> None:
     """Begin a swap at this position if a pair is ready on either side."""
     here = m.positions[p]
-    if here.a_count == 0 or here.b_count == 0 or here.credit == 0:
+    if here.a_count and here.b_count:
+        begin_swap(m, here, t)
+
+
+def begin_swap(m: Tables, here: PositionRow, t: int) -> None:
+    """Swap the first pairs that became ready on either side, or after a wait, unless there is no credit for it."""
+    if here.credit == 0:
         return
     list_a, list_b = here.ready_a, here.ready_b
     a, b = m.ready[list_a], m.ready[list_b]
@@ -362,8 +369,17 @@ def swap(m: Tables, slot_b: int, slot_a: int, t: int) -> None:
         torn(m, one, other, right_slot.left, t, fails)
     else:
         near, far = m.positions[left.near], m.positions[right.far]
-        aged(left, near, here, t)
-        aged(right, here, far, t)
+        noise = here.swap_noise
+        if near.decay == ALIKE:  # as in `aged`, for both at once
+            aging = (near.rate_x + here.rate_x) * (left.time_ns - t) + (here.rate_x + far.rate_x) * (right.time_ns - t)
+            noise *= exp(aging)
+            left.time_ns = t
+        elif near.decay == APART:
+            aged(left, near, here, t)
+            aged(right, here, far, t)
+        left.x *= right.x * noise
+        left.y *= right.y * noise
+        left.z *= right.z * noise
         joined(m, left, right, here, t)
         m.slots[left.right].b = one
         drop_pair(m, other)
@@ -378,11 +394,7 @@ def swap(m: Tables, slot_b: int, slot_a: int, t: int) -> None:
 
 
 def joined(m: Tables, left: PairRow, right: PairRow, here: PositionRow, t: int) -> None:
-    """`left` becomes the pair over both."""
-    noise = here.swap_noise
-    left.x *= right.x * noise
-    left.y *= right.y * noise
-    left.z *= right.z * noise
+    """`left` becomes the pair over both: its ends, its news, its number."""
     left.right = right.right
     left.far = right.far
     left.rounds = 0
@@ -398,8 +410,7 @@ def joined(m: Tables, left: PairRow, right: PairRow, here: PositionRow, t: int) 
         left.news_right = news
     if right.born_ns < left.born_ns:
         left.born_ns = right.born_ns
-    scalar = m.scalar
-    left.serial = scalar[SERIAL] = scalar[SERIAL] + 1
+    left.serial = new_serial(m)
 
 
 def torn(m: Tables, one: int, other: int, k: int, t: int, fails: bool) -> None:

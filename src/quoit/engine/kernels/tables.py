@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 # -- positions of the scalars --
-SEQUENCE, SERIAL, FREE_PAIRS, OUT, HEAP, REFILL = range(6)
-SCALARS = 6
+SEQUENCE, FREE_PAIRS, OUT, HEAP, REFILL = range(5)
+SCALARS = 5
 
 # -- kinds of events --
 HERALD, SWAP, KNOWN, READY, END, CUTOFF, GONE, PURIFY, NUDGE, IDLE, BOTH_ENDS = range(11)

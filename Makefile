@@ -82,6 +82,8 @@ fresh: $(READY) ## Generated pages are as their sources say
 	@$(BIN)/python -m quoit.testing.conformance tests | diff -u docs/conformance.md - \
 	  || { echo "docs/conformance.md is stale: make docs" >&2; exit 1; }
 
+# Some peers want another Python, or have a licence that must stay apart: each gets an environment in .peers when it
+# is first run.
 bench: $(READY) ## How fast this machine runs the twin, with others beside it
 	@$(BIN)/python -c 'import sequence' 2>/dev/null || \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r bench.lock

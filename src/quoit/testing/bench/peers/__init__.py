@@ -20,8 +20,8 @@ HOME = Path(".peers")
 HERE = Path(__file__).parent
 
 
-class PeerMissing(RuntimeError):
-    """A peer cannot be run here; says why."""
+class PeerUnable(RuntimeError):
+    """A peer cannot be run here, or failed; says why."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,10 @@ class Peer:
     pythons: tuple[int, ...]
 
     def run(self, work: dict[str, Any], within_s: float = 1_800) -> dict[str, float]:
-        """Its figures for the workload: `pairs`, `fidelity`, `fidelity_sigma`, `cpu_s`, `build_s`. Raises PeerMissing
-        if it has no environment and none can be made, RuntimeError if it fails."""
+        """Its figures for the workload: `pairs`, `fidelity`, `fidelity_sigma`, `cpu_s`, `build_s`. Raises
+        PeerUnable if it has no environment and none can be made, fails, or takes too long."""
         command = [str(self._environment()), "-W", "ignore", str(HERE / self.script)]
-        done = subprocess.run(
-            command, input=json.dumps(work), capture_output=True, text=True, timeout=within_s, check=False
-        )
-        if done.returncode:
-            raise RuntimeError(f"{self.title} failed: {done.stderr.strip().splitlines()[-1:]}")
+        done = _ran(command, within_s, f"{self.title} failed", json.dumps(work))
         found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
         return found
 
@@ -60,9 +56,7 @@ class Peer:
             [self._interpreter(), "-m", "venv", "--clear", str(home)],
             [*install, "--no-deps", "--require-hashes", "-r", str(lock)],
         ):
-            done = subprocess.run(step, capture_output=True, text=True, timeout=1_800, check=False)
-            if done.returncode:
-                raise PeerMissing(f"no environment for {self.title}: {done.stderr.strip().splitlines()[-1:]}")
+            _ran(step, 1_800, f"no environment for {self.title}")
         ready.write_text(digest)
         return python
 
@@ -70,16 +64,22 @@ class Peer:
         for minor in self.pythons:
             name = f"python3.{minor}"
             # pyenv puts a name on the path that only complains; what it stands for lies with its versions.
-            for candidate in (
-                shutil.which(name),
-                *glob.glob(str(Path.home() / f".pyenv/versions/3.{minor}.*/bin/{name}")),
-            ):
-                if (
-                    candidate
-                    and not subprocess.run([candidate, "-c", "import ensurepip"], capture_output=True).returncode
-                ):
+            versions = glob.glob(str(Path.home() / f".pyenv/versions/3.{minor}.*/bin/{name}"))
+            for candidate in filter(None, (shutil.which(name), *versions)):
+                if subprocess.run([candidate, "-c", "import ensurepip"], capture_output=True).returncode == 0:
                     return candidate
-        raise PeerMissing(f"no environment for {self.title}: expected a Python of 3.{self.pythons}, found none")
+        expected = " or ".join(f"3.{minor}" for minor in self.pythons)
+        raise PeerUnable(f"no environment for {self.title}: expected Python {expected}, found none")
+
+
+def _ran(command: list[str], within_s: float, complaint: str, told: str = "") -> subprocess.CompletedProcess[str]:
+    try:
+        done = subprocess.run(command, input=told, capture_output=True, text=True, timeout=within_s, check=False)
+    except subprocess.TimeoutExpired as late:
+        raise PeerUnable(f"{complaint}: took longer than {within_s} s") from late
+    if done.returncode:
+        raise PeerUnable(f"{complaint}: {' '.join(done.stderr.strip().splitlines()[-1:])}")
+    return done
 
 
 SEQUENCE = Peer("sequence", "SeQUeNCe 1.3.1", "sequence_paths.py", (12, 13, 14))

@@ -84,6 +84,8 @@ fresh: $(READY) ## Generated pages are as their sources say
 	@$(BIN)/python -m quoit.testing.conformance tests | diff -u docs/conformance.md - \
 	  || { echo "docs/conformance.md is stale: make docs" >&2; exit 1; }
 
+# Some peers want another Python, or have a licence that must stay apart: each gets an environment in .peers when it
+# is first run.
 bench: $(READY) ## How fast this machine runs the twin, with others beside it
 	@$(BIN)/python -c 'import sequence' 2>/dev/null || \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r bench.lock
@@ -100,4 +102,4 @@ docs: $(READY) ## Write the generated pages
 	$(BIN)/python -m quoit.testing.conformance tests > docs/conformance.md
 
 clean: ## Remove what runs and tools left behind, and the environment
-	rm -rf $(VENV) out .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .peers out .hypothesis .mypy_cache .ruff_cache .import_linter_cache

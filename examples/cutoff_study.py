@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from quoit.engine.kernels.standby import StandbyMachine
+from quoit.engine.kernels.machine import PairMachine
 from quoit.engine.physics.bell_pairs import bell_diagonal_key
 from quoit.engine.program import Circuit, Decay, Hop, Swap, werner_state
 from quoit.fabric.programs.asap import Asap
@@ -43,7 +43,7 @@ def measured(circuit: Circuit, pairs: int, seed: int) -> dict[str, float]:
         return np.random.Generator(np.random.Philox(key=[seed, 2 * number + (purpose == "attempts")]))
 
     # Plain Python: a study of a second is over before the machine would be compiled.
-    machine = StandbyMachine([circuit], rng, compiled=False)
+    machine = PairMachine([circuit], rng, compiled=False)
     slowest_ns = max(hop.cycle_ns / hop.success for hop in circuit.hops)
     delivered, fidelities, states = 0, [], []
     while delivered < pairs and machine.now_ns < 40 * pairs * slowest_ns:

@@ -14,8 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 import numpy as np
 from numpy.typing import NDArray
 
-from quoit.engine.kernels.machine import Counts
-from quoit.engine.kernels.standby import StandbyMachine
+from quoit.engine.kernels.machine import Counts, PairMachine
 from quoit.engine.program import Circuit
 from quoit.fabric.programs.demand import GROUP, Compiled, Compiler, Demand, Promise, Refused
 
@@ -142,8 +141,8 @@ class _Runner:
             latencies_s=tuple(latencies),
         )
 
-    def _machine(self, circuit: Circuit) -> StandbyMachine:
-        return StandbyMachine([circuit], self._rng, self.compiled)
+    def _machine(self, circuit: Circuit) -> PairMachine:
+        return PairMachine([circuit], self._rng, self.compiled)
 
     def _rng(self, purpose: str, number: int) -> np.random.Generator:
         name = f"compare\x1f{self.seed}\x1f{purpose}\x1f{number}".encode()

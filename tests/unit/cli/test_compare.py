@@ -27,7 +27,7 @@ EXAMPLE = str(ROOT / "examples" / "chain-compare.yaml")
 @pytest.fixture(autouse=True)
 def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs this short are over before the machine would be compiled."""
-    monkeypatch.setattr("quoit.engine.kernels.standby.can_compile", lambda: False)
+    monkeypatch.setattr("quoit.engine.kernels.machine.can_compile", lambda: False)
 
 
 def told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
@@ -165,7 +165,7 @@ def own_compiler(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_compiler_from_outside_the_package_is_compared_like_ours(own_compiler: Path) -> None:
     path = os.pathsep.join([str(own_compiler), *(p for p in sys.path if p)])
-    command = [sys.executable, "-c", "from quoit.engine.kernels import standby; standby.can_compile = lambda: False\n"
+    command = [sys.executable, "-c", "from quoit.engine.kernels import machine; machine.can_compile = lambda: False\n"
                "from quoit.cli.main import main; main()"]  # fmt: skip
     arguments = ["compare", "--chain", "4", "--compilers", "asap,left-to-right", "--pairs", "30", "--json"]
     done = subprocess.run(

@@ -79,6 +79,22 @@ def test_compiled_code_gives_the_same_bits() -> None:
             assert np.array_equal(getattr(one, name), getattr(other, name)), name
 
 
+@pytest.mark.skipif(not can_compile(), reason="numba is not installed: quoit[fast]")
+def test_functions_are_compiled_after_those_that_they_call() -> None:
+    from quoit.engine.kernels import compiled, heap_arrays, pairs
+
+    names = [f.__name__ for f in compiled.in_order([*compiled.own(pairs), *compiled.own(heap_arrays)])]
+    assert sorted(names) == sorted({*names})
+    for earlier, later in (
+        ("at", "attempt"),
+        ("attempt", "free_a"),
+        ("grown", "swap"),
+        ("swap", "run"),
+        ("pop", "run"),
+    ):
+        assert names.index(earlier) < names.index(later)
+
+
 @pytest.mark.realises("F3")
 @pytest.mark.parametrize("hops", [1, 2, 4, 8, 32])
 @pytest.mark.parametrize("rule", [None, doubling])
@@ -182,8 +198,8 @@ def check(machine: PairMachine) -> None:
         assert not (slot.pending and (slot.a != t.NOWHERE or slot.b != t.NOWHERE))
     for n, here in enumerate(m.positions):
         width = m.circuits[here.circuit].width
-        for base, count, side in ((0, here.a_count, "a"), (width, here.b_count, "b")):
-            listed = m.ready[here.ready_at + base : here.ready_at + base + count]
+        for base, count, side in ((here.ready_a, here.a_count, "a"), (here.ready_b, here.b_count, "b")):
+            listed = m.ready[base : base + count]
             assert len(set(listed)) == count <= width
             for s in listed:
                 assert getattr(m.slots[s], side) != t.NOWHERE

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quoit.engine.kernels.standby import StandbyMachine
+from quoit.engine.kernels.machine import PairMachine
 from quoit.engine.program import Circuit, Decay, Hop, werner_state
 from quoit.fabric.programs.asap import Asap
 from quoit.fabric.programs.demand import GROUP, Compiled, Compiler, Demand, Refused, Station
@@ -37,11 +37,11 @@ def demand(
     return replace(Demand(stations, (link,) * hops, floor), **how)  # type: ignore[arg-type]
 
 
-def machine(circuit: Circuit, seed: int = 1) -> StandbyMachine:
+def machine(circuit: Circuit, seed: int = 1) -> PairMachine:
     def rng(purpose: str, number: int) -> np.random.Generator:
         return np.random.Generator(np.random.Philox(key=[seed, number * 2 + (purpose == "attempts")]))
 
-    return StandbyMachine([circuit], rng, compiled=False)
+    return PairMachine([circuit], rng, compiled=False)
 
 
 def ran(made: Compiled, until_ns: int = 2 * S, seed: int = 1):  # type: ignore[no-untyped-def]

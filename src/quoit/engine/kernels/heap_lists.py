@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from heapq import heappop, heappush
 
-from quoit.engine.kernels.tables import FAR_FUTURE, IDLE, Tables
+from quoit.engine.kernels.tables import FAR_FUTURE, IDLE, SEQUENCE, Tables
 
 Event = tuple[int, int, int, int, int]
 """Time, sequence number, kind, and two arguments by kind."""
 
-_NONE: Event = (FAR_FUTURE, 0, IDLE, 0, 0)
 
-
-def push(m: Tables, t: int, sequence: int, kind: int, a: int, b: int) -> None:
-    """Put an event in."""
+def at(m: Tables, t: int, kind: int, a: int, b: int) -> int:
+    """Put an event in; gives its sequence number."""
+    scalar = m.scalar
+    scalar[SEQUENCE] = sequence = scalar[SEQUENCE] + 1
     heappush(m.heap, (t, sequence, kind, a, b))
+    return sequence
 
 
-def pop(m: Tables) -> Event:
-    """Take the earliest event out; an `IDLE` one in the far future if there is none."""
-    return heappop(m.heap) if m.heap else _NONE
+def pop(m: Tables, until: int) -> Event:
+    """Take the earliest event out; if it is later than `until`, leave it and give an `IDLE` one of its time."""
+    heap: list[Event] = m.heap
+    if heap and heap[0][0] <= until:
+        return heappop(heap)
+    return heap[0][0] if heap else FAR_FUTURE, 0, IDLE, 0, 0

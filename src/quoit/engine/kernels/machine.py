@@ -6,22 +6,18 @@ comes out is the same, bit for bit.
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import importlib.util
-import inspect
 import operator
-import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, make_dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quoit.engine.kernels import heap_arrays, pairs
+from quoit.engine.kernels import pairs
 from quoit.engine.kernels import tables as t
-from quoit.engine.program import Circuit, Swap
+from quoit.engine.program import Circuit, Node, Swap
 
 NS = 1e-9
 Rng = Callable[[str, int], np.random.Generator]
@@ -76,27 +72,10 @@ def can_compile() -> bool:
     return importlib.util.find_spec("numba") is not None
 
 
-@functools.cache
-def _compiled() -> types.SimpleNamespace:
-    """The machine's functions, compiled: the same code bound to the heap in arrays. Kept on disk by numba, for it
-    takes half a minute; their names carry a digest of the code, so that no stale one is found."""
-    import numba
+def _machine_code(tables: t.Tables) -> Any:
+    from quoit.engine.kernels.compiled import functions  # numba is an extra, and takes a second to import
 
-    scopes = {module.__name__: dict(vars(module)) for module in (heap_arrays, pairs)}
-    machine = scopes[pairs.__name__]
-    functions: list[Any] = [heap_arrays.push, heap_arrays.pop]
-    functions += [
-        f for f in vars(pairs).values() if isinstance(f, types.FunctionType) and f.__module__ == pairs.__name__
-    ]
-    digest = hashlib.sha256("".join(map(inspect.getsource, (heap_arrays, pairs, t))).encode())
-    bound = types.SimpleNamespace()
-    for function in functions:
-        name = function.__name__
-        plain = types.FunctionType(function.__code__, scopes[function.__module__], name)
-        plain.__qualname__ = f"{name}_{digest.hexdigest()[:16]}"
-        machine[name] = numba.njit(cache=True)(plain)
-        setattr(bound, name, machine[name])
-    return bound
+    return functions(tables)
 
 
 class PairMachine:
@@ -105,9 +84,9 @@ class PairMachine:
     def __init__(self, circuits: Sequence[Circuit], rng: Rng, compiled: bool | None = None) -> None:
         self.circuits = tuple(circuits)
         self.compiled = can_compile() if compiled is None else compiled
-        self._step: Any = _compiled() if self.compiled else pairs
         self._layout = _Layout(self.circuits)
         self._tables = self._layout.tables(self.compiled)
+        self._step: Any = _machine_code(self._tables) if self.compiled else pairs
         self._rows = _readable(self._tables) if self.compiled else self._tables
         self._attempts = [rng("attempts", h) for h in range(len(self._layout.hops))]
         self._decisions = [rng("decisions", c) for c in range(len(self.circuits))]
@@ -149,20 +128,34 @@ class PairMachine:
         return np.array([_outcome(row) for row in m.outcomes[:count]], _dtype(t.OutcomeRow))
 
     def _refill(self) -> None:
-        m = self._rows
+        """Fresh random numbers wherever half of them are used, not only where they ran short: fewer stops."""
+        self._make_room()
+        m = self._tables
         m.scalar[t.REFILL] = 0
-        for number in range(len(self._attempts)):
-            if m.hops[number].draw_at + t.SPARE_DRAWS >= t.DRAWS:
-                self._draw(number, int(m.hops[number].draw_at))
-        for number in range(len(self.circuits)):
-            if m.circuits[number].uniform_at + t.SPARE_DRAWS >= t.DRAWS:
-                self._decide(number, int(m.circuits[number].uniform_at))
+        for number, place in enumerate(_column(m.hops, "draw_at")):
+            used = place - number * t.DRAWS
+            if used >= t.DRAWS // 2:
+                self._draw(number, used)
+        for number, used in enumerate(_column(m.circuits, "uniform_at")):
+            if used >= t.DRAWS // 2:
+                self._decide(number, used)
+
+    def _make_room(self) -> None:
+        """A larger heap if it is half full: a cut-off stays pending after its qubit has gone, so long cut-offs on fast
+        links need many more rows than there are memories. In plain Python the heap grows by itself."""
+        pending = int(self._tables.scalar[t.HEAP])
+        if not self.compiled or 2 * pending < len(self._tables.heap):
+            return
+        heap = np.zeros((4 * pending, 5), np.int64)
+        heap[:pending] = self._tables.heap[:pending]
+        self._tables = self._tables._replace(heap=heap)
+        self._rows = _readable(self._tables)
 
     def _draw(self, hop: int, used: int) -> None:
         """Put fresh draws in the place of the used ones, behind those that are left."""
         fresh = self._attempts[hop].geometric(self._success[hop], used)
         self._shift(self._tables.draws, hop, used, fresh)
-        self._rows.hops[hop].draw_at = 0
+        self._rows.hops[hop].draw_at = hop * t.DRAWS
 
     def _decide(self, c: int, used: int) -> None:
         self._shift(self._tables.uniform, c, used, self._decisions[c].random(used))
@@ -177,16 +170,22 @@ class PairMachine:
     # -- control -------------------------------------------------------------------------------------
 
     def demand(self, circuit: int, pairs_more: int) -> None:
-        """Ask a circuit for so many pairs more, now. Raises ValueError for a circuit without end."""
+        """Ask a circuit for so many pairs more, now. In a circuit without end that swaps on demand, attempts and all
+        other swaps go on whether anybody asks or not. Raises ValueError for one that delivers without being asked."""
         m = self._rows
         row = m.circuits[circuit]
-        if row.wanted == t.OPEN:
+        asked = [p for p in range(int(row.first) + 1, int(row.last)) if m.positions[p].credit >= 0]
+        if row.wanted == t.OPEN and not asked:
             raise ValueError(f"circuit {circuit} delivers without end")
-        row.wanted += pairs_more
-        for p in range(int(row.first) + 1, int(row.last)):
-            if m.positions[p].credit >= 0:
-                m.positions[p].credit += pairs_more
+        for p in asked:
+            here = m.positions[p]
+            here.credit += pairs_more
+            for _ in range(min(pairs_more, int(here.a_count), int(here.b_count))):
                 self._step.at(self._tables, self.now_ns, t.NUDGE, p, 0)
+                self._make_room()
+        if row.wanted == t.OPEN:
+            return
+        row.wanted += pairs_more
         for number in self._layout.slots_of(circuit):
             slot = m.slots[number]
             if slot.a == t.NOWHERE and slot.b == t.NOWHERE and slot.pending == 0:
@@ -213,7 +212,14 @@ class PairMachine:
     def counts(self, circuit: int) -> Counts:
         """What the circuit did so far."""
         row = self._rows.circuits[circuit]
-        return Counts(**{name: int(getattr(row, name)) for name in Counts.__slots__})
+        # A herald goes to both ends, and a swap's outcome; a purification is agreed on and told by both.
+        messages = 2 * (row.heralds + row.swaps) + 3 * row.matches + row.expired
+        counted = {name: int(getattr(row, name)) for name in Counts.__slots__ if name != "messages"}
+        return Counts(messages=int(messages), **counted)
+
+
+_PlainTables: Any = make_dataclass("_PlainTables", t.Tables._fields, slots=True)
+"""The same tables for plain Python, which finds a slot sooner than a field of a tuple."""
 
 
 class _Layout:
@@ -231,8 +237,8 @@ class _Layout:
         return range(begin, begin + len(own.hops) * own.width)
 
     def tables(self, compiled: bool) -> t.Tables:
-        """All tables, filled as at the scenario's start, with a row of every kind that can be needed at once: a slot
-        has two ends of pairs at most, and half a dozen events pending."""
+        """All tables, filled as at the scenario's start. A slot has two ends of pairs at most. The heap begins with
+        twice the room for what one event can put in: every position may have to look whether it can swap again."""
         pair_rows = 2 * self.slots + 2
         make: Any = _records if compiled else _objects
         positions = list(self._position_rows())
@@ -240,8 +246,8 @@ class _Layout:
         draws, uniform = [0] * (t.DRAWS * len(self.hops)), [0.0] * (t.DRAWS * len(self.circuits))
         scalar = [0] * t.SCALARS
         pairs_free: list[Row] = [{"next_free": n + 1, "serial": 0} for n in range(pair_rows)]
-        return t.Tables(
-            heap=np.zeros((8 * self.slots + 4 * len(positions) + 16, 5), np.int64) if compiled else [],
+        return (t.Tables if compiled else _PlainTables)(
+            heap=np.zeros((16 * self.slots + 8 * len(positions) + 64, 5), np.int64) if compiled else [],
             scalar=_numbers(scalar, compiled),
             circuits=make(t.CircuitRow, self._circuit_rows()),
             positions=make(t.PositionRow, positions),
@@ -263,6 +269,8 @@ class _Layout:
                 "hops": len(circuit.hops),
                 "width": circuit.width,
                 "wanted": t.OPEN if circuit.wanted is None else circuit.wanted,
+                "cutoffs": int(any(node.cutoff_ns is not None for node in circuit.nodes)),
+                "purifies": int(any(circuit.purification.rounds.values())),
                 "werner_first": int(circuit.purification.scheme == "bbpssw"),
                 "gates": circuit.purification.gates,
                 # the parity of two results is read as it is if both are right, or both wrong
@@ -273,6 +281,7 @@ class _Layout:
         ready = 0
         for number, circuit in enumerate(self.circuits):
             first, light = self._positions[number], 0
+            decay = max(_decay(node) for node in circuit.nodes)
             for i, node in enumerate(circuit.nodes):
                 yield {
                     "circuit": number,
@@ -281,20 +290,30 @@ class _Layout:
                     "rate_x": node.decay.x_hz * NS,
                     "rate_y": node.decay.y_hz * NS,
                     "rate_z": node.decay.z_hz * NS,
-                    "ready_at": ready,
+                    "ready_a": ready,
+                    "ready_b": ready + circuit.width,
+                    "decay": decay,
                     "rounds": circuit.purification.rounds.get(i, 0),
-                    **_rule(node.swap, first, circuit.wanted),
+                    **_rule(node.swap, first, i, circuit.wanted),
                 }
                 ready += 2 * circuit.width
                 light += circuit.hops[i].light_ns if i < len(circuit.hops) else 0
 
     def _hop_rows(self) -> Iterator[Row]:
+        place = 0
         for number, circuit in enumerate(self.circuits):
+            light = 0
             for i, hop in enumerate(circuit.hops):
+                place += t.DRAWS
+                light += hop.light_ns
                 yield {
                     "circuit": number,
                     "left": self._positions[number] + i,
                     "first_slot": self._slots[number] + i * circuit.width,
+                    "near_ns": light - hop.light_ns,
+                    "far_ns": light,
+                    "draw_at": place - t.DRAWS,
+                    "draws_short": place - t.SPARE_DRAWS,
                     "cycle_ns": hop.cycle_ns,
                     "stored_ns": hop.stored_ns,
                     "restart_ns": hop.restart_ns,
@@ -306,23 +325,44 @@ class _Layout:
     def _slot_rows(self) -> Iterator[Row]:
         for number, hop in enumerate(self._hop_rows()):
             for _ in range(self.circuits[int(hop["circuit"])].width):
-                yield {"hop": number, "left": hop["left"], "a": t.NOWHERE, "b": t.NOWHERE, "a_timer": -1, "b_timer": -1}
+                yield {
+                    "circuit": hop["circuit"],
+                    "hop": number,
+                    "left": hop["left"],
+                    "a": t.NOWHERE,
+                    "b": t.NOWHERE,
+                }
 
 
 Row = dict[str, Any]
 
 
-def _rule(rule: Swap | None, first: int, wanted: int | None) -> Row:
+def _decay(node: Node) -> int:
+    rates = {node.decay.x_hz, node.decay.y_hz, node.decay.z_hz}
+    if rates == {0.0}:
+        return t.KEEPS
+    return t.ALIKE if len(rates) == 1 else t.APART
+
+
+def _rule(rule: Swap | None, first: int, i: int, wanted: int | None) -> Row:
     if rule is None:
         return {"swap_left": t.NEVER, "swap_right": t.NEVER, "swap_success": 1.0, "swap_noise": 1.0, "credit": t.OPEN}
     return {
         "swap_left": t.ANY if rule.left is None else first + rule.left,
         "swap_right": t.ANY if rule.right is None else first + rule.right,
         "swap_wait_ns": rule.wait_ns,
+        "takes_left": int(rule.left is None or rule.left == i - 1),
+        "takes_right": int(rule.right is None or rule.right == i + 1),
         "swap_success": rule.success,
         "swap_noise": rule.noise,
         "credit": (wanted or 0) if rule.on_demand else t.OPEN,
     }
+
+
+def _column(table: Any, name: str) -> list[int]:
+    """A field of all rows."""
+    found: list[int] = table[name].tolist() if isinstance(table, np.ndarray) else [getattr(row, name) for row in table]
+    return found
 
 
 def _numbers(column: list[Any], compiled: bool) -> Any:

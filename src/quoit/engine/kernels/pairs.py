@@ -11,9 +11,12 @@ from __future__ import annotations
 
 from math import exp
 
-from quoit.engine.kernels.heap_lists import pop, push
+from quoit.engine.kernels.heap_lists import at, pop
 from quoit.engine.kernels.tables import (
+    ALIKE,
     ANY,
+    APART,
+    BOTH_ENDS,
     CUTOFF,
     DRAWS,
     END,
@@ -22,6 +25,7 @@ from quoit.engine.kernels.tables import (
     GONE,
     HERALD,
     IDLE,
+    KEEPS,
     KNOWN,
     NOWHERE,
     NUDGE,
@@ -31,11 +35,12 @@ from quoit.engine.kernels.tables import (
     READY,
     REFILL,
     SEQUENCE,
-    SERIAL,
     SPARE_DRAWS,
     SWAP,
+    CircuitRow,
     PairRow,
     PositionRow,
+    SlotRow,
     Tables,
 )
 
@@ -45,17 +50,17 @@ def run(m: Tables, until: int) -> int:
     numbers or room for outcomes ran short: refill and call again."""
     scalar = m.scalar
     while True:
-        t, sequence, kind, a, b = pop(m)
-        if t > until:
-            if kind != IDLE:
-                push(m, t, sequence, kind, a, b)
-            return t
+        t, sequence, kind, a, b = pop(m, until)
         if kind == HERALD:
             herald(m, a, sequence, t)
         elif kind == SWAP:
             swap(m, a, b, t)
         elif kind == KNOWN:
             known(m, a, b, t)
+        elif kind == IDLE:
+            return t
+        elif kind == BOTH_ENDS:
+            both_ends(m, a, b, t)
         elif kind == END:
             end(m, a, b, t)
         elif kind == READY:
@@ -72,14 +77,6 @@ def run(m: Tables, until: int) -> int:
             return -1
 
 
-def at(m: Tables, t: int, kind: int, a: int, b: int) -> int:
-    """Put an event in; gives its sequence number."""
-    sequence = m.scalar[SEQUENCE] + 1
-    m.scalar[SEQUENCE] = sequence
-    push(m, t, sequence, kind, a, b)
-    return sequence
-
-
 def uniform(m: Tables, c: int) -> float:
     """The circuit's next random number in [0, 1)."""
     circuit = m.circuits[c]
@@ -91,8 +88,9 @@ def uniform(m: Tables, c: int) -> float:
 
 
 def new_serial(m: Tables) -> int:
-    serial = m.scalar[SERIAL] + 1
-    m.scalar[SERIAL] = serial
+    """Numbers of pairs and of events are from one sequence: a new pair has the number of its herald."""
+    serial = m.scalar[SEQUENCE] + 1
+    m.scalar[SEQUENCE] = serial
     return serial
 
 
@@ -102,21 +100,22 @@ def new_serial(m: Tables) -> int:
 def start(m: Tables, s: int, t: int) -> None:
     """Both memories of the slot are free: attempts begin, if anybody wants pairs and there is light."""
     slot = m.slots[s]
+    attempt(m, s, slot, m.circuits[slot.circuit], t)
+
+
+def attempt(m: Tables, s: int, slot: SlotRow, circuit: CircuitRow, t: int) -> None:
+    """The same for a slot at hand."""
     hop = m.hops[slot.hop]
-    circuit = m.circuits[hop.circuit]
     if circuit.wanted == 0 or hop.dark:
         slot.pending = 0
         return
     place = hop.draw_at
-    attempts = m.draws[slot.hop * DRAWS + place]
     hop.draw_at = place + 1
-    scalar = m.scalar
-    if place + SPARE_DRAWS >= DRAWS:
-        scalar[REFILL] = 1
+    if place >= hop.draws_short:
+        m.scalar[REFILL] = 1
+    attempts = m.draws[place]
     circuit.attempts += attempts
-    sequence = scalar[SEQUENCE] + 1
-    scalar[SEQUENCE] = slot.pending = sequence
-    push(m, t + hop.restart_ns + attempts * hop.cycle_ns, sequence, HERALD, s, 0)
+    slot.pending = at(m, t + hop.restart_ns + attempts * hop.cycle_ns, HERALD, s, 0)
 
 
 def herald(m: Tables, s: int, sequence: int, t: int) -> None:
@@ -125,68 +124,68 @@ def herald(m: Tables, s: int, sequence: int, t: int) -> None:
     if slot.pending != sequence:
         return
     p = slot.left
-    near, far = m.positions[p], m.positions[p + 1]
-    circuit = m.circuits[near.circuit]
-    pair = stored(m, s, t)
+    circuit = m.circuits[slot.circuit]
     circuit.heralds += 1
-    circuit.messages += 2
-    if near.cutoff_ns < FAR_FUTURE and p != circuit.first:
-        at(m, t + near.cutoff_ns, CUTOFF, 2 * s, t)
-    if far.cutoff_ns < FAR_FUTURE and p + 1 != circuit.last:
-        at(m, t + far.cutoff_ns, CUTOFF, 2 * s + 1, t)
-    if m.positions[circuit.first + 1].rounds:
-        match(m, pair, p, p + 1, t)
-    elif circuit.last == circuit.first + 1:
-        deliver(m, pair, p, p + 1)
+    number = stored(m, s, slot, sequence, t)
+    if circuit.cutoffs:
+        arm(m, s, p, circuit, t)
+    if circuit.purifies and m.positions[circuit.first + 1].rounds:
+        match(m, number, p, p + 1, t)
+    elif circuit.hops == 1:
+        deliver(m, number, m.pairs[number], m.positions[p], m.positions[p + 1])
     else:
         # Both ends are told before either swaps: a swap makes another pair of it.
-        wanted = near.swap_right
-        here = wanted in (ANY, p + 1)
+        near, far = m.positions[p], m.positions[p + 1]
+        here, there = near.takes_right, far.takes_left
         if here:
-            m.ready[near.ready_at + near.a_count] = s
+            m.ready[near.ready_a + near.a_count] = s
             near.a_count += 1
-        wanted = far.swap_left
-        there = wanted in (ANY, p)
         if there:
-            m.ready[far.ready_at + circuit.width + far.b_count] = s
+            m.ready[far.ready_b + far.b_count] = s
             far.b_count += 1
         if here and near.b_count:
-            try_swap(m, p, t)
+            begin_swap(m, near, t)
         if there and far.a_count and far.b_count:
-            try_swap(m, p + 1, t)
+            begin_swap(m, far, t)
 
 
-def stored(m: Tables, s: int, t: int) -> int:
+def arm(m: Tables, s: int, p: int, circuit: CircuitRow, t: int) -> None:
+    """Cut-offs of a new pair's qubits at inner nodes."""
+    near, far = m.positions[p].cutoff_ns, m.positions[p + 1].cutoff_ns
+    if near < FAR_FUTURE and p != circuit.first:
+        at(m, t + near, CUTOFF, 2 * s, t)
+    if far < FAR_FUTURE and p + 1 != circuit.last:
+        at(m, t + far, CUTOFF, 2 * s + 1, t)
+
+
+def stored(m: Tables, s: int, slot: SlotRow, serial: int, t: int) -> int:
     """A row for the new pair."""
-    slot = m.slots[s]
     hop = m.hops[slot.hop]
-    pairs = m.pairs
-    scalar = m.scalar
-    number = scalar[FREE_PAIRS]
-    pair = pairs[number]
-    scalar[FREE_PAIRS] = pair.next_free
-    pair.serial = scalar[SERIAL] = scalar[SERIAL] + 1
+    number = m.scalar[FREE_PAIRS]
+    pair = m.pairs[number]
+    m.scalar[FREE_PAIRS] = pair.next_free
+    pair.serial = serial
     pair.held = 0
+    pair.rounds = 0
     pair.ended_ns = -1
     pair.left = s
     pair.right = s
+    pair.near = slot.left
+    pair.far = slot.left + 1
     since = t - hop.stored_ns
     pair.time_ns = since
     pair.born_ns = since
     pair.x = hop.x
     pair.y = hop.y
     pair.z = hop.z
-    p = slot.left
-    pair.news_left = t + m.positions[p].at_ns
-    pair.news_right = t - m.positions[p + 1].at_ns
-    pair.rounds = 0
+    pair.news_left = t + hop.near_ns
+    pair.news_right = t - hop.far_ns
     slot.pending = 0
     slot.a = number
     slot.b = number
-    slot.a_since = t
-    slot.b_since = t
-    slot.a_timer = t
-    slot.b_timer = t
+    slot.since = t
+    slot.a_used = 0
+    slot.b_used = 0
     return number
 
 
@@ -200,58 +199,58 @@ def drop_pair(m: Tables, number: int) -> None:
 def free_a(m: Tables, s: int, t: int) -> None:
     """The A memory of the slot is empty from now on."""
     slot = m.slots[s]
+    circuit = m.circuits[slot.circuit]
+    circuit.memory_ns += t - slot.since
     slot.a = NOWHERE
-    m.circuits[m.hops[slot.hop].circuit].memory_ns += t - slot.a_since
     if slot.b == NOWHERE:
-        start(m, s, t)
+        attempt(m, s, slot, circuit, t)
 
 
 def free_b(m: Tables, s: int, t: int) -> None:
     slot = m.slots[s]
+    circuit = m.circuits[slot.circuit]
+    circuit.memory_ns += t - slot.since
     slot.b = NOWHERE
-    m.circuits[m.hops[slot.hop].circuit].memory_ns += t - slot.b_since
     if slot.a == NOWHERE:
-        start(m, s, t)
+        attempt(m, s, slot, circuit, t)
 
 
 # -- what nodes know -------------------------------------------------------------------------------------
 
 
-def grown(m: Tables, number: int) -> None:
+def grown(m: Tables, number: int, pair: PairRow, near: PositionRow, far: PositionRow) -> None:
     """A pair was joined or purified: news go to those of its ends whose program waits for them."""
-    pair = m.pairs[number]
-    a, b = pair.left, pair.right
-    p, q = m.slots[a].left, m.slots[b].left + 1
-    near, far = m.positions[p], m.positions[q]
+    p, q = pair.near, pair.far
     circuit = m.circuits[near.circuit]
-    if pair.rounds < m.positions[circuit.first + q - p].rounds:
-        at(m, pair.news_left - near.at_ns, KNOWN, 2 * a, pair.serial)  # the left end leads purification
+    if circuit.purifies and pair.rounds < m.positions[circuit.first + q - p].rounds:
+        at(m, pair.news_left - near.at_ns, KNOWN, 2 * pair.left, pair.serial)  # the left end leads purification
         return
-    if p == circuit.first and q == circuit.last:
-        deliver(m, number, p, q)
+    if q - p == circuit.hops:
+        deliver(m, number, pair, near, far)
         return
     if near.swap_right == q:
-        at(m, pair.news_left - near.at_ns, KNOWN, 2 * a, pair.serial)
-    elif near.swap_right == ANY and pair.rounds:
-        at(m, pair.news_left - near.at_ns, READY, 2 * a, m.slots[a].a_since)
+        at(m, pair.news_left - near.at_ns, KNOWN, 2 * pair.left, pair.serial)
+    elif pair.rounds and near.swap_right == ANY:
+        at(m, pair.news_left - near.at_ns, READY, 2 * pair.left, m.slots[pair.left].since)
     if far.swap_left == p:
-        at(m, pair.news_right + far.at_ns, KNOWN, 2 * b + 1, pair.serial)
-    elif far.swap_left == ANY and pair.rounds:
-        at(m, pair.news_right + far.at_ns, READY, 2 * b + 1, m.slots[b].b_since)
+        at(m, pair.news_right + far.at_ns, KNOWN, 2 * pair.right + 1, pair.serial)
+    elif pair.rounds and far.swap_left == ANY:
+        at(m, pair.news_right + far.at_ns, READY, 2 * pair.right + 1, m.slots[pair.right].since)
 
 
 def known(m: Tables, place: int, serial: int, t: int) -> None:
     """The node at one end of a pair hears how far it reaches now."""
     s = place >> 1
-    number = m.slots[s].b if place & 1 else m.slots[s].a
+    slot = m.slots[s]
+    number = slot.b if place & 1 else slot.a
     if number == NOWHERE:
         return
     pair = m.pairs[number]
     if pair.serial != serial or pair.held:
         return
-    p, q = m.slots[pair.left].left, m.slots[pair.right].left + 1
-    circuit = m.circuits[m.positions[p].circuit]
-    if pair.rounds < m.positions[circuit.first + q - p].rounds:
+    p, q = pair.near, pair.far
+    circuit = m.circuits[slot.circuit]
+    if circuit.purifies and pair.rounds < m.positions[circuit.first + q - p].rounds:
         match(m, number, p, q, t)
     elif place & 1:
         ready_b(m, q, s, t)
@@ -264,30 +263,32 @@ def ready(m: Tables, place: int, since: int, t: int) -> None:
     s = place >> 1
     slot = m.slots[s]
     if place & 1:
-        if slot.b != NOWHERE and slot.b_since == since:
+        if slot.b != NOWHERE and slot.since == since:
             ready_b(m, slot.left + 1, s, t)
-    elif slot.a != NOWHERE and slot.a_since == since:
+    elif slot.a != NOWHERE and slot.since == since:
         ready_a(m, slot.left, s, t)
 
 
 def ready_a(m: Tables, p: int, s: int, t: int) -> None:
     here = m.positions[p]
-    m.ready[here.ready_at + here.a_count] = s
+    m.ready[here.ready_a + here.a_count] = s
     here.a_count += 1
-    try_swap(m, p, t)
+    if here.b_count:
+        begin_swap(m, here, t)
 
 
 def ready_b(m: Tables, q: int, s: int, t: int) -> None:
     here = m.positions[q]
-    m.ready[here.ready_at + m.circuits[here.circuit].width + here.b_count] = s
+    m.ready[here.ready_b + here.b_count] = s
     here.b_count += 1
-    try_swap(m, q, t)
+    if here.a_count:
+        begin_swap(m, here, t)
 
 
 def unready(m: Tables, p: int, s: int, right_end: int) -> None:
     """Take a slot out of those that are ready at a position, if it is among them."""
     here = m.positions[p]
-    base = here.ready_at + m.circuits[here.circuit].width if right_end else here.ready_at
+    base = here.ready_b if right_end else here.ready_a
     count = here.b_count if right_end else here.a_count
     for i in range(base, base + count):
         if m.ready[i] == s:
@@ -306,21 +307,28 @@ def unready(m: Tables, p: int, s: int, right_end: int) -> None:
 def try_swap(m: Tables, p: int, t: int) -> None:
     """Begin a swap at this position if a pair is ready on either side."""
     here = m.positions[p]
-    if here.a_count == 0 or here.b_count == 0 or here.credit == 0:
+    if here.a_count and here.b_count:
+        begin_swap(m, here, t)
+
+
+def begin_swap(m: Tables, here: PositionRow, t: int) -> None:
+    """Swap the first pairs that became ready on either side, or after a wait, unless there is no credit for it."""
+    if here.credit == 0:
         return
-    list_a = here.ready_at
-    list_b = list_a + m.circuits[here.circuit].width
+    list_a, list_b = here.ready_a, here.ready_b
     a, b = m.ready[list_a], m.ready[list_b]
     here.a_count -= 1
     here.b_count -= 1
-    for i in range(list_a, list_a + here.a_count):
-        m.ready[i] = m.ready[i + 1]
-    for i in range(list_b, list_b + here.b_count):
-        m.ready[i] = m.ready[i + 1]
+    if here.a_count:
+        for i in range(list_a, list_a + here.a_count):
+            m.ready[i] = m.ready[i + 1]
+    if here.b_count:
+        for i in range(list_b, list_b + here.b_count):
+            m.ready[i] = m.ready[i + 1]
     if here.credit > 0:
         here.credit -= 1
-    m.slots[a].a_timer = -1
-    m.slots[b].b_timer = -1
+    m.slots[a].a_used = 1
+    m.slots[b].b_used = 1
     if here.swap_wait_ns == 0:
         swap(m, b, a, t)
     else:
@@ -330,55 +338,65 @@ def try_swap(m: Tables, p: int, t: int) -> None:
 def aged(pair: PairRow, near: PositionRow, far: PositionRow, t: int) -> None:
     """Bring a pair between two positions to the instant t."""
     dt = t - pair.time_ns
-    if dt:
-        pair.time_ns = t
-        decay(pair, (near.rate_x + far.rate_x) * dt, (near.rate_y + far.rate_y) * dt, (near.rate_z + far.rate_z) * dt)
-
-
-def decay(pair: PairRow, x: float, y: float, z: float) -> None:
-    if x != 0.0 or z != 0.0:
-        e = exp(-x)
+    if dt == 0 or near.decay == KEEPS:
+        return
+    pair.time_ns = t
+    if near.decay == ALIKE:
+        e = exp((near.rate_x + far.rate_x) * -dt)
         pair.x *= e
-        pair.y *= e if y == x else exp(-y)
-        pair.z *= e if z == x else exp(-z)
+        pair.y *= e
+        pair.z *= e
+    else:
+        pair.x *= exp((near.rate_x + far.rate_x) * -dt)
+        pair.y *= exp((near.rate_y + far.rate_y) * -dt)
+        pair.z *= exp((near.rate_z + far.rate_z) * -dt)
 
 
 def swap(m: Tables, slot_b: int, slot_a: int, t: int) -> None:
     """Join the pair that ends in B memory `slot_b` with the one that begins in A memory `slot_a`, at one node."""
-    one, other = m.slots[slot_b].b, m.slots[slot_a].a
-    k = m.slots[slot_a].left
-    here = m.positions[k]
+    left_slot, right_slot = m.slots[slot_b], m.slots[slot_a]
+    one, other = left_slot.b, right_slot.a
+    left, right = m.pairs[one], m.pairs[other]
+    here = m.positions[right_slot.left]
     circuit = m.circuits[here.circuit]
     circuit.swaps += 1
-    circuit.messages += 2
-    whole = m.pairs[one].left != NOWHERE and m.pairs[other].right != NOWHERE
     fails = False
     if here.swap_success < 1.0:
         fails = uniform(m, here.circuit) >= here.swap_success
         if fails:
             circuit.swap_failures += 1
-    if whole and not fails:
-        joined(m, one, other, k, t)
-        grown(m, one)
+    if fails or left.left == NOWHERE or right.right == NOWHERE:
+        torn(m, one, other, right_slot.left, t, fails)
     else:
-        torn(m, one, other, k, t, fails)
-    free_b(m, slot_b, t)
-    free_a(m, slot_a, t)
+        near, far = m.positions[left.near], m.positions[right.far]
+        noise = here.swap_noise
+        if near.decay == ALIKE:  # as in `aged`, for both at once
+            aging = (near.rate_x + here.rate_x) * (left.time_ns - t) + (here.rate_x + far.rate_x) * (right.time_ns - t)
+            noise *= exp(aging)
+            left.time_ns = t
+        elif near.decay == APART:
+            aged(left, near, here, t)
+            aged(right, here, far, t)
+        left.x *= right.x * noise
+        left.y *= right.y * noise
+        left.z *= right.z * noise
+        joined(m, left, right, here, t)
+        m.slots[left.right].b = one
+        drop_pair(m, other)
+        grown(m, one, left, near, far)
+    circuit.memory_ns += 2 * t - left_slot.since - right_slot.since
+    left_slot.b = NOWHERE
+    right_slot.a = NOWHERE
+    if left_slot.a == NOWHERE:
+        attempt(m, slot_b, left_slot, circuit, t)
+    if right_slot.b == NOWHERE:
+        attempt(m, slot_a, right_slot, circuit, t)
 
 
-def joined(m: Tables, one: int, other: int, k: int, t: int) -> None:
-    """`one` becomes the pair over both."""
-    left, right = m.pairs[one], m.pairs[other]
-    b = right.right
-    here = m.positions[k]
-    aged(left, m.positions[m.slots[left.left].left], here, t)
-    aged(right, here, m.positions[m.slots[b].left + 1], t)
-    noise = here.swap_noise
-    left.x *= right.x * noise
-    left.y *= right.y * noise
-    left.z *= right.z * noise
-    left.right = b
-    m.slots[b].b = one
+def joined(m: Tables, left: PairRow, right: PairRow, here: PositionRow, t: int) -> None:
+    """`left` becomes the pair over both: its ends, its news, its number."""
+    left.right = right.right
+    left.far = right.far
     left.rounds = 0
     news = t + here.at_ns
     if right.news_left > news:
@@ -393,7 +411,6 @@ def joined(m: Tables, one: int, other: int, k: int, t: int) -> None:
     if right.born_ns < left.born_ns:
         left.born_ns = right.born_ns
     left.serial = new_serial(m)
-    drop_pair(m, other)
 
 
 def torn(m: Tables, one: int, other: int, k: int, t: int, fails: bool) -> None:
@@ -401,8 +418,8 @@ def torn(m: Tables, one: int, other: int, k: int, t: int, fails: bool) -> None:
     left, right = m.pairs[one], m.pairs[other]
     a, b = left.left, right.right
     here = m.positions[k].at_ns
-    p = k if a == NOWHERE else m.slots[a].left
-    q = k if b == NOWHERE else m.slots[b].left + 1
+    p = k if a == NOWHERE else left.near
+    q = k if b == NOWHERE else right.far
     # What was lost before was already on its way to here, and goes on from here.
     if a != NOWHERE:
         late = 0 if fails or b != NOWHERE else right.lost_ns + m.positions[right.lost_at].at_ns - here
@@ -435,10 +452,10 @@ def leave(m: Tables, number: int, k: int, since: int, left_stays: bool) -> None:
     here = m.positions[k].at_ns
     if left_stays:
         pair.right = NOWHERE
-        at(m, since + here - m.positions[m.slots[pair.left].left].at_ns, GONE, 2 * pair.left, serial)
+        at(m, since + here - m.positions[pair.near].at_ns, GONE, 2 * pair.left, serial)
     else:
         pair.left = NOWHERE
-        at(m, since + m.positions[m.slots[pair.right].left + 1].at_ns - here, GONE, 2 * pair.right + 1, serial)
+        at(m, since + m.positions[pair.far].at_ns - here, GONE, 2 * pair.right + 1, serial)
 
 
 def gone(m: Tables, place: int, serial: int, t: int) -> None:
@@ -449,7 +466,7 @@ def gone(m: Tables, place: int, serial: int, t: int) -> None:
     if number == NOWHERE or m.pairs[number].serial != serial:
         return
     p = slot.left + (place & 1)
-    if m.positions[p].swap_wait_ns and (slot.b_timer if place & 1 else slot.a_timer) == -1:
+    if m.positions[p].swap_wait_ns and (slot.b_used if place & 1 else slot.a_used):
         return  # it is being swapped, and the swap will find it
     unready(m, p, s, place & 1)
     drop_pair(m, number)
@@ -465,7 +482,9 @@ def cutoff(m: Tables, place: int, since: int, t: int) -> None:
     slot = m.slots[s]
     right_end = place & 1
     number = slot.b if right_end else slot.a
-    if number == NOWHERE or (slot.b_timer if right_end else slot.a_timer) != since or m.pairs[number].held:
+    if number == NOWHERE or slot.since != since or m.pairs[number].held:
+        return
+    if slot.b_used if right_end else slot.a_used:
         return
     k = slot.left + right_end
     pair = m.pairs[number]
@@ -473,10 +492,10 @@ def cutoff(m: Tables, place: int, since: int, t: int) -> None:
     if (pair.left if right_end else pair.right) == NOWHERE:
         drop_pair(m, number)
     elif right_end:
-        give_back(m, m.slots[pair.left].left, k, t)
+        give_back(m, pair.near, k, t)
         leave(m, number, k, t, True)
     else:
-        give_back(m, k, m.slots[pair.right].left + 1, t)
+        give_back(m, k, pair.far, t)
         leave(m, number, k, t, False)
     if right_end:
         free_b(m, s, t)
@@ -484,7 +503,6 @@ def cutoff(m: Tables, place: int, since: int, t: int) -> None:
         free_a(m, s, t)
     circuit = m.circuits[m.positions[k].circuit]
     circuit.expired += 1
-    circuit.messages += 1
 
 
 # -- purification ----------------------------------------------------------------------------------------
@@ -503,12 +521,12 @@ def match(m: Tables, number: int, p: int, q: int, t: int) -> None:
         other = m.pairs[m.slots[s].a]
         if other.held or other.right == NOWHERE or other.rounds != pair.rounds:
             continue
-        if m.slots[other.right].left + 1 != q or other.news_left - near.at_ns > t:
+        if other.far != q or other.news_left - near.at_ns > t:
             continue
         pair.held = 1
         other.held = 1
         # The far end is told, and works on its halves at the same instant as the near one.
-        circuit.messages += 3
+        circuit.matches += 1
         when = max(t + far.at_ns - near.at_ns, pair.news_right + far.at_ns, other.news_right + far.at_ns)
         at(m, when, PURIFY, s, own)
         return
@@ -518,7 +536,7 @@ def purify(m: Tables, kept: int, spent: int, t: int) -> None:
     """Both ends do their gates on two pairs and measure the second one; each hears the other's result later."""
     number, spent_number = m.slots[kept].a, m.slots[spent].a
     pair, other = m.pairs[number], m.pairs[spent_number]
-    p, q = m.slots[pair.left].left, m.slots[pair.right].left + 1
+    p, q = pair.near, pair.far
     near, far = m.positions[p], m.positions[q]
     circuit = m.circuits[near.circuit]
     circuit.purifications += 1
@@ -538,7 +556,7 @@ def purify(m: Tables, kept: int, spent: int, t: int) -> None:
         pair.rounds += 1
         pair.news_left = heard + near.at_ns
         pair.news_right = heard - far.at_ns
-        grown(m, number)
+        grown(m, number, pair, near, far)
         rearm(m, pair.left, pair.right, heard)
     else:
         circuit.purify_failures += 1
@@ -556,6 +574,7 @@ def halved(m: Tables, number: int, p: int, q: int, heard: int) -> None:
     half.held = 1
     half.left = NOWHERE
     half.right = pair.right
+    half.far = pair.far
     half.lost_ns = heard
     half.lost_at = p
     m.slots[pair.right].b = half_number
@@ -571,10 +590,10 @@ def rearm(m: Tables, a: int, b: int, heard: int) -> None:
     """Cut-offs that passed while a pair was being purified are looked at when its nodes hear of it."""
     near, far = m.positions[m.slots[a].left], m.positions[m.slots[b].left + 1]
     circuit = m.circuits[near.circuit]
-    if m.slots[a].left != circuit.first and m.slots[a].a_since <= heard - near.cutoff_ns:
-        at(m, heard, CUTOFF, 2 * a, m.slots[a].a_since)
-    if m.slots[b].left + 1 != circuit.last and m.slots[b].b_since <= heard - far.cutoff_ns:
-        at(m, heard, CUTOFF, 2 * b + 1, m.slots[b].b_since)
+    if m.slots[a].left != circuit.first and m.slots[a].since <= heard - near.cutoff_ns:
+        at(m, heard, CUTOFF, 2 * a, m.slots[a].since)
+    if m.slots[b].left + 1 != circuit.last and m.slots[b].since <= heard - far.cutoff_ns:
+        at(m, heard, CUTOFF, 2 * b + 1, m.slots[b].since)
 
 
 def distilled(pair: PairRow, other: PairRow, werner: int, gates: float, readout: float) -> float:
@@ -611,11 +630,14 @@ def distilled(pair: PairRow, other: PairRow, werner: int, gates: float, readout:
 # -- deliveries ------------------------------------------------------------------------------------------
 
 
-def deliver(m: Tables, number: int, p: int, q: int) -> None:
+def deliver(m: Tables, number: int, pair: PairRow, near: PositionRow, far: PositionRow) -> None:
     """The pair reaches from head to tail: each end hands its half over when it has heard of all swaps."""
-    pair = m.pairs[number]
-    at(m, pair.news_left - m.positions[p].at_ns, END, 2 * pair.left, pair.serial)
-    at(m, pair.news_right + m.positions[q].at_ns, END, 2 * pair.right + 1, pair.serial)
+    left_ns, right_ns = pair.news_left - near.at_ns, pair.news_right + far.at_ns
+    if left_ns == right_ns:
+        at(m, left_ns, BOTH_ENDS, number, pair.serial)
+    else:
+        at(m, left_ns, END, 2 * pair.left, pair.serial)
+        at(m, right_ns, END, 2 * pair.right + 1, pair.serial)
 
 
 def end(m: Tables, place: int, serial: int, t: int) -> None:
@@ -631,7 +653,10 @@ def end(m: Tables, place: int, serial: int, t: int) -> None:
         return
     here = m.positions[slot.left + right_end]
     dt = t - pair.time_ns
-    decay(pair, here.rate_x * dt, here.rate_y * dt, here.rate_z * dt)
+    if here.decay != KEEPS:
+        pair.x *= exp(here.rate_x * -dt)
+        pair.y *= exp(here.rate_y * -dt)
+        pair.z *= exp(here.rate_z * -dt)
     if pair.ended_ns < 0:
         pair.ended_ns = t
     else:
@@ -641,6 +666,20 @@ def end(m: Tables, place: int, serial: int, t: int) -> None:
         free_b(m, s, t)
     else:
         free_a(m, s, t)
+
+
+def both_ends(m: Tables, number: int, serial: int, t: int) -> None:
+    """Both ends hand over at the same instant."""
+    pair = m.pairs[number]
+    if pair.serial != serial:
+        return
+    near = m.positions[pair.near]
+    aged(pair, near, m.positions[pair.far], t)
+    pair.ended_ns = t
+    outcome(m, pair, near.circuit, t, 1)
+    drop_pair(m, number)
+    free_a(m, pair.left, t)
+    free_b(m, pair.right, t)
 
 
 def outcome(m: Tables, pair: PairRow, c: int, t: int, right_is_last: int) -> None:

@@ -16,14 +16,19 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 # -- positions of the scalars --
-SEQUENCE, SERIAL, FREE_PAIRS, OUT, HEAP, REFILL = range(6)
-SCALARS = 6
+SEQUENCE, FREE_PAIRS, OUT, HEAP, REFILL = range(5)
+SCALARS = 5
 
 # -- kinds of events --
-HERALD, SWAP, KNOWN, READY, END, CUTOFF, GONE, PURIFY, NUDGE, IDLE = range(10)
+HERALD, SWAP, KNOWN, READY, END, CUTOFF, GONE, PURIFY, NUDGE, IDLE, BOTH_ENDS = range(11)
 """A *place* is a memory: 2 slot, and 1 more for the slot's B side. HERALD slot; SWAP B slot, A slot; KNOWN place,
 pair's serial; READY place, stamp; END place, serial; CUTOFF place, stamp; GONE place, serial; PURIFY kept slot,
-sacrificed slot; NUDGE position: look whether a swap can begin; IDLE: there is no event."""
+sacrificed slot; NUDGE position: look whether a swap can begin; IDLE: nothing is due; BOTH_ENDS pair, serial: END of
+both at the same instant."""
+
+# -- how the memories of a circuit decay --
+KEEPS, ALIKE, APART = range(3)
+"""Not at all; all three correlators at the same rate; each at its own."""
 
 NEVER = -2
 ANY = -1
@@ -40,9 +45,11 @@ OUTCOMES = 4_096
 @dataclass(slots=True)
 class CircuitRow:
     """`wanted`: pairs still to deliver (OPEN: without end). `werner_first`: 1 for BBPSSW. `gates`, `readout`:
-    probabilities that a purification's CNOTs work and that its parity is read as it is. Then counters."""
+    probabilities that a purification's CNOTs work and that its parity is read as it is. `cutoffs`, `purifies`: 1 if any
+    node has a cut-off, any length of pair needs purification. `matches`: purifications begun. Then counters."""
 
     attempts: int = 0
+    cutoffs: int = 0
     delivered: int = 0
     expired: int = 0
     first: int = 0
@@ -50,9 +57,10 @@ class CircuitRow:
     heralds: int = 0
     hops: int = 0
     last: int = 0
+    matches: int = 0
     memory_ns: int = 0
-    messages: int = 0
     purifications: int = 0
+    purifies: int = 0
     purify_failures: int = 0
     readout: float = 0.0
     swap_failures: int = 0
@@ -66,9 +74,10 @@ class CircuitRow:
 @dataclass(slots=True)
 class PositionRow:
     """`at_ns`: light time from the circuit's head. `swap_left`, `swap_right`: position at which the pair on that side
-    must end (ANY; NEVER to swap here). `credit`: swaps that may still begin (OPEN: any number). `rate_*`: decay of the
-    memories, per ns. `rounds`: at position first + n, purifications that a pair over n hops needs. `a_count`,
-    `b_count`: how many slots are ready whose A or B memory is here."""
+    must end (ANY; NEVER to swap here); `takes_left`, `takes_right`: 1 if an elementary pair will do. `credit`: swaps
+    that may still begin (OPEN: any number). `decay`: how memories of the circuit decay; `rate_*`: this one's, per ns.
+    `rounds`: at position first + n, purifications that a pair over n hops needs. `a_count`, `b_count`: how many slots
+    are ready whose A or B memory is here; `ready_a`, `ready_b`: where `Tables.ready` lists them."""
 
     a_count: int = 0
     at_ns: int = 0
@@ -76,30 +85,38 @@ class PositionRow:
     circuit: int = 0
     credit: int = 0
     cutoff_ns: int = 0
+    decay: int = 0
     rate_x: float = 0.0
     rate_y: float = 0.0
     rate_z: float = 0.0
-    ready_at: int = 0
+    ready_a: int = 0
+    ready_b: int = 0
     rounds: int = 0
     swap_left: int = 0
     swap_noise: float = 0.0
     swap_right: int = 0
     swap_success: float = 0.0
     swap_wait_ns: int = 0
+    takes_left: int = 0
+    takes_right: int = 0
 
 
 @dataclass(slots=True)
 class HopRow:
     """`dark`: 1 while no light gets through. `stored_ns`: how long both halves have been in memory when a success
-    becomes known. `restart_ns`: from both memories free to the first attempt. `x`, `y`, `z`: state of a heralded
+    becomes known. `restart_ns`: from both memories free to the first attempt. `near_ns`, `far_ns`: `at_ns` of its
+    ends. `draw_at`: place of the next draw; from `draws_short` on more are needed. `x`, `y`, `z`: state of a heralded
     pair."""
 
     circuit: int = 0
     cycle_ns: int = 0
     dark: int = 0
     draw_at: int = 0
+    draws_short: int = 0
+    far_ns: int = 0
     first_slot: int = 0
     left: int = 0
+    near_ns: int = 0
     restart_ns: int = 0
     stored_ns: int = 0
     x: float = 0.0
@@ -109,33 +126,36 @@ class HopRow:
 
 @dataclass(slots=True)
 class SlotRow:
-    """`pending`: sequence number of the herald that is awaited (0: none). `a`, `b`: the pair in either memory, since
-    when (`a_since`), and that instant again while its cut-off is armed (`a_timer`; -1: the qubit is in use)."""
+    """`pending`: sequence number of the herald that is awaited (0: none). `a`, `b`: the pair in either memory.
+    `since`: when it was heralded. `a_used`, `b_used`: 1 when a swap of that memory's qubit has begun."""
 
     a: int = 0
-    a_since: int = 0
-    a_timer: int = 0
+    a_used: int = 0
     b: int = 0
-    b_since: int = 0
-    b_timer: int = 0
+    b_used: int = 0
+    circuit: int = 0
     hop: int = 0
     left: int = 0
     pending: int = 0
+    since: int = 0
 
 
 @dataclass(slots=True)
 class PairRow:
-    """`left`, `right`: slots of its A and B memory (NOWHERE: lost). `serial`: never used again. All news of the pair
-    reach position p to its left at news_left - at_ns[p], and to its right at news_right + at_ns[p]. `born_ns`: when
-    its oldest part was stored. `held`: 1 while it is purified. `lost_ns`, `lost_at`: when and where one end was lost.
-    `ended_ns`: when one end was handed over while the other was not (-1: neither)."""
+    """`left`, `right`: slots of its A and B memory (NOWHERE: lost). `near`, `far`: positions of its ends. `serial`:
+    never used again. All news of the pair reach position p to its left at news_left - at_ns[p], and to its right at
+    news_right + at_ns[p]. `born_ns`: when its oldest part was stored. `held`: 1 while it is purified. `lost_ns`,
+    `lost_at`: when and where one end was lost. `ended_ns`: when one end was handed over while the other was not (-1:
+    neither)."""
 
     born_ns: int = 0
     ended_ns: int = 0
+    far: int = 0
     held: int = 0
     left: int = 0
     lost_at: int = 0
     lost_ns: int = 0
+    near: int = 0
     news_left: int = 0
     news_right: int = 0
     next_free: int = 0

@@ -30,7 +30,7 @@ class EntanglementDefined:
         self.spacing = spacing
 
     def compile(self, demand: Demand) -> Compiled:
-        """The circuit has no end, for its virtual links are kept ready: pairs come by `StandbyMachine.demand`. One link
+        """The circuit has no end, for its virtual links are kept ready: pairs come by `PairMachine.demand`. One link
         alone has nothing to keep ready. Raises Refused if even pairs that never wait are below the floor."""
         anchors = anchors_of(len(demand.links), self.spacing)
         rules = {number: Swap() for number in range(1, len(demand.links))}

@@ -14,6 +14,7 @@ from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, assemble
 from quoit.scenario.check import load
 from quoit.scenario.sweep.check import is_sweep
+from quoit.testing.bench.chains import figures as chain_figures
 from quoit.testing.bench.floods import figures as flood_figures
 from quoit.testing.bench.kernel import asyncio_rate, in_step, kernel_rate, scattered, simpy_rate
 from quoit.testing.bench.keys import figures as key_figures
@@ -88,6 +89,12 @@ def link_rows(scale: float) -> Iterator[Row]:
         yield row(name, value, unit, bound, holds)
 
 
+def chain_rows(scale: float) -> Iterator[Row]:
+    """Entangled pairs, with SeQUeNCe and SimQN beside them; see `quoit.testing.bench.chains`."""
+    for name, value, unit, bound, holds in chain_figures(scale):
+        yield row(name, value, unit, bound, holds)
+
+
 def main() -> int:
     """All rows; 0 even if a bound does not hold, which the table says: a machine is not at fault."""
     parser = argparse.ArgumentParser(prog=COMMAND)
@@ -103,6 +110,7 @@ def main() -> int:
         key_rows(max(2.0, 10 / scale)),
         flood_rows(max(2.0, 10 / scale)),
         link_rows(1 / scale),
+        chain_rows(1 / scale),
     ):
         for one in part:
             rows.append(one)

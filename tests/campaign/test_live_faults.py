@@ -1,4 +1,5 @@
-"""A live twin is killed, stopped, starved of disk and of file descriptors; real clients keep what they were given."""
+"""A live twin is killed, stopped, starved of disk, of file descriptors and of memory; real clients keep what they were
+given."""
 
 from __future__ import annotations
 
@@ -7,8 +8,10 @@ import json
 import resource
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -105,6 +108,19 @@ class Twin:
             time.sleep(0.1)
         return found
 
+    def serves_or_ends(self) -> bool:
+        """Whether it gives keys again within 20 s, or has ended."""
+        assert self.process is not None
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            with contextlib.suppress(requests.ConnectionError, requests.ReadTimeout):
+                if self.open():
+                    return True
+            if self.process.poll() is not None:
+                return True
+            time.sleep(0.2)
+        return False
+
     def judge(self) -> None:
         """What holds whatever happened: once each, chains whole, log without a violation."""
         assert set(self.taken.values()) <= {1}
@@ -192,13 +208,110 @@ def test_a_twin_without_file_descriptors_serves_again_when_they_are_back(twin: T
     time.sleep(0.5)
     for connection in idle:
         connection.close()
-    end = time.monotonic() + 20
-    while True:
-        with contextlib.suppress(requests.ConnectionError, requests.ReadTimeout):
-            if twin.open():
-                break
-        assert time.monotonic() < end, "it serves nobody any more"
-        time.sleep(0.2)
+    assert twin.serves_or_ends()
+    assert twin.end() == 0
+    twin.judge()
+
+
+MIB = 1 << 20
+
+
+class Greedy:
+    """Clients that want all of a twin's memory: batches of keys on connections that stay, and large heads that never
+    end on connections that come and go. What was answered is in the twin's `values`."""
+
+    STAYING, PASSING, HELD, PAD = 2, 2, 40, "a" * 7_000
+
+    def __init__(self, twin: Twin) -> None:
+        self.twin = twin
+        self.answers: Counter[int | str] = Counter()
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._batches) for _ in range(self.STAYING)]
+        self._threads += [threading.Thread(target=self._heads) for _ in range(self.PASSING)]
+        self._connected = threading.Barrier(self.STAYING + 1)
+
+    def begin(self) -> None:
+        """They are connected when this returns."""
+        for thread in self._threads:
+            thread.start()
+        self._connected.wait(20)
+
+    def end(self) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join(30)
+
+    def _batches(self) -> None:
+        alice = self.twin.sessions["alice-app"]
+        url = f"{alice.headers['x-url']}/api/v1/keys/bob-app/enc_keys"
+        with requests.Session() as session:
+            session.trust_env, session.cert, session.verify = False, alice.cert, alice.verify
+            session.get(url.replace("enc_keys", "status"), timeout=10)
+            self._connected.wait(20)
+            while not self._over.is_set():
+                try:
+                    answer = session.get(url, params={"number": 128}, headers={"x-pad": self.PAD}, timeout=10)
+                except (requests.ConnectionError, requests.ReadTimeout) as fault:
+                    self.answers[type(fault).__name__] += 1
+                    time.sleep(0.05)
+                    continue
+                self.answers[answer.status_code] += 1
+                if answer.status_code == 200:
+                    self.twin.values |= {key["key_ID"]: key["key"] for key in answer.json()["keys"]}
+
+    def _heads(self) -> None:
+        alice = self.twin.sessions["alice-app"]
+        context = ssl.create_default_context(cafile=str(alice.verify))
+        assert isinstance(alice.cert, tuple)
+        context.load_cert_chain(*alice.cert)
+        host, port = str(alice.headers["x-url"]).removeprefix("https://").split(":")
+        held: list[socket.socket] = []
+        while not self._over.is_set():
+            try:
+                plain = socket.create_connection((host, int(port)), timeout=5)
+                held.append(context.wrap_socket(plain, server_hostname=host))
+                held[-1].sendall(f"GET /api/v1/keys/bob-app/enc_keys HTTP/1.1\r\nx-pad: {self.PAD}".encode())
+            except OSError as fault:
+                self.answers[type(fault).__name__] += 1
+                time.sleep(0.02)
+            if len(held) > self.HELD:
+                held.pop(0).close()
+        for connection in held:
+            connection.close()
+
+
+@pytest.mark.realises("C2", "G3")
+@pytest.mark.skipif(sys.platform != "linux", reason="a limit on the address space of a running process")
+@pytest.mark.parametrize("room_mib", [1, 6, 30])
+def test_k4_k11_a_twin_without_memory_refuses_or_ends_and_goes_on_with_its_keys(twin: Twin, room_mib: int) -> None:
+    twin.up()
+    held = twin.first_key()
+    greedy = Greedy(twin)
+    greedy.begin()
+    assert twin.process is not None
+    pid = twin.process.pid
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + room_mib * MIB
+    resource.prlimit(pid, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        twin.process.wait(3)
+    greedy.end()
+    assert sum(n for what, n in greedy.answers.items() if what != 200), "it never ran out of memory"
+    with contextlib.suppress(ProcessLookupError):
+        resource.prlimit(pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert twin.serves_or_ends()
+    if twin.process.poll() is None:
+        assert twin.end() in (0, 1)
+    errors = (twin.directory.parent / "errors.txt").read_text()
+    assert twin.process.returncode == 0 or "\nstopped: " in errors or "\nnot faithful: " in errors, errors[-2000:]
+    assert len(errors) < 20_000  # not a traceback for each client that it could not serve
+    assert '"event": "client.refused"' in errors
+    twin.up("--resume")
+    rest = [k for k in twin.values if k not in held]
+    for key_id in (*held, *rest[:: max(1, len(rest) // 10)]):
+        assert twin.take_patiently(key_id) == 200
+        assert twin.take(key_id) == 400
+    twin.first_key()
     assert twin.end() == 0
     twin.judge()
 

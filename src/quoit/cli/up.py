@@ -138,9 +138,10 @@ async def _host(file: Path, options: HostOptions, digest: bool, json: bool) -> i
     stopped.cancel()
     ended.cancel()
     (outcome,) = await asyncio.gather(ended, return_exceptions=True)
+    if isinstance(outcome, Exception):  # said first: what made it stop may stand in the way of stopping well
+        show.error(f"stopped: {type(outcome).__name__}: {str(outcome) or 'the system gives no more'}")
     await host.stop()
     if isinstance(outcome, Exception):
-        show.error(f"stopped: {type(outcome).__name__}: {outcome}")
         return 1
     if digest:
         if options.share is None:

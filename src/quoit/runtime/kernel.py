@@ -102,7 +102,7 @@ class Kernel:
         self.devices: Devices = AtOnce()
         self.handled = 0
         self.disorder = 0
-        # A handler's fault stops a virtual run; a live twin logs it and goes on.
+        # A handler's fault stops a virtual run; a live twin logs it and goes on, unless memory has run out.
         self.strict = True
         self.carrier: Carrier | None = None
         self._down: set[int] = set()
@@ -359,7 +359,8 @@ class Kernel:
             else:
                 ctx.log.warning("problem.unanswered", code=fault.code, detail=fault.detail)
             return
-        if self.strict:
+        if self.strict or isinstance(fault, MemoryError):
+            # Memory may end between any two steps of a handler: what the element knows is half of what it should be.
             raise fault
         ctx.log.error("handler.crashed", kind=type(fault).__name__, exc_info=fault)
         if correlation:

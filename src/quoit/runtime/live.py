@@ -31,6 +31,8 @@ _log = structlog.get_logger("quoit", element="runtime.live")
 
 WATCH_QUEUE = 1024
 EVENTS_PER_TURN = 5_000
+RESERVE_BYTES = 1 << 20
+"""Memory that a world gives back when it fails: who ran out of it needs some to end well."""
 LATENESS = "quoit_kernel_lateness_seconds"
 
 
@@ -269,6 +271,7 @@ class LiveWorld:
         self._stop_at: int | None = None
         self._stopped: asyncio.Event | None = None
         self._fault: Exception | None = None
+        self._reserve = bytes(RESERVE_BYTES)
 
     def begin(self, *, wall_ns: int | None = None, stop_at: int | None = None) -> None:
         """Go live from the kernel's present instant, which is set equal to monotonic time `wall_ns`
@@ -302,11 +305,12 @@ class LiveWorld:
     def fail(self, fault: Exception) -> None:
         """Nothing is answered any more: whoever waits in `ended` decides how the process ends."""
         if self._fault is None and self._running:
+            self._reserve = b""
             self._fault = fault
             self._running = False
-            _log.critical("world.failed", kind=type(fault).__name__)
             assert self._stopped is not None
-            self._stopped.set()
+            self._stopped.set()  # before anything else that could fail in its turn
+            _log.critical("world.failed", kind=type(fault).__name__)
 
     def end(self) -> None:
         """Stop pacing; waiting requests get `Problem("not-ready")` at their deadline."""

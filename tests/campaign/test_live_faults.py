@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 import requests
+from applications import Applications
 
 from quoit.adapters.stores.audit import verify_audit
 from quoit.testing.checkers import verify_events
@@ -28,16 +29,13 @@ TWO_NODES = Path(__file__).parents[2] / "examples" / "two-nodes.yaml"
 KILLS = 4
 
 
-class Twin:
-    """`quoit up` in a process of its own, and two applications that keep all that they get."""
+class Twin(Applications):
+    """`quoit up` in a process of its own, and its applications."""
 
     def __init__(self, directory: Path) -> None:
+        super().__init__()
         self.directory = directory
         self.process: subprocess.Popen[str] | None = None
-        self.sessions: dict[str, requests.Session] = {}
-        self.values: dict[str, str] = {}
-        self.taken: Counter[str] = Counter()
-        self.unsure: set[str] = set()
 
     def up(self, *options: str, limit: tuple[int, int] | None = None) -> None:
         """Start it, with a limit of the system, and wait until it says where its doors are."""
@@ -53,46 +51,7 @@ class Twin:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, (self.directory.parent / "errors.txt").read_text()
-        doors = json.loads(line)
-        for sae, app in doors["applications"].items():
-            session = self.sessions[sae] = requests.Session()
-            session.trust_env = False  # REQUESTS_CA_BUNDLE would win over `verify`
-            session.cert, session.verify = (app["cert"], app["key"]), doors["ca"]
-            session.params = {}
-            session.headers["x-url"] = app["url"]
-
-    def get(self, sae: str, path: str, **query: Any) -> requests.Response:
-        session = self.sessions[sae]
-        return session.get(f"{session.headers['x-url']}/api/v1/keys/{path}", params=query, timeout=10)
-
-    def open(self) -> list[str]:
-        """enc_keys; the new identifiers."""
-        answer = self.get("alice-app", "bob-app/enc_keys", number=2)
-        if answer.status_code != 200:
-            return []
-        keys = {key["key_ID"]: key["key"] for key in answer.json()["keys"]}
-        assert not keys.keys() & self.values.keys()
-        assert not set(keys.values()) & set(self.values.values())
-        self.values |= keys
-        return list(keys)
-
-    def take(self, key_id: str) -> int:
-        """dec_keys of one key; the status."""
-        self.unsure.add(key_id)
-        answer = self.get("bob-app", "alice-app/dec_keys", key_ID=key_id)
-        self.unsure.discard(key_id)
-        if answer.status_code == 200:
-            (key,) = answer.json()["keys"]
-            assert key["key"] == self.values[key_id]
-            self.taken[key_id] += 1
-        return answer.status_code
-
-    def take_patiently(self, key_id: str) -> int:
-        """dec_keys while the KME says that it is busy (503)."""
-        end = time.monotonic() + 20
-        while (status := self.take(key_id)) == 503 and time.monotonic() < end:
-            time.sleep(0.2)
-        return status
+        self.enter(json.loads(line))
 
     def end(self, number: int = signal.SIGINT) -> int:
         """Stop the process; its exit code."""
@@ -100,25 +59,13 @@ class Twin:
         self.process.send_signal(number)
         return self.process.wait(30)
 
-    def first_key(self) -> list[str]:
-        """Keys as soon as there are any."""
-        end = time.monotonic() + 30
-        while not (found := self.open()):
-            assert time.monotonic() < end, "no key within 30 s"
-            time.sleep(0.1)
-        return found
-
     def serves_or_ends(self) -> bool:
         """Whether it gives keys again within 20 s, or has ended."""
         assert self.process is not None
         end = time.monotonic() + 20
         while time.monotonic() < end:
-            with contextlib.suppress(requests.ConnectionError, requests.ReadTimeout):
-                if self.open():
-                    return True
-            if self.process.poll() is not None:
+            if self.opens_within(0.5) or self.process.poll() is not None:
                 return True
-            time.sleep(0.2)
         return False
 
     def judge(self) -> None:
@@ -202,8 +149,7 @@ def test_a_store_that_cannot_write_ends_the_twin_and_loses_nothing(twin: Twin) -
 def test_a_twin_without_file_descriptors_serves_again_when_they_are_back(twin: Twin) -> None:
     twin.up(limit=(resource.RLIMIT_NOFILE, 48))
     twin.first_key()
-    url = twin.sessions["alice-app"].headers["x-url"]
-    host, port = str(url).removeprefix("https://").split(":")
+    host, port = twin.urls["alice-app"].removeprefix("https://").split(":")
     idle = [socket.create_connection((host, int(port)), timeout=5) for _ in range(40)]
     time.sleep(0.5)
     for connection in idle:
@@ -243,7 +189,7 @@ class Greedy:
 
     def _batches(self) -> None:
         alice = self.twin.sessions["alice-app"]
-        url = f"{alice.headers['x-url']}/api/v1/keys/bob-app/enc_keys"
+        url = f"{self.twin.urls['alice-app']}/api/v1/keys/bob-app/enc_keys"
         with requests.Session() as session:
             session.trust_env, session.cert, session.verify = False, alice.cert, alice.verify
             session.get(url.replace("enc_keys", "status"), timeout=10)
@@ -264,7 +210,7 @@ class Greedy:
         context = ssl.create_default_context(cafile=str(alice.verify))
         assert isinstance(alice.cert, tuple)
         context.load_cert_chain(*alice.cert)
-        host, port = str(alice.headers["x-url"]).removeprefix("https://").split(":")
+        host, port = self.twin.urls["alice-app"].removeprefix("https://").split(":")
         held: list[socket.socket] = []
         while not self._over.is_set():
             try:

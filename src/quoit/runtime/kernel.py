@@ -210,13 +210,15 @@ class Kernel:
 
     def receive(self, frame: tuple[Any, ...]) -> None:
         """Take in an event that another process sent: (due, sender, count, kind, target, correlation,
-        message name, payload)."""
+        message name, payload). One that comes after its due time is handled at the present instant, and counted in
+        `disorder`: time never goes back."""
         due, sender, count, kind, target, correlation, name, payload = frame
         body: Any = decode(name, payload) if name else payload
         if kind == REFUSE:
             body = Problem.from_dict(payload)
         if due < self.now:
             self.disorder += 1
+            due = self.now
         self._agenda.put(due, (order_of(sender, count), kind, target, body, correlation))
 
     def hold(self, before: int) -> None:

@@ -259,6 +259,7 @@ class LiveWorld:
         self.kernel = kernel
         self.speed = speed
         self.faithful = True
+        self.why_not_faithful = ""
         self.worst_lateness_s = 0.0
         self._epoch_unix_s = epoch_unix_s
         self._bound_s = bound_s
@@ -387,13 +388,15 @@ class LiveWorld:
         self.kernel.receive(frame)
         if self.kernel.disorder > disorder and self.faithful:
             self.faithful = False
-            _log.warning("run.not_faithful", why="a message of another process came too late")
+            self.why_not_faithful = "a message of another process came too late"
+            _log.warning("run.not_faithful", why=self.why_not_faithful)
         self._advance()
 
     def missed(self, source: int, number: int) -> None:
         """A frame of another process never came: what stood in it has not happened here."""
         self.faithful = False
-        _log.error("run.not_faithful", why="a message of another process was lost", source=source, number=number)
+        self.why_not_faithful = "a message of another process was lost"
+        _log.error("run.not_faithful", why=self.why_not_faithful, source=source, number=number)
 
     def _advance(self) -> None:
         if not self._running:
@@ -446,4 +449,5 @@ class LiveWorld:
         self.worst_lateness_s = max(self.worst_lateness_s, late_s)
         if late_s > self._bound_s and self.faithful:
             self.faithful = False
+            self.why_not_faithful = "the twin fell behind its own time"
             _log.warning("run.not_faithful", late_s=round(late_s, 3), bound_s=self._bound_s)

@@ -35,7 +35,7 @@ CLOSE_S = 2.0
 
 
 class BusGone(RuntimeError):
-    """The server or the connection to it is gone."""
+    """The server or the connection to it is gone, or brings what nobody can read."""
 
 
 async def _ignore(fault: Exception) -> None:
@@ -132,8 +132,11 @@ class NatsBus:
         )
 
         async def arrived(message: Any) -> None:
-            source, number, frame = msgspec.msgpack.decode(message.data)
-            inbox.take(source, number, tuple(frame))
+            try:
+                source, number, frame = msgspec.msgpack.decode(message.data)
+                inbox.take(source, number, tuple(frame))
+            except Exception as fault:  # noqa: BLE001 - the client library would drop it, and the frame with it
+                gone(BusGone(f"a frame on the bus cannot be read ({type(fault).__name__})"))
 
         await self._client.subscribe(f"quoit.{self._run}.{self._process}", cb=arrived)
         await self._client.flush()

@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import shutil
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -251,7 +252,9 @@ class Host:
         """A callback failed that nobody waits for. A connection's is cut, and that is all; elsewhere, a step that ran
         out of memory was left half done, and nobody would ever do the rest."""
         fault = context.get("exception")
-        self._faults.add("loop.fault", f"{context.get('message', '')}: {type(fault).__name__}")
+        steps = traceback.extract_tb(fault.__traceback__) if fault is not None else None
+        where = f" at {steps[-1].filename}:{steps[-1].lineno}" if steps else ""
+        self._faults.add("loop.fault", f"{context.get('message', '')}: {type(fault).__name__}{where}")
         if isinstance(fault, MemoryError) and "protocol" not in context:
             self.world.fail(fault)
 

@@ -36,7 +36,7 @@ NETWORK = """
 quoit: 1
 name: two
 seed: 7
-policies: {control_latency: 50ms}
+policies: {control_latency: 100ms}
 nodes: {alice: {}, bob: {}}
 spans: [{between: [alice, bob], length: 10 km}]
 links: [{between: [alice, bob], profile: bb84-gigahertz}]

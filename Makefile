@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 UV := VIRTUAL_ENV='$(abspath $(VENV))' UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 $(BIN)/uv
 EXAMPLES := $(wildcard examples/*.yaml)
 
-.PHONY: help setup demo scene sslyze campaign test lint types imports pytest examples fresh bench lock docs clean
+.PHONY: help setup demo scene sslyze campaign fuzz test lint types imports pytest examples fresh bench lock docs clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -56,6 +56,14 @@ sslyze: $(READY) ## An auditor of TLS in .sslyze, which a test of `make test` th
 
 campaign: $(READY) ## The key service broken on purpose, for half an hour: campaign.json
 	$(BIN)/python -m quoit.testing.campaign --out campaign.json
+
+# Finds are files find-*; `python tests/fuzz/run.py TARGET FILE` repeats one.
+FUZZ_TARGETS := urn network_file etsi014_body etsi014_query unit_body unit_list wire_message
+FUZZ_S := 60
+fuzz: $(READY) ## Every parser under a fuzzer for a minute each (Linux, Python below 3.14)
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || { \
+	  echo "make fuzz: atheris is not installed; there are wheels for Linux and Python 3.11 to 3.13" >&2; exit 1; }
+	@set -e; for t in $(FUZZ_TARGETS); do echo "fuzzing $$t"; $(BIN)/python tests/fuzz/run.py $$t $(FUZZ_S); done
 
 test: lint types imports pytest examples fresh ## Everything that must hold before a commit
 

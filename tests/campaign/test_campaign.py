@@ -11,6 +11,8 @@ import pytest
 import structlog
 
 from quoit.adapters.stores.sqlite import SqliteStore
+from quoit.testing.bench import floods
+from quoit.testing.bench.keys import Served, server
 from quoit.testing.campaign import mutants, power, processes
 from quoit.testing.campaign.forgetful import ForgetfulStore
 from quoit.testing.campaign.processes import Tally
@@ -142,3 +144,22 @@ def test_a_victim_serves_a_key_at_both_ends(tmp_path: Path) -> None:
     opened = victim.answer({"do": "enc", "now": 2, "key_ids": ["k"], "expires": None})
     assert victim.answer({"do": "dec", "now": 3, "key_ids": ["k"]}) == opened
     assert victim.answer({"do": "dec", "now": 3, "key_ids": ["k"]}) == {"problem": "key-not-found"}
+
+
+def test_what_a_good_client_feels_of_a_flood_is_told() -> None:
+    found = floods.rows(1.0, ("slow headers",))
+    assert found.keys() == {"none", "slow headers"}
+    for row in found.values():
+        assert row["answered"] == row["asked"] > 3
+        assert row["success_ratio"] == 1
+        assert 0 < row["p99_ms"] < 10_000
+
+
+def test_a_client_that_is_refused_does_not_count_as_served() -> None:
+    with server(None) as served:
+        found = floods.felt(served, 0.3, "/api/v1/keys/nobody/enc_keys")
+        nowhere = Served(served.pid, {**served.told, "keys": ["127.0.0.1", 1]})
+        gone = floods.felt(nowhere, 0.1)
+    assert (found.answered, found.ratio) == (0, 0)
+    assert found.asked > 1
+    assert (gone.answered, gone.ratio) == (0, 0)

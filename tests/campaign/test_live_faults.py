@@ -1,4 +1,5 @@
-"""A live twin is killed, stopped, starved of disk and of file descriptors; real clients keep what they were given."""
+"""A live twin is killed, stopped, starved of disk, of file descriptors and of memory; real clients keep what they were
+given."""
 
 from __future__ import annotations
 
@@ -7,8 +8,10 @@ import json
 import resource
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -16,6 +19,7 @@ from typing import Any
 
 import pytest
 import requests
+from applications import Applications
 
 from quoit.adapters.stores.audit import verify_audit
 from quoit.testing.checkers import verify_events
@@ -25,16 +29,13 @@ TWO_NODES = Path(__file__).parents[2] / "examples" / "two-nodes.yaml"
 KILLS = 4
 
 
-class Twin:
-    """`quoit up` in a process of its own, and two applications that keep all that they get."""
+class Twin(Applications):
+    """`quoit up` in a process of its own, and its applications."""
 
     def __init__(self, directory: Path) -> None:
+        super().__init__()
         self.directory = directory
         self.process: subprocess.Popen[str] | None = None
-        self.sessions: dict[str, requests.Session] = {}
-        self.values: dict[str, str] = {}
-        self.taken: Counter[str] = Counter()
-        self.unsure: set[str] = set()
 
     def up(self, *options: str, limit: tuple[int, int] | None = None) -> None:
         """Start it, with a limit of the system, and wait until it says where its doors are."""
@@ -50,46 +51,7 @@ class Twin:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, (self.directory.parent / "errors.txt").read_text()
-        doors = json.loads(line)
-        for sae, app in doors["applications"].items():
-            session = self.sessions[sae] = requests.Session()
-            session.trust_env = False  # REQUESTS_CA_BUNDLE would win over `verify`
-            session.cert, session.verify = (app["cert"], app["key"]), doors["ca"]
-            session.params = {}
-            session.headers["x-url"] = app["url"]
-
-    def get(self, sae: str, path: str, **query: Any) -> requests.Response:
-        session = self.sessions[sae]
-        return session.get(f"{session.headers['x-url']}/api/v1/keys/{path}", params=query, timeout=10)
-
-    def open(self) -> list[str]:
-        """enc_keys; the new identifiers."""
-        answer = self.get("alice-app", "bob-app/enc_keys", number=2)
-        if answer.status_code != 200:
-            return []
-        keys = {key["key_ID"]: key["key"] for key in answer.json()["keys"]}
-        assert not keys.keys() & self.values.keys()
-        assert not set(keys.values()) & set(self.values.values())
-        self.values |= keys
-        return list(keys)
-
-    def take(self, key_id: str) -> int:
-        """dec_keys of one key; the status."""
-        self.unsure.add(key_id)
-        answer = self.get("bob-app", "alice-app/dec_keys", key_ID=key_id)
-        self.unsure.discard(key_id)
-        if answer.status_code == 200:
-            (key,) = answer.json()["keys"]
-            assert key["key"] == self.values[key_id]
-            self.taken[key_id] += 1
-        return answer.status_code
-
-    def take_patiently(self, key_id: str) -> int:
-        """dec_keys while the KME says that it is busy (503)."""
-        end = time.monotonic() + 20
-        while (status := self.take(key_id)) == 503 and time.monotonic() < end:
-            time.sleep(0.2)
-        return status
+        self.enter(json.loads(line))
 
     def end(self, number: int = signal.SIGINT) -> int:
         """Stop the process; its exit code."""
@@ -97,13 +59,14 @@ class Twin:
         self.process.send_signal(number)
         return self.process.wait(30)
 
-    def first_key(self) -> list[str]:
-        """Keys as soon as there are any."""
-        end = time.monotonic() + 30
-        while not (found := self.open()):
-            assert time.monotonic() < end, "no key within 30 s"
-            time.sleep(0.1)
-        return found
+    def serves_or_ends(self) -> bool:
+        """Whether it gives keys again within 20 s, or has ended."""
+        assert self.process is not None
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            if self.opens_within(0.5) or self.process.poll() is not None:
+                return True
+        return False
 
     def judge(self) -> None:
         """What holds whatever happened: once each, chains whole, log without a violation."""
@@ -186,19 +149,115 @@ def test_a_store_that_cannot_write_ends_the_twin_and_loses_nothing(twin: Twin) -
 def test_a_twin_without_file_descriptors_serves_again_when_they_are_back(twin: Twin) -> None:
     twin.up(limit=(resource.RLIMIT_NOFILE, 48))
     twin.first_key()
-    url = twin.sessions["alice-app"].headers["x-url"]
-    host, port = str(url).removeprefix("https://").split(":")
+    host, port = twin.urls["alice-app"].removeprefix("https://").split(":")
     idle = [socket.create_connection((host, int(port)), timeout=5) for _ in range(40)]
     time.sleep(0.5)
     for connection in idle:
         connection.close()
-    end = time.monotonic() + 20
-    while True:
-        with contextlib.suppress(requests.ConnectionError, requests.ReadTimeout):
-            if twin.open():
-                break
-        assert time.monotonic() < end, "it serves nobody any more"
-        time.sleep(0.2)
+    assert twin.serves_or_ends()
+    assert twin.end() == 0
+    twin.judge()
+
+
+MIB = 1 << 20
+
+
+class Greedy:
+    """Clients that want all of a twin's memory: batches of keys on connections that stay, and large heads that never
+    end on connections that come and go. What was answered is in the twin's `values`."""
+
+    STAYING, PASSING, HELD, PAD = 2, 2, 40, "a" * 7_000
+
+    def __init__(self, twin: Twin) -> None:
+        self.twin = twin
+        self.answers: Counter[int | str] = Counter()
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._batches) for _ in range(self.STAYING)]
+        self._threads += [threading.Thread(target=self._heads) for _ in range(self.PASSING)]
+        self._connected = threading.Barrier(self.STAYING + 1)
+
+    def begin(self) -> None:
+        """They are connected when this returns."""
+        for thread in self._threads:
+            thread.start()
+        self._connected.wait(20)
+
+    def end(self) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join(30)
+
+    def _batches(self) -> None:
+        alice = self.twin.sessions["alice-app"]
+        url = f"{self.twin.urls['alice-app']}/api/v1/keys/bob-app/enc_keys"
+        with requests.Session() as session:
+            session.trust_env, session.cert, session.verify = False, alice.cert, alice.verify
+            session.get(url.replace("enc_keys", "status"), timeout=10)
+            self._connected.wait(20)
+            while not self._over.is_set():
+                try:
+                    answer = session.get(url, params={"number": 128}, headers={"x-pad": self.PAD}, timeout=10)
+                except (requests.ConnectionError, requests.ReadTimeout) as fault:
+                    self.answers[type(fault).__name__] += 1
+                    time.sleep(0.05)
+                    continue
+                self.answers[answer.status_code] += 1
+                if answer.status_code == 200:
+                    self.twin.values |= {key["key_ID"]: key["key"] for key in answer.json()["keys"]}
+
+    def _heads(self) -> None:
+        alice = self.twin.sessions["alice-app"]
+        context = ssl.create_default_context(cafile=str(alice.verify))
+        assert isinstance(alice.cert, tuple)
+        context.load_cert_chain(*alice.cert)
+        host, port = self.twin.urls["alice-app"].removeprefix("https://").split(":")
+        held: list[socket.socket] = []
+        while not self._over.is_set():
+            try:
+                plain = socket.create_connection((host, int(port)), timeout=5)
+                held.append(context.wrap_socket(plain, server_hostname=host))
+                held[-1].sendall(f"GET /api/v1/keys/bob-app/enc_keys HTTP/1.1\r\nx-pad: {self.PAD}".encode())
+            except OSError as fault:
+                self.answers[type(fault).__name__] += 1
+                time.sleep(0.02)
+            if len(held) > self.HELD:
+                held.pop(0).close()
+        for connection in held:
+            connection.close()
+
+
+@pytest.mark.realises("C2", "G3")
+@pytest.mark.skipif(sys.platform != "linux", reason="a limit on the address space of a running process")
+@pytest.mark.parametrize("room_mib", [2, 30])
+def test_k4_k11_a_twin_without_memory_refuses_or_ends_and_goes_on_with_its_keys(twin: Twin, room_mib: int) -> None:
+    twin.up()
+    held = twin.first_key()
+    greedy = Greedy(twin)
+    greedy.begin()
+    assert twin.process is not None
+    pid = twin.process.pid
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + room_mib * MIB
+    resource.prlimit(pid, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        twin.process.wait(3)
+    greedy.end()
+    assert sum(n for what, n in greedy.answers.items() if what != 200), "it never ran out of memory"
+    with contextlib.suppress(ProcessLookupError):
+        resource.prlimit(pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert twin.serves_or_ends()
+    if twin.process.poll() is None:
+        assert twin.end() in (0, 1)
+    errors = (twin.directory.parent / "errors.txt").read_text()
+    assert twin.process.returncode == 0 or "\nstopped: " in errors or "\nnot faithful: " in errors, errors[-2000:]
+    assert len(errors) < 20_000  # not a traceback for each client that it could not serve
+    assert '"event": "client.refused"' in errors
+    twin.up("--resume")
+    rest = [k for k in twin.values if k not in held]
+    for key_id in (*held, *rest[:: max(1, len(rest) // 10)]):
+        assert twin.take_patiently(key_id) == 200
+        assert twin.take(key_id) == 400
+    twin.first_key()
     assert twin.end() == 0
     twin.judge()
 

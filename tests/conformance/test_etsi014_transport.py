@@ -18,6 +18,7 @@ import structlog.testing
 from fake_kme import Bench, bench_in
 
 from quoit.adapters.crypto.pki import Authority, client_context
+from quoit.interfaces import listener as listening
 from quoit.interfaces.listener import Census, Listener, ListenerLimits, listen
 
 STATUS = b"GET /api/v1/keys/bob/status HTTP/1.1\r\nHost: kme\r\n\r\n"
@@ -104,6 +105,39 @@ def test_strangers_cannot_fill_the_log(bench: Bench) -> None:
     about = [line for line in lines if line["event"] == "handshake.failed"]
     assert sum(line["times"] for line in about) == 300
     assert 1 <= len(about) < 20
+
+
+def test_limit_memory_new_clients_are_refused_until_there_is_some(
+    bench: Bench, alice: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert alice.get("/api/v1/keys/bob/status").status_code == 200
+    with monkeypatch.context() as patch:
+        patch.setattr(listening, "HEADROOM_BYTES", 1 << 46)  # more than any machine gives
+        with pytest.raises((ssl.SSLError, ConnectionError)), connect(bench):
+            pass
+        assert alice.get("/api/v1/keys/bob/status").status_code == 200  # who is in, is served
+    with connect(bench) as connection:
+        assert status_on(connection) == 200
+
+
+def test_a_handshake_that_runs_out_of_memory_is_one_line_of_the_log(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def starved(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    with structlog.testing.capture_logs() as lines, monkeypatch.context() as patch:
+        patch.setattr(bench.loop, "connect_accepted_socket", starved, raising=False)
+        for _ in range(20):
+            with pytest.raises((ssl.SSLError, ConnectionError)), connect(bench):
+                pass
+        time.sleep(1.2)
+    about = [line for line in lines if line["event"] == "handshake.failed"]
+    assert sum(line["times"] for line in about) == 20
+    assert {line["reason"] for line in about} == {"MemoryError"}
+    assert len(about) <= 3
+    with connect(bench) as connection:
+        assert status_on(connection) == 200
 
 
 # -- certificates ------------------------------------------------------------------------------------------

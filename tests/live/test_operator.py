@@ -29,6 +29,11 @@ def test_a_cut_fibre_is_seen_in_every_stratum(tmp_path: Path, live_twin: Any) ->
         command = ["curl", "-sf", "--unix-socket", str(directory / "operator.sock"), f"http://twin/{what}"]
         return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=20).stdout)
 
+    def strike_with(body: bytes) -> str:
+        command = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--data-binary", "@-"]
+        command += ["--unix-socket", str(directory / "operator.sock"), "http://twin/strike"]
+        return subprocess.run(command, input=body, capture_output=True, check=True, timeout=20).stdout.decode()
+
     with live_twin(TWO_NODES, directory):
         assert (get("livez"), get("readyz")) == ({"status": "ok"}, {"status": "ready"})
         assert [span["state"] for span in get("spans")["spans"]] == ["lit"]
@@ -38,6 +43,7 @@ def test_a_cut_fibre_is_seen_in_every_stratum(tmp_path: Path, live_twin: Any) ->
             ("kme-alice", "established", 2),
             ("kme-bob", "delivered", 2),
         }
+        assert strike_with(b'{"kind":"\xc4"}') == strike_with(b"{") == "400"
         quoit("strike", "cut", "alice--bob", "--dir", str(directory))
         end = time.monotonic() + PATIENCE_S
         while len(alarms := get("alarms")["alarms"]) < 2:

@@ -81,6 +81,35 @@ def test_f8_a_bus_that_dies_ends_the_crew_and_says_so(tmp_path: Path) -> None:
         _, errors = crew.communicate(timeout=40)
         assert crew.returncode == 1
         assert "BusGone" in errors
+        assert "Traceback" not in errors
+    finally:
+        if crew.poll() is None:
+            crew.kill()
+
+
+@pytest.mark.live
+def test_ctrl_c_at_a_terminal_ends_a_crew_as_it_should(tmp_path: Path) -> None:
+    """The signal reaches every process of the terminal at once, but not the bus, which the parts still need."""
+    command = [sys.executable, "-m", "quoit.cli.main", "up", str(FILE), "--dir", str(tmp_path), "--port", "0"]
+    crew = subprocess.Popen(
+        [*command, "--processes", "2"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        end = time.monotonic() + 40
+        while not (tmp_path / "operator.sock").exists():
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        time.sleep(1)
+        os.killpg(crew.pid, signal.SIGINT)
+        _, errors = crew.communicate(timeout=40)
+        assert "BusGone" not in errors
+        assert "Traceback" not in errors
+        assert crew.returncode == int("not faithful" in errors)
+        assert not (tmp_path / "nats.token").exists()
     finally:
         if crew.poll() is None:
             crew.kill()

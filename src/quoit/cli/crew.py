@@ -6,6 +6,7 @@ import os
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from quoit.adapters.crypto.pki import Authority
 from quoit.cli import show
 from quoit.runtime.trace import Event, digest_of
 from quoit.scenario.host import Share
+
+LOOK_S = 0.05
+"""How often a crew's leader looks after its parts."""
 
 
 def lead(file: Path, directory: Path, processes: int, arguments: list[str], digest: bool) -> int:
@@ -42,7 +46,7 @@ def lead(file: Path, directory: Path, processes: int, arguments: list[str], dige
     command += ["--processes", str(processes), "--nats", server.url, "--run", run]
     parts = [subprocess.Popen([*command, "--part", str(part)]) for part in range(processes)]
     try:
-        codes = [part.wait() for part in parts]
+        codes = _together(parts)
     except KeyboardInterrupt:
         codes = [part.wait() for part in parts]  # the terminal's signal reached them too
     finally:
@@ -55,7 +59,24 @@ def lead(file: Path, directory: Path, processes: int, arguments: list[str], dige
             merged.write(line)
     if digest:
         print(digest_of(event for event, _ in events))
-    return max(codes)
+    return max(codes) if min(codes) >= 0 else 1
+
+
+def _together(parts: list[subprocess.Popen[bytes]]) -> list[int]:
+    """Wait until all have ended; their exit codes. When one ends badly the others are ended, too: each would go on with
+    a part of the twin, and ask in vain for the rest."""
+    ending = False
+    while None in (codes := [part.poll() for part in parts]):
+        bad = next((number for number, code in enumerate(codes) if code), None)
+        if bad is not None and not ending:
+            ending = True
+            code = codes[bad] or 0
+            how = f"with exit code {code}" if code > 0 else f"by signal {-code}"
+            show.error(f"part {bad} of the twin ended {how}: the others end, too")
+            for part in parts:
+                part.terminate()  # nothing happens to those that have ended
+        time.sleep(LOOK_S)
+    return [part.wait() for part in parts]
 
 
 def share(directory: Path, part: int, processes: int, url: str, run: str) -> Share:

@@ -143,16 +143,17 @@ async def _host(file: Path, options: HostOptions, digest: bool, json: bool) -> i
     stopped.cancel()
     ended.cancel()
     (outcome,) = await asyncio.gather(ended, return_exceptions=True)
+    if isinstance(outcome, Exception):  # said first: what made it stop may stand in the way of stopping well
+        show.error(f"stopped: {type(outcome).__name__}: {str(outcome) or 'the system gives no more'}")
     await host.stop()
     if isinstance(outcome, Exception):
-        show.error(f"stopped: {type(outcome).__name__}: {outcome}")
         return 1
     if digest:
         if options.share is None:
             print(host.digest.hexdigest())
         return 0 if host.world.faithful else 1
     if not host.world.faithful:
-        show.error(f"not faithful: the twin fell up to {host.world.worst_lateness_s:.2f} s behind its own time")
+        show.error(f"not faithful: {host.world.why_not_faithful} (at worst {host.world.worst_lateness_s:.2f} s late)")
         return 1
     return 0
 
@@ -175,8 +176,10 @@ def tell_how_to_go_on(host: Host) -> None:
 
 
 def curl_line(host: Host) -> str:
-    """A command that takes a key from the first application that may share one."""
+    """A command that takes a key from the first application that may share one; its KME is in this process."""
     for app in host.twin.attachments.values():
+        if app.sae not in host.apps:
+            continue
         for other in host.twin.attachments.values():
             if other.kme != app.kme and (app.allow is None or other.sae in app.allow):
                 leaf = host.apps[app.sae]

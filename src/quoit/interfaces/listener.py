@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import mmap
 import socket
 import ssl
 import time
@@ -25,6 +26,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from quoit.interfaces.identity import Peer
+from quoit.interfaces.repeated import Repeated
 from quoit.model.problem import Problem
 
 _log = structlog.get_logger("quoit", element="interfaces.listener")
@@ -51,6 +53,20 @@ class ListenerLimits:
     age_s: float = 3_600.0
     grace_s: float = 5.0
     linger_s: float = 1.0
+
+
+HEADROOM_BYTES = 16 * 1024 * 1024
+"""Memory that the system must be ready to give before a new client is let in: what dozens of handshakes at once take.
+CPython's ssl module ends the process by a segmentation fault where OpenSSL finds no memory for a new connection."""
+
+
+def has_headroom() -> bool:
+    """Whether the system would give `HEADROOM_BYTES` more. They are mapped and not touched: this costs microseconds."""
+    try:
+        mmap.mmap(-1, HEADROOM_BYTES).close()
+    except (OSError, MemoryError):
+        return False
+    return True
 
 
 class Census:
@@ -265,41 +281,6 @@ def _reason_of(fault: OSError) -> str:
     return getattr(fault, "reason", None) or type(fault).__name__
 
 
-class _Failures:
-    """Log lines that strangers cause: the first at once, further ones once a second as one line with their number.
-
-    Whoever can connect can fail to. A line each would let him fill a disk, or stop the process at a pipe that
-    nobody empties.
-    """
-
-    EVERY_S = 1.0
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-        self._unsaid: Counter[tuple[str, str]] = Counter()
-        self._timer: asyncio.TimerHandle | None = None
-
-    def add(self, event: str, reason: str) -> None:
-        self._unsaid[event, reason] += 1
-        if self._timer is None:
-            self._say()
-
-    def _say(self) -> None:
-        for (event, reason), times in self._unsaid.items():
-            _log.warning(event, reason=reason, times=times, address=self._address)
-        again = bool(self._unsaid)
-        self._unsaid.clear()
-        self._timer = asyncio.get_running_loop().call_later(self.EVERY_S, self._say) if again else None
-
-    def close(self) -> None:
-        """Say what is left to say."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._say()
-        if self._timer is not None:  # for the line just said; None if there was none
-            self._timer.cancel()
-
-
 class Listener:
     """An open listener; made by `listen`. `address` and `port` are where it listens, `handshakes_failed` counts
     by reason (asyncio closes without a TLS alert, so the client itself is not told)."""
@@ -339,7 +320,7 @@ class Listener:
         self._config.load()
         self._server = ServerState()
         self.handshakes_failed: Counter[str] = Counter()
-        self._failures = _Failures(self.address)
+        self._failures = Repeated(_log, address=self.address)
         self._handshakes: set[asyncio.Task[None]] = set()
         self._accepting: asyncio.Task[None] | None = None
 
@@ -363,7 +344,11 @@ class Listener:
                 client.close()
 
     def _welcome(self, loop: asyncio.AbstractEventLoop, client: socket.socket) -> None:
-        """Count a new client in and begin its handshake, if there is room."""
+        """Count a new client in and begin its handshake, if there is room and memory for it."""
+        if not has_headroom():
+            self._failures.add("client.refused", "out of memory")
+            client.close()
+            return
         if not self.census.enter():
             client.close()
             return
@@ -389,6 +374,9 @@ class Listener:
             reason = _reason_of(fault)
             self.handshakes_failed[reason] += 1
             self._failures.add("handshake.failed", reason)
+        except Exception as fault:  # noqa: BLE001 - border of a connection: it has nobody else who would say so
+            self._failures.add("handshake.failed", type(fault).__name__)
+            client.close()
         finally:
             if not connection.made:
                 self.census.leave()

@@ -88,7 +88,7 @@ def read(path: Path) -> Journal:
         first = next(lines, b"")
         try:
             header = msgspec.json.decode(first, type=Header)
-        except msgspec.MsgspecError as fault:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
             raise JournalError(f"{path}:1: expected the header of a quoit journal: {fault}") from fault
         if header.quoit_journal != FORMAT:
             raise JournalError(f"{path}:1: expected journal format {FORMAT}, found {header.quoit_journal}")
@@ -105,7 +105,7 @@ def read(path: Path) -> Journal:
 def _end(path: Path, number: int, line: bytes) -> int:
     try:
         return msgspec.json.decode(line, type=dict[str, int])["end_ns"]
-    except msgspec.MsgspecError as fault:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
         raise JournalError(f"{path}:{number}: the end of the recording is damaged: {fault}") from fault
 
 
@@ -113,7 +113,7 @@ def _input(path: Path, number: int, line: bytes) -> Input:
     try:
         raw = msgspec.json.decode(line, type=_Line)
         return Input(raw.t, raw.seq, raw.to, decode_redacted(raw.type, bytes(raw.message)))
-    except (msgspec.MsgspecError, KeyError) as fault:
+    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError) as fault:
         raise JournalError(f"{path}:{number}: not a recorded input: {fault}") from fault
 
 

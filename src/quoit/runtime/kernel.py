@@ -102,7 +102,7 @@ class Kernel:
         self.devices: Devices = AtOnce()
         self.handled = 0
         self.disorder = 0
-        # A handler's fault stops a virtual run; a live twin logs it and goes on.
+        # A handler's fault stops a virtual run; a live twin logs it and goes on, unless memory has run out.
         self.strict = True
         self.carrier: Carrier | None = None
         self._down: set[int] = set()
@@ -210,13 +210,15 @@ class Kernel:
 
     def receive(self, frame: tuple[Any, ...]) -> None:
         """Take in an event that another process sent: (due, sender, count, kind, target, correlation,
-        message name, payload)."""
+        message name, payload). One that comes after its due time is handled at the present instant, and counted in
+        `disorder`: time never goes back."""
         due, sender, count, kind, target, correlation, name, payload = frame
         body: Any = decode(name, payload) if name else payload
         if kind == REFUSE:
             body = Problem.from_dict(payload)
         if due < self.now:
             self.disorder += 1
+            due = self.now
         self._agenda.put(due, (order_of(sender, count), kind, target, body, correlation))
 
     def hold(self, before: int) -> None:
@@ -359,7 +361,8 @@ class Kernel:
             else:
                 ctx.log.warning("problem.unanswered", code=fault.code, detail=fault.detail)
             return
-        if self.strict:
+        if self.strict or isinstance(fault, MemoryError):
+            # Memory may end between any two steps of a handler: what the element knows is half of what it should be.
             raise fault
         ctx.log.error("handler.crashed", kind=type(fault).__name__, exc_info=fault)
         if correlation:

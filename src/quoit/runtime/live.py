@@ -31,6 +31,8 @@ _log = structlog.get_logger("quoit", element="runtime.live")
 
 WATCH_QUEUE = 1024
 EVENTS_PER_TURN = 5_000
+RESERVE_BYTES = 1 << 20
+"""Memory that a world gives back when it fails: who ran out of it needs some to end well."""
 LATENESS = "quoit_kernel_lateness_seconds"
 
 
@@ -257,6 +259,7 @@ class LiveWorld:
         self.kernel = kernel
         self.speed = speed
         self.faithful = True
+        self.why_not_faithful = ""
         self.worst_lateness_s = 0.0
         self._epoch_unix_s = epoch_unix_s
         self._bound_s = bound_s
@@ -269,6 +272,7 @@ class LiveWorld:
         self._stop_at: int | None = None
         self._stopped: asyncio.Event | None = None
         self._fault: Exception | None = None
+        self._reserve = bytes(RESERVE_BYTES)
 
     def begin(self, *, wall_ns: int | None = None, stop_at: int | None = None) -> None:
         """Go live from the kernel's present instant, which is set equal to monotonic time `wall_ns`
@@ -302,11 +306,12 @@ class LiveWorld:
     def fail(self, fault: Exception) -> None:
         """Nothing is answered any more: whoever waits in `ended` decides how the process ends."""
         if self._fault is None and self._running:
+            self._reserve = b""
             self._fault = fault
             self._running = False
-            _log.critical("world.failed", kind=type(fault).__name__)
             assert self._stopped is not None
-            self._stopped.set()
+            self._stopped.set()  # before anything else that could fail in its turn
+            _log.critical("world.failed", kind=type(fault).__name__)
 
     def end(self) -> None:
         """Stop pacing; waiting requests get `Problem("not-ready")` at their deadline."""
@@ -383,13 +388,15 @@ class LiveWorld:
         self.kernel.receive(frame)
         if self.kernel.disorder > disorder and self.faithful:
             self.faithful = False
-            _log.warning("run.not_faithful", why="a message of another process came too late")
+            self.why_not_faithful = "a message of another process came too late"
+            _log.warning("run.not_faithful", why=self.why_not_faithful)
         self._advance()
 
     def missed(self, source: int, number: int) -> None:
         """A frame of another process never came: what stood in it has not happened here."""
         self.faithful = False
-        _log.error("run.not_faithful", why="a message of another process was lost", source=source, number=number)
+        self.why_not_faithful = "a message of another process was lost"
+        _log.error("run.not_faithful", why=self.why_not_faithful, source=source, number=number)
 
     def _advance(self) -> None:
         if not self._running:
@@ -442,4 +449,5 @@ class LiveWorld:
         self.worst_lateness_s = max(self.worst_lateness_s, late_s)
         if late_s > self._bound_s and self.faithful:
             self.faithful = False
+            self.why_not_faithful = "the twin fell behind its own time"
             _log.warning("run.not_faithful", late_s=round(late_s, 3), bound_s=self._bound_s)

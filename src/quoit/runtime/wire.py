@@ -81,6 +81,7 @@ def _dec_redacted(kind: type, value: Any) -> Any:
     return _dec_secret(kind, b64decode(value, validate=True))
 
 
+_NOT_UTF8 = "a string is not UTF-8"
 _encoder = msgspec.msgpack.Encoder(enc_hook=_enc_secret)
 _redacting_encoder = msgspec.json.Encoder(enc_hook=_enc_redacted)
 
@@ -91,8 +92,11 @@ def encode(msg: Message) -> bytes:
 
 
 def decode(name: str, data: bytes) -> Message:
-    """Inverse of `encode`. Raises KeyError for an unknown name, msgspec.ValidationError for bad fields."""
-    return msgspec.msgpack.decode(data, type=_BY_NAME[name], dec_hook=_dec_secret)
+    """Inverse of `encode`. Raises KeyError for an unknown name, msgspec.DecodeError for anything but its fields."""
+    try:
+        return msgspec.msgpack.decode(data, type=_BY_NAME[name], dec_hook=_dec_secret)
+    except UnicodeDecodeError:  # not msgspec's own; and not chained, for it holds the data
+        raise msgspec.DecodeError(_NOT_UTF8) from None
 
 
 def encode_redacted(msg: Message) -> bytes:
@@ -102,4 +106,7 @@ def encode_redacted(msg: Message) -> bytes:
 
 def decode_redacted(name: str, data: bytes) -> Message:
     """Inverse of `encode_redacted`, with zeros where secrets were."""
-    return msgspec.json.decode(data, type=_BY_NAME[name], dec_hook=_dec_redacted)
+    try:
+        return msgspec.json.decode(data, type=_BY_NAME[name], dec_hook=_dec_redacted)
+    except UnicodeDecodeError:
+        raise msgspec.DecodeError(_NOT_UTF8) from None

@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import shutil
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,7 @@ from quoit.interfaces.etsi014.codec import Compat, Limits
 from quoit.interfaces.identity import Identities
 from quoit.interfaces.listener import Census, Listener, ListenerLimits, listen
 from quoit.interfaces.northbound import Counted, make_app
+from quoit.interfaces.repeated import Repeated
 from quoit.runtime.journal import FORMAT, Header, JournalWriter
 from quoit.runtime.kernel import Kernel
 from quoit.runtime.live import LiveWorld
@@ -111,6 +113,7 @@ class Host:
         self._spread = None if share is None else Spread(self.network, share.processes)
         self._renewal: asyncio.Task[None] | None = None
         self._operator: OperatorSocket | None = None
+        self._faults = Repeated(_log)
         self._prepare_directory()
         self._state = TwinState(self.options.directory / "twin.json")
         if self.options.resume:
@@ -201,6 +204,7 @@ class Host:
         """
         share = self.options.share
         wall_ns = None
+        asyncio.get_running_loop().set_exception_handler(self._on_loop_fault)
         ahead = VirtualWorld(self.twin.kernel)
         ahead.begin()
         if self.options.from_ns:
@@ -255,6 +259,16 @@ class Host:
                 # No loopback address of its own here (macOS), or the port is taken.
                 listener = await open_at("127.0.0.1", 0)
             self.doors[kme] = Door(kme, listener, leaf, context)
+
+    def _on_loop_fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A callback failed that nobody waits for. A connection's is cut, and that is all; elsewhere, a step that ran
+        out of memory was left half done, and nobody would ever do the rest."""
+        fault = context.get("exception")
+        steps = traceback.extract_tb(fault.__traceback__) if fault is not None else None
+        where = f" at {steps[-1].filename}:{steps[-1].lineno}" if steps else ""
+        self._faults.add("loop.fault", f"{context.get('message', '')}: {type(fault).__name__}{where}")
+        if isinstance(fault, MemoryError) and "protocol" not in context:
+            self.world.fail(fault)
 
     def _count(self, interface: str, status: str) -> None:
         self.twin.kernel.instruments.count("quoit_http_requests_total", (interface, status))
@@ -352,6 +366,7 @@ class Host:
         self.world.end()
         if self.options.share is not None:
             await self.options.share.bus.close()
+        self._faults.close()
         ends = [self._note_state, lambda: self.journal.close(self.twin.kernel.now), self._events.close]
         for end in (*ends, *(store.close for store in self._opened.values())):
             try:

@@ -124,7 +124,7 @@ class OperatorSocket:
             strike = msgspec.json.decode(await request.body(), type=Strike)
             self._check(strike)
             await self._host.world.ask(FATE, strike)
-        except msgspec.MsgspecError as fault:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
             return _json({"message": str(fault)}, 400)
         except Problem as problem:
             return _json({"message": problem.detail}, problem.row.status)

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from quoit.model.problem import Problem
 from quoit.runtime import seeds
-from quoit.runtime.context import Context
+from quoit.runtime.context import SAY, Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 from quoit.runtime.kernel import Kernel, PlaneViolation, answer_of, matches
 from quoit.runtime.trace import Digest, Event, digest_of
 from quoit.runtime.virtual import VirtualWorld
-from quoit.runtime.wire import Message, message
+from quoit.runtime.wire import Message, encode, message
 
 MS = 1_000_000
 
@@ -567,3 +567,30 @@ def test_a_carrier_may_lose_and_repeat_what_elements_say() -> None:
     kernel.run(5_000)
     assert log == ["start 1", "start 1", "sleep 1", "ask 1", "sleep 1"]
     assert len(answers) == 1
+
+
+@pytest.mark.realises("F1", "F8")
+def test_t1_a_frame_that_comes_too_late_is_handled_now_and_counted() -> None:
+    class Hearer(Element):
+        stratum, plane = Stratum.FABRIC, Plane.RESOURCE
+
+        async def start(self, ctx: Context) -> None:
+            ctx.tell(self.name, Gossip("own"), after=8 * MS)
+            ctx.tell(self.name, Gossip("own, later"), after=9 * MS)
+
+        @handles(Gossip)
+        async def on_gossip(self, ctx: Context, msg: Gossip) -> None:
+            ctx.emit("heard", text=msg.text)
+
+    kernel = Kernel([Hearer("hearer", "here")])
+    events: list[Event] = []
+    kernel.sinks.append(events.append)
+    kernel.start()
+    kernel.run(8 * MS)
+    for count, due in ((50, 5 * MS), (51, 9 * MS)):
+        kernel.receive((due, 0, count, SAY, 0, 0, "test.Gossip", encode(Gossip(f"due at {due // MS}"))))
+    kernel.run(9 * MS)
+    assert [(e.t // MS, e.fields["text"]) for e in events] == [
+        (8, "own"), (8, "due at 5"), (9, "own, later"), (9, "due at 9"),
+    ]  # fmt: skip
+    assert kernel.disorder == 1

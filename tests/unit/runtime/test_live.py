@@ -219,6 +219,23 @@ def test_a_fault_of_the_kernel_ends_the_world() -> None:
         live(Sick([Clock()]), 3 * MS)
 
 
+def test_a_handler_that_runs_out_of_memory_ends_the_world() -> None:
+    """Other faults of a handler are its own; this one may have stopped it between any two steps."""
+
+    class Hungry(Element):
+        stratum, plane = Stratum.FABRIC, Plane.RESOURCE
+        fault: type[Exception] = MemoryError
+
+        async def start(self, ctx: Context) -> None:
+            await ctx.sleep(MS)
+            raise self.fault
+
+    with pytest.raises(MemoryError):
+        live(Kernel([Hungry("hungry", "here")]), 3 * MS)
+    Hungry.fault = ZeroDivisionError
+    live(Kernel([Hungry("hungry", "here")]), 3 * MS)
+
+
 def test_requests_are_stamped_recorded_answered_and_refused() -> None:
     recorded: list[tuple[int, int, str, Message]] = []
 

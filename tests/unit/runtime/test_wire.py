@@ -110,3 +110,17 @@ def test_what_is_not_registered_is_neither_sent_nor_read() -> None:
 def test_bad_fields_are_refused() -> None:
     with pytest.raises(msgspec.ValidationError):
         wire.decode("service.GetStatus", msgspec.msgpack.encode({"caller": 3, "slave": "x"}))
+
+
+@pytest.mark.parametrize(
+    ("decode", "data"),
+    [
+        (wire.decode, b"\x82\xa6caller\xa1\xc4\xa5slave\xa1x"),
+        (wire.decode_redacted, b'{"caller":"\xc4","slave":"x"}'),
+    ],
+    ids=["bus", "journal"],
+)
+def test_strings_that_are_not_utf8_are_refused_as_all_else_is(decode: Any, data: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError, match="not UTF-8") as refused:
+        decode("service.GetStatus", data)
+    assert refused.value.__cause__ is None  # the decoder's own error holds the data, which may be keys

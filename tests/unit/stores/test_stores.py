@@ -24,7 +24,7 @@ from quoit.adapters.stores.memory import MemoryStore
 from quoit.adapters.stores.sqlite import SqliteStore, StoreCorrupt
 from quoit.model.problem import Problem
 from quoit.model.secret import Secret
-from quoit.service.keystore import AppendOp, ImportOp, KeyStore, MirrorOp, OpenOp, SkipOp, TakeOp
+from quoit.service.keystore import AppendOp, ImportOp, KeyStore, MirrorOp, OpenOp, SkipOp, StoreFailed, TakeOp
 from quoit.testing.stores import BITS, DATA, StoreContract, code_of, do, machine_of
 
 
@@ -133,6 +133,32 @@ def _recoverable(directory: Path, offset: int, value: Secret) -> bool:
             if bytes(a ^ b for a, b in zip(value.reveal(), pad, strict=True)) in raw:
                 return True
     return False
+
+
+@pytest.mark.realises("B6", "C2")
+@pytest.mark.parametrize("where", ["_book.apply", "_kek.wrap", "_audit.write"])
+def test_a_store_that_runs_out_of_memory_does_nothing_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """It may have stopped between any two steps; what is on disk is whole."""
+    store = SqliteStore(tmp_path)
+    do(store, AppendOp("a>b", 0, Secret(DATA), (), True))
+    do(store, OpenOp("a>b", ("k1",), 256, "m", ("s",), None, 1))
+
+    def starved(*_: object) -> None:
+        raise MemoryError
+
+    part, name = where.split(".")
+    monkeypatch.setattr(getattr(store, part), name, starved)
+    for _ in range(2):
+        with pytest.raises(StoreFailed):
+            store.execute([OpenOp("a>b", ("k2",), 256, "m", ("s",), None, 2)])
+        monkeypatch.undo()
+    store.close()
+    again = SqliteStore(tmp_path)
+    do(again, OpenOp("a>b", ("k3",), 256, "m", ("s",), None, 3))
+    again.close()
+    verify_audit(tmp_path / "audit.jsonl")
 
 
 def test_an_altered_issue_is_refused(tmp_path: Path) -> None:

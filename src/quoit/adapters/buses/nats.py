@@ -30,10 +30,12 @@ from nats.aio.client import Client
 from quoit.runtime.inbox import Frame, Inbox
 
 START_S = 10.0
+CLOSE_S = 2.0
+"""How long a process that leaves waits for a bus that stands still."""
 
 
 class BusGone(RuntimeError):
-    """The server or the connection to it is gone."""
+    """The server or the connection to it is gone, or brings what nobody can read."""
 
 
 async def _ignore(fault: Exception) -> None:
@@ -74,7 +76,8 @@ class NatsServer:
         ):
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
                 out.write(text)
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        # A session of its own: Ctrl-C at a terminal is for the twin, which ends the server when its parts have ended.
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
         process = subprocess.Popen([binary, "-c", str(config)], **quiet)  # type: ignore[call-overload]
         end = time.monotonic() + START_S
         while time.monotonic() < end:
@@ -101,7 +104,7 @@ class NatsBus:
         self._process = process
         self._closing = False
         self._client: Client | None = None
-        self._out: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
+        self._out: asyncio.Queue[tuple[str, bytes] | None] = asyncio.Queue()
         self._pump: asyncio.Task[None] | None = None
         self._sent: Counter[int] = Counter()
         self._encode = msgspec.msgpack.Encoder().encode
@@ -129,8 +132,11 @@ class NatsBus:
         )
 
         async def arrived(message: Any) -> None:
-            source, number, frame = msgspec.msgpack.decode(message.data)
-            inbox.take(source, number, tuple(frame))
+            try:
+                source, number, frame = msgspec.msgpack.decode(message.data)
+                inbox.take(source, number, tuple(frame))
+            except Exception as fault:  # noqa: BLE001 - the client library would drop it, and the frame with it
+                gone(BusGone(f"a frame on the bus cannot be read ({type(fault).__name__})"))
 
         await self._client.subscribe(f"quoit.{self._run}.{self._process}", cb=arrived)
         await self._client.flush()
@@ -144,9 +150,8 @@ class NatsBus:
 
     async def _send_all(self) -> None:
         assert self._client is not None
-        while True:
-            subject, data = await self._out.get()
-            await self._client.publish(subject, data)
+        while (item := await self._out.get()) is not None:
+            await self._client.publish(*item)
             if self._out.empty():
                 await self._client.flush()
 
@@ -188,14 +193,14 @@ class NatsBus:
         return start
 
     async def close(self) -> None:
-        """Leave the bus; what waits is sent first, if the bus is still there."""
+        """Leave the bus; what waits is sent first, if the bus is still there and takes it within `CLOSE_S`."""
         self._closing = True
-        if self._pump is not None:
-            self._pump.cancel()
-            with contextlib.suppress(asyncio.CancelledError, nats.errors.Error):
-                await self._pump
-        if self._client is not None:
-            with contextlib.suppress(nats.errors.Error):
-                while not self._out.empty():
-                    await self._client.publish(*self._out.get_nowait())
-                await self._client.drain()
+        self._out.put_nowait(None)
+        if self._client is None or self._pump is None:
+            return
+        # Not cancelled while there is hope: the client library trips over the answer to a flush that was given up.
+        done, _ = await asyncio.wait({self._pump}, timeout=CLOSE_S)
+        with contextlib.suppress(nats.errors.Error, OSError, RuntimeError):  # uvloop's word for a closed socket
+            await (self._client.drain() if done else self._client.close())
+        self._pump.cancel()
+        await asyncio.gather(self._pump, return_exceptions=True)

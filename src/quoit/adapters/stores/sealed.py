@@ -1,10 +1,10 @@
 """What durable stores share: decide in memory, seal, say what is to be written; take it all in again at the start.
 
 A batch runs in one transaction: decide (in memory), write down what changed, commit, audit, answer. If the commit or
-the audit fails, memory is ahead of the disk: `StoreFailed`, and the process must end. Blocks are sealed with
-AES-256-GCM under a data key of their own, wrapped by the key-encryption key; a block that lost bits to a key that is
-done with is sealed anew, without them, under a fresh data key in the same commit. Issues carry a keyed checksum over
-parties, size, expiry and who has what, so an altered row is refused.
+the audit fails, or memory runs out on the way, memory is ahead of the disk: `StoreFailed`, and the process must end.
+Blocks are sealed with AES-256-GCM under a data key of their own, wrapped by the key-encryption key; a block that lost
+bits to a key that is done with is sealed anew, without them, under a fresh data key in the same commit. Issues carry a
+keyed checksum over parties, size, expiry and who has what, so an altered row is refused.
 
 Statements are SQL that SQLite and PostgreSQL both understand, with `?` for parameters.
 
@@ -131,14 +131,14 @@ class SealedStore(ABC):
         if self._failed:
             raise StoreFailed("the store failed before")
         results: list[Any] = []
-        stops: tuple[type[Exception], ...] = (*self.failures, KekError)
-        for op in batch:
-            self.latest_ns = max(self.latest_ns, getattr(op, "now_ns", 0))
-            try:
-                results.append(self._book.apply(op))
-            except Problem as problem:
-                results.append(problem)
+        stops: tuple[type[Exception], ...] = (*self.failures, KekError, MemoryError)
         try:
+            for op in batch:
+                self.latest_ns = max(self.latest_ns, getattr(op, "now_ns", 0))
+                try:
+                    results.append(self._book.apply(op))
+                except Problem as problem:
+                    results.append(problem)
             self._commit()
             records = [_audit(op, r) for op, r in zip(batch, results, strict=True) if not isinstance(op, _SILENT)]
             if records:

@@ -7,6 +7,7 @@ a process of its own; on two cores it takes processor time from the good client 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import socket
 import ssl
@@ -14,7 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,9 @@ from quoit.testing.bench.keys import SINGLE, Load, Served, load, server
 
 FLOODS = ("stuck handshakes", "slow headers", "slow bodies", "handshakes", "keys of another")
 SOCKETS = 200
+WARM_S = 5.0
+PATIENCE_S = 10.0
+"""How long a good client waits for an answer."""
 
 
 def _tls(served: Served, cert: str = "cert", key: str = "key") -> ssl.SSLContext:
@@ -133,6 +139,65 @@ def commits_per_s(level: str, batch: int, seconds: float) -> float:
         rate = opened / (time.perf_counter() - began)
         store.close()
     return rate
+
+
+@dataclass(frozen=True)
+class Felt:
+    """What a good client felt: `ratio` of its requests that were answered with a key, and how long they took."""
+
+    asked: int
+    answered: int
+    p99_ms: float
+
+    @property
+    def ratio(self) -> float:
+        """1.0: every request."""
+        return self.answered / self.asked if self.asked else 0.0
+
+    def row(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "asked": self.asked,
+            "answered": self.answered,
+            "success_ratio": round(self.ratio, 4),
+            "p99_ms": round(self.p99_ms, 1),
+        }
+
+
+def felt(served: Served, seconds: float, path: str = SINGLE) -> Felt:
+    """Be a good client for so long: one request at a time, another connection when the last one was cut."""
+    address: tuple[str, int] = (served.told["keys"][0], served.told["keys"][1])
+    context = _tls(served)
+    latencies: list[float] = []
+    asked = 0
+    began = time.perf_counter()
+    connection = HTTPSConnection(*address, timeout=PATIENCE_S, context=context)
+    while time.perf_counter() - began < seconds:
+        asked += 1
+        sent = time.perf_counter()
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            answer.read()
+        except (OSError, HTTPException):
+            connection.close()  # the next request opens another one
+            continue
+        if answer.status == 200:
+            latencies.append(time.perf_counter() - sent)
+    connection.close()
+    latencies.sort()
+    return Felt(asked, len(latencies), latencies[int(len(latencies) * 0.99)] * 1e3 if latencies else math.inf)
+
+
+def rows(seconds: float, kinds: Sequence[str] = FLOODS) -> dict[str, dict[str, Any]]:
+    """What a good client felt alone, and under each flood, each for so long."""
+    with server(None) as served:
+        felt(served, WARM_S)  # streams are filled, code is warm
+        found = {"none": felt(served, seconds).row()}
+        for kind in kinds:
+            with _under(kind, served, seconds + 2):
+                found[kind] = felt(served, seconds).row()
+    return found
 
 
 def _p99_ms(found: Load) -> float:

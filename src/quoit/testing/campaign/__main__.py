@@ -1,4 +1,5 @@
-"""`python -m quoit.testing.campaign`: the swarm, the kill points, the power cuts; a file of what came of them."""
+"""`python -m quoit.testing.campaign`: the swarm, the kill points, the power cuts, the floods; a file of what came of
+them."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from quoit.testing.bench import floods
 from quoit.testing.campaign import power, processes
 from quoit.testing.campaign.scenario import scenario
 from quoit.testing.campaign.swarm import Outcome, play
@@ -36,6 +38,8 @@ def main(arguments: list[str]) -> int:
     else:
         print("kill points: skipped, strace is not here or may not trace", file=sys.stderr)
         found["kill_points"] = {"skipped": "strace is not here or may not trace"}
+    if asked.flood_seconds > 0:
+        found["floods"] = floods.rows(asked.flood_seconds)
     text = msgspec.json.format(msgspec.json.encode(found), indent=2).decode()
     asked.out.write_text(text + "\n", encoding="utf-8")
     print(text)
@@ -47,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=2_000, help="scenarios of the swarm")
     parser.add_argument("--power-cuts", type=int, default=500, help="power cuts")
     parser.add_argument("--every", type=int, default=1, help="every so many persistence calls get a fault")
+    parser.add_argument("--flood-seconds", type=float, default=10.0, help="length of each flood; 0: none")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that play the swarm")
     parser.add_argument("--out", type=Path, default=Path("campaign.json"), help="where the figures go")
     parser.add_argument("--replay", type=int, metavar="SEED", help="play one scenario of the swarm, and tell it")

@@ -1,0 +1,62 @@
+"""What a host does about faults that nobody waits for."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog.testing
+
+from quoit.scenario.host import Host, HostOptions
+
+TWO = (Path(__file__).parents[3] / "examples" / "two-nodes.yaml").read_text()
+
+
+def starve() -> None:
+    raise MemoryError
+
+
+def stumble() -> None:
+    raise ZeroDivisionError
+
+
+async def after(directory: Path, strike: Any) -> str:
+    """How a twin of a second is after `strike(loop)`: the name of what ended it, or nothing."""
+    host = Host(TWO, HostOptions(directory, until_ns=10**9, serve=False))
+    await host.start()
+    try:
+        strike(asyncio.get_running_loop())
+        await host.world.ended()
+    except MemoryError as fault:
+        return type(fault).__name__
+    finally:
+        await host.stop()
+    return ""
+
+
+@pytest.mark.live
+@pytest.mark.realises("G3")
+def test_a_callback_that_runs_out_of_memory_ends_the_twin(tmp_path: Path) -> None:
+    assert asyncio.run(after(tmp_path, lambda loop: loop.call_soon(starve))) == "MemoryError"
+
+
+@pytest.mark.live
+def test_a_connection_that_runs_out_of_memory_is_cut_and_that_is_all(tmp_path: Path) -> None:
+    context = {"message": "Fatal error on SSL protocol", "exception": MemoryError(), "protocol": object()}
+    assert asyncio.run(after(tmp_path, lambda loop: loop.call_exception_handler(context))) == ""
+
+
+@pytest.mark.live
+def test_another_fault_of_a_callback_is_one_line_that_says_where(tmp_path: Path) -> None:
+    def often(loop: asyncio.AbstractEventLoop) -> None:
+        for _ in range(50):
+            loop.call_soon(stumble)
+
+    with structlog.testing.capture_logs() as lines:
+        assert asyncio.run(after(tmp_path, often)) == ""
+    about = [line for line in lines if line["event"] == "loop.fault"]
+    assert sum(line["times"] for line in about) == 50
+    assert len(about) <= 3
+    assert all("ZeroDivisionError at " in line["reason"] and "test_host.py:" in line["reason"] for line in about)

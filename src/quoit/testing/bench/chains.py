@@ -2,9 +2,9 @@
 
 The same links, memories and requests for all. SeQUeNCe swaps in nested doubling after a handshake, and quoit plays
 that policy when it is compared with it, so rate and fidelity must agree as well. (SeQUeNCe's rate is a percent or two
-above quoit's: what it asks for after a swap is on its way while the swap's outcome is, and here a hop begins when both
-its memories are free.) SimQN brings no heralded retries:
-an application written for the purpose swaps as soon as it can, and so does quoit when it is compared with SimQN.
+above quoit's: where the node that swapped asks for the next pair, its question travels while the swap's outcome does,
+and here a hop begins when both its memories are free.) SimQN brings no heralded retries: an application written for
+the purpose swaps as soon as it can, and so does quoit when it is compared with SimQN.
 """
 
 from __future__ import annotations

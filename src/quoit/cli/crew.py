@@ -18,6 +18,8 @@ from quoit.cli import show
 from quoit.runtime.trace import Event, digest_of
 from quoit.scenario.host import Share
 
+BUS = "bus"
+"""Name on the certificate of a crew's bus."""
 LOOK_S = 0.05
 """How often a crew's leader looks after its parts."""
 
@@ -25,7 +27,7 @@ LOOK_S = 0.05
 def lead(file: Path, directory: Path, processes: int, arguments: list[str], digest: bool) -> int:
     """Start a NATS server and N processes of this command, wait for them, merge their event logs."""
     try:
-        from quoit.adapters.buses.nats import NatsMissing, NatsServer
+        from quoit.adapters.buses.nats import BusIdentity, NatsMissing, NatsServer
     except ImportError as fault:
         raise show.UserError(
             f"--processes: several processes speak over NATS, and {fault.name} is not installed; "
@@ -33,9 +35,10 @@ def lead(file: Path, directory: Path, processes: int, arguments: list[str], dige
         ) from fault
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Root and domain exist before the parts read them: they must not make one each.
-    Authority(directory / "pki", show.network(file).name)
+    authority = Authority(directory / "pki", show.network(file).name)
+    leaf = authority.issue_kme(BUS, ["127.0.0.1"])
     try:
-        server = NatsServer.start(directory)
+        server = NatsServer.start(directory, BusIdentity(leaf.chain, leaf.key, authority.root_pem))
     except (NatsMissing, RuntimeError) as fault:
         raise show.UserError(str(fault)) from fault
     root = directory / "root.key"
@@ -81,10 +84,12 @@ def _together(parts: list[subprocess.Popen[bytes]]) -> list[int]:
 
 def share(directory: Path, part: int, processes: int, url: str, run: str) -> Share:
     """This process's place in the crew."""
-    from quoit.adapters.buses.nats import NatsBus
+    from quoit.adapters.buses.nats import BusIdentity, NatsBus
 
     root = (directory / "root.key").read_bytes()
-    return Share(part, processes, NatsBus(url, directory / "nats.token", run, part), root)
+    pki = directory / "pki"
+    identity = BusIdentity(pki / "kme" / f"{BUS}.pem", pki / "kme" / f"{BUS}.key", pki / "root.pem")
+    return Share(part, processes, NatsBus(url, directory / "nats.token", run, part, identity), root)
 
 
 def _events(directory: Path, processes: int) -> Iterator[tuple[Event, bytes]]:

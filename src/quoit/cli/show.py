@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,6 +56,8 @@ class _StandardError:
 
 def logs_to_stderr(json: bool = False) -> None:
     """Structured logs on standard error: key=value for people, JSON for machines."""
+    # asyncio remarks at each end of a TLS connection that its streams return a value for nothing.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     renderer: Any = structlog.processors.JSONRenderer() if json else structlog.processors.LogfmtRenderer()
     structlog.configure(
         processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso"), renderer],

@@ -1,8 +1,8 @@
 """The NATS bus: events between the processes of one twin, and their common start.
 
 Subjects are `quoit.<run>.<process>`. Core NATS forgets what nobody reads, so nothing durable rests on
-it: a lost event shows as a deadline. The server runs on loopback with a token from a file of mode 0600;
-keys between engine and modules cross it in clear, so it must stay there.
+it: a lost event shows as a deadline. Keys between engine and modules cross it, so it speaks TLS 1.3 alone, and only
+with processes that have a certificate of the twin's own authority and a token from a file of mode 0600.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -27,6 +28,7 @@ import nats
 import nats.errors
 from nats.aio.client import Client
 
+from quoit.adapters.crypto.pki import client_context
 from quoit.runtime.inbox import Frame, Inbox
 
 START_S = 10.0
@@ -54,6 +56,27 @@ def find_server() -> str:
     return found
 
 
+@dataclass(frozen=True)
+class BusIdentity:
+    """Certificates of one twin's bus, as files: a leaf that serves and asks, its key, and the root of both."""
+
+    chain: Path
+    key: Path
+    root: Path
+
+    def client_context(self) -> ssl.SSLContext:
+        """For a process of the twin."""
+        context = client_context(self.root, self.chain, self.key)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.set_alpn_protocols([])
+        return context
+
+    def server_lines(self) -> str:
+        """For the server's configuration. The root alone is trusted: leaves bring their domain's certificate."""
+        files = f'cert_file: "{self.chain}", key_file: "{self.key}", ca_file: "{self.root}"'
+        return f'tls {{ {files}, verify: true, min_version: "1.3", timeout: 5 }}\n'
+
+
 @dataclass
 class NatsServer:
     """A server that this process started."""
@@ -63,7 +86,7 @@ class NatsServer:
     process: subprocess.Popen[bytes]
 
     @classmethod
-    def start(cls, directory: Path) -> NatsServer:
+    def start(cls, directory: Path, identity: BusIdentity) -> NatsServer:
         """Start one on a free loopback port. RuntimeError if it does not come up in time."""
         binary = find_server()
         with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -72,7 +95,11 @@ class NatsServer:
         token = secrets.token_urlsafe(24)
         for path, text in (
             (token_file, token),
-            (config, f'listen: "127.0.0.1:{port}"\nauthorization {{ token: "{token}" }}\nmax_payload: 8388608\n'),
+            (
+                config,
+                f'listen: "127.0.0.1:{port}"\nauthorization {{ token: "{token}" }}\nmax_payload: 8388608\n'
+                + identity.server_lines(),
+            ),
         ):
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
                 out.write(text)
@@ -82,7 +109,7 @@ class NatsServer:
         end = time.monotonic() + START_S
         while time.monotonic() < end:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.2):
-                return cls(f"nats://127.0.0.1:{port}", token_file, process)
+                return cls(f"tls://127.0.0.1:{port}", token_file, process)
             if process.poll() is not None:
                 break
         process.kill()
@@ -97,8 +124,9 @@ class NatsServer:
 class NatsBus:
     """One process's place on the bus. A `Post`."""
 
-    def __init__(self, url: str, token_file: Path, run: str, process: int) -> None:
+    def __init__(self, url: str, token_file: Path, run: str, process: int, identity: BusIdentity) -> None:
         self._url = url
+        self._identity = identity
         self._token_file = token_file
         self._run = run
         self._process = process
@@ -128,7 +156,14 @@ class NatsBus:
                 gone(BusGone(f"the bus at {self._url} is gone"))
 
         self._client = await nats.connect(
-            self._url, token=token, connect_timeout=START_S, allow_reconnect=False, closed_cb=closed, error_cb=_ignore
+            self._url,
+            token=token,
+            tls=self._identity.client_context(),
+            tls_hostname="127.0.0.1",
+            connect_timeout=START_S,
+            allow_reconnect=False,
+            closed_cb=closed,
+            error_cb=_ignore,
         )
 
         async def arrived(message: Any) -> None:

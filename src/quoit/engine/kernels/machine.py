@@ -51,6 +51,10 @@ class Delivered:
         return found
 
 
+_NONE = np.empty(0, np.int64)
+NO_PAIRS = Delivered(_NONE, _NONE, _NONE, _NONE, np.empty((0, 3)))
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
     """What a circuit did so far. `memory_ns`: nanoseconds that memories were occupied, all together."""
@@ -110,11 +114,14 @@ class PairMachine:
         taken = []
         while True:
             self.next_ns = self._step.run(self._tables, until_ns)
-            taken.append(self._taken())
+            if self._tables.scalar[t.OUT]:
+                taken.append(self._taken())
             if self.next_ns >= 0:
                 break
             self._refill()
         self.now_ns = until_ns
+        if not taken:
+            return NO_PAIRS
         rows = np.concatenate(taken) if len(taken) > 1 else taken[0]
         state = np.stack([rows[name] for name in ("x", "y", "z")], axis=1)
         return Delivered(rows["circuit"], rows["left_ns"], rows["right_ns"], rows["born_ns"], state)

@@ -19,7 +19,9 @@ from quoit.testing.bench.floods import figures as flood_figures
 from quoit.testing.bench.kernel import asyncio_rate, in_step, kernel_rate, scattered, simpy_rate
 from quoit.testing.bench.keys import figures as key_figures
 from quoit.testing.bench.links import figures as link_figures
+from quoit.testing.bench.live_pairs import lateness_ms as pairs_lateness_ms
 from quoit.testing.bench.pacing import lateness_ms
+from quoit.testing.bench.workloads import chain, network
 
 Row = dict[str, Any]
 SPEED_BOUNDS = {"germany50": 100.0, "geant2012": 30.0}
@@ -53,6 +55,17 @@ def pacing_rows(seconds: float) -> Iterator[Row]:
     yield row("earliest delivery", round(late[0], 4), "ms late", 0.0, late[0] >= 0)
     yield row("pacing lateness p50", round(p50, 3), "ms", 0.2, p50 <= 0.2)
     yield row("pacing lateness p99", round(p99, 3), "ms", 2.0, p99 <= 2.0)
+
+
+def live_pair_rows(seconds: float) -> Iterator[Row]:
+    """Entangled pairs in real time: a chain of 33 nodes, and ten requests in a network of 100."""
+    for name, work in (("33-node chain", chain(33)), ("100-node network", network(100, 10))):
+        late, share = pairs_lateness_ms(work, seconds)
+        p99 = late[int(len(late) * 0.99)]
+        yield row(f"live {name}: earliest pair", round(late[0], 3), "ms late", 0.0, late[0] >= 0)
+        yield row(f"live {name}: lateness p99", round(p99, 3), "ms", 2.0, p99 <= 2.0)
+        yield row(f"live {name}: processor", round(share, 2), "CPU s/s", 1.0, share <= 1)
+        yield row(f"live {name}: pairs", round(len(late) / seconds, 1), "pairs/s", None, None)
 
 
 def speed_rows(seconds: int) -> Iterator[Row]:
@@ -106,6 +119,7 @@ def main() -> int:
     for part in (
         kernel_rows(400_000 // scale),
         pacing_rows(10 / scale),
+        live_pair_rows(max(3.0, 20 / scale)),
         speed_rows(60),
         key_rows(max(2.0, 10 / scale)),
         flood_rows(max(2.0, 10 / scale)),

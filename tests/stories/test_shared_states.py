@@ -176,6 +176,30 @@ def test_measurements_show_the_correlations_of_a_ghz_state() -> None:
     assert 18 < zeros < 62  # of 80: each result alone is a coin
 
 
+@pytest.mark.realises("B5")
+@pytest.mark.parametrize("basis", ["Z", "X"])
+def test_states_can_be_measured_as_soon_as_they_are_there(basis: str) -> None:
+    """No memory is held, and the results fit a GHZ state; 20 of 60 may not (F > 0.85: one in 10^5)."""
+    net = network(seed=6)
+    apps = [net.application(sae) for sae in PARTIES]
+    errors = 0
+
+    async def story() -> None:
+        nonlocal errors
+        for _ in range(30):
+            own = await apps[0].request(["bob", "charlie"], number=2, fidelity=FLOOR, measure=basis)
+            units = [own, *[await app.next_unit() for app in apps[1:]]]
+            assert [unit.addresses for unit in units] == [()] * 3
+            for bits in zip(*(unit.outcomes for unit in units), strict=True):
+                errors += len(set(bits)) > 1 if basis == "Z" else sum(bits) % 2
+        await apps[0].sleep(0.1)
+        assert (await apps[0].unit(own.unit_id)).state == "consumed"
+        assert len(await apps[0].allocate(8)) == 8
+
+    play(story())
+    assert errors <= 20
+
+
 @pytest.mark.realises("D1")
 def test_what_cannot_be_promised_is_refused_with_what_could_be() -> None:
     net = network()
@@ -264,8 +288,9 @@ def test_a_domain_below_the_stage_of_memories_says_so() -> None:
     net = network(text=BOSTON.read_text().replace("nodes:", stages, 1))
 
     async def story() -> None:
-        with pytest.raises(Refusal, match="above-stage: the domain is at stage 3, keeping states needs 4"):
+        with pytest.raises(Refusal, match="above-stage: the domain is at stage 3, to keep states needs 4"):
             await net.application("alice").request(["bob"])
+        assert (await net.application("alice").request(["bob"], measure="Z")).outcomes
 
     play(story())
 

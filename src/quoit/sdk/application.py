@@ -31,9 +31,9 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A unit as one of its parties sees it. `addresses`: the party's own qubits that it has not used up, one a state.
-    `fidelity`: what was promised at least at `fidelity_at_ns`; from `expires_ns` on nothing is promised, and the
-    qubits are gone."""
+    """A unit as one of its parties sees it. `addresses`: the party's own qubits that it has not used up, one a state;
+    `outcomes`: what was read of each, if they were not kept. `fidelity`: what was promised at least at
+    `fidelity_at_ns`; from `expires_ns` on nothing is promised, and the qubits are gone."""
 
     unit_id: str
     state: str
@@ -42,6 +42,7 @@ class Unit:
     originator: str
     number: int
     addresses: tuple[str, ...]
+    outcomes: tuple[int, ...]
     fidelity: float | None
     fidelity_at_ns: int | None
     expires_ns: int | None
@@ -58,6 +59,7 @@ class Unit:
             members["originator"],
             members["size_bits"],
             tuple(members["addresses"]),
+            tuple(members["outcomes"]),
             members["fidelity"],
             members["fidelity_at_ns"],
             members["expires_ns"],
@@ -124,9 +126,11 @@ class Application:
         kind: str | None = None,
         number: int = 1,
         fidelity: float | None = None,
+        measure: str | None = None,
         valid_until_unix_s: int | None = None,
     ) -> Unit:
         """Ask for `number` states shared with `peers` (SAE IDs or URNs): Bell pairs with one, GHZ states with more.
+        `measure` X, Y or Z: do not keep the qubits, every party's are read in that basis as soon as they are there.
 
         Returns when every party has its qubits, or the unit as it is if that takes more than some seconds. Raises
         Refusal: `fidelity-unreachable` with `fields["best"]`, `no-memory`, `no-route`, `peer-unreachable`...
@@ -135,6 +139,8 @@ class Application:
         parameters = [f"size={number}", f"state={quote(kind, safe='+')}"]
         if fidelity is not None:
             parameters.append(f"fidelity={fidelity:.6f}")
+        if measure is not None:
+            parameters += ["deliver=measure", f"basis={measure}"]
         if valid_until_unix_s is not None:
             parameters.append(f"valid-until={valid_until_unix_s}")
         own = self._urn(self.sae)
@@ -151,13 +157,14 @@ class Application:
         return Unit.of(await self._call("GET", f"/api/v1/units/{unit_id}"))
 
     async def next_unit(self, within_s: float = 10.0) -> Unit:
-        """The next unit of shared states that another party has opened with this one, once it is established.
-        Raises TimeoutError."""
+        """The next unit of shared states that another party has opened with this one, once it is established (or
+        measured already). Raises TimeoutError."""
         waited = 0.0
         while True:
-            found = await self._call("GET", "/api/v1/units?state=established")
+            found = await self._call("GET", "/api/v1/units")
             for members in reversed(found["units"]):
-                if members["kind"] != "key" and members["unit_id"] not in self._seen:
+                here = members["state"] == "established" or members["outcomes"]
+                if members["kind"] != "key" and here and members["unit_id"] not in self._seen:
                     self._seen.add(members["unit_id"])
                     return Unit.of(members)
             if waited >= within_s:

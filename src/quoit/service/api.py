@@ -142,9 +142,10 @@ class Unit(Message):
     why: str | None = None
     # the content, in the one answer that hands it to the originator
     content: Secret | None = None
-    # of shared states: which, where the caller's own qubits are, and what was promised of them when
+    # of shared states: which, where the caller's own qubits are or what was read of them, and what was promised when
     kind: str = "key"
     addresses: tuple[str, ...] = ()
+    outcomes: tuple[int, ...] = ()
     fidelity: float | None = None
     fidelity_at_ns: int | None = None
 

@@ -53,7 +53,7 @@ from quoit.service.assembly import Assembler
 from quoit.service.calendar import Calendar
 from quoit.service.directory import Attachment, Resolve, Resolved, controller
 from quoit.service.states import (
-    KEEP_STAGE,
+    STAGES,
     Assemble,
     Assembled,
     CarryNote,
@@ -115,6 +115,7 @@ class _Unit:
     ready: dict[str, set[int]] = field(default_factory=dict)
     used: dict[str, set[int]] = field(default_factory=dict)
     index: dict[int, int] = field(default_factory=dict)
+    outcomes: dict[str, dict[int, int]] = field(default_factory=dict)
     fidelity: float | None = None
     fidelity_at_ns: int | None = None
     expires_ns: int | None = None
@@ -177,12 +178,10 @@ class Eme(Assembler):
         parties = await self._parties(ctx, app, msg)
         lifecycle = Lifecycle.parse(msg.lifecycle, self._calendar.namespace)
         wanted = Wanted.of(lifecycle, len(parties))
-        if self._stage < KEEP_STAGE:
-            raise Problem(
-                "above-stage",
-                f"the domain is at stage {self._stage}, keeping states needs {KEEP_STAGE}",
-                stage=self._stage, needed=KEEP_STAGE,
-            )  # fmt: skip
+        needed = STAGES[wanted.deliver]
+        if self._stage < needed:
+            found = f"the domain is at stage {self._stage}, to {wanted.deliver} states needs {needed}"
+            raise Problem("above-stage", found, stage=self._stage, needed=needed)
         until = None
         if lifecycle.valid_until_unix_s is not None:
             until = self._calendar.ns_of(lifecycle.valid_until_unix_s)
@@ -370,8 +369,19 @@ class Eme(Assembler):
         unit.fidelity = msg.fidelity if unit.fidelity is None else min(unit.fidelity, msg.fidelity)
         unit.fidelity_at_ns = msg.at_ns
         self._until(ctx, unit, msg.expires_ns)
-        if len(unit.ready[sae]) == unit.number and unit.lead != self.name:
+        await self._measured(ctx, unit, sae, msg)
+        if len(unit.ready[sae]) == unit.number and unit.lead != self.name and unit.state is UnitState.ROUTED:
             self._step(ctx, unit, UnitState.ESTABLISHED)
+            if unit.used[sae] == unit.ready[sae]:
+                self._step(ctx, unit, UnitState.CONSUMED)
+
+    async def _measured(self, ctx: Context, unit: _Unit, sae: str, msg: StateReady) -> None:
+        """Where states are not kept: read the qubit now. Its result is what the party gets."""
+        wanted = Wanted.of(Lifecycle.parse(unit.lifecycle, self._calendar.namespace), len(unit.saes))
+        if wanted.deliver == "measure":
+            done = await self._act(ctx, "measure", (msg.slot,), wanted.basis)
+            unit.outcomes.setdefault(sae, {})[msg.index] = done.bits[0]
+            await self._used(ctx, msg.slot)
 
     def _until(self, ctx: Context, unit: _Unit, expires_ns: int | None) -> None:
         """The unit's promise ends at the earliest instant that was heard of."""
@@ -396,6 +406,8 @@ class Eme(Assembler):
         unit.fidelity, unit.fidelity_at_ns = msg.fidelity, msg.at_ns
         self._until(ctx, unit, msg.expires_ns)
         self._step(ctx, unit, UnitState.ESTABLISHED)
+        if unit.done:  # parties that did not keep their qubits
+            self._step(ctx, unit, UnitState.CONSUMED if unit.done == set(unit.saes) else UnitState.DELIVERED)
         for circuit in unit.circuits:
             await ctx.ask(PAIR_CONTROLLER, CloseCircuit(circuit), within=WITHIN)
 
@@ -532,6 +544,7 @@ class Eme(Assembler):
             why=unit.why,
             kind=unit.kind,
             addresses=tuple(f"{self._node}/{slot}" for slot in own),
+            outcomes=tuple(bit for _, bit in sorted(unit.outcomes.get(caller, {}).items())),
             fidelity=None if unit.fidelity is None else round(unit.fidelity, 6),
             fidelity_at_ns=unit.fidelity_at_ns,
         )

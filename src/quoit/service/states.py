@@ -15,13 +15,13 @@ from quoit.model.lifecycle import Lifecycle
 from quoit.model.problem import Problem
 from quoit.runtime.wire import Message, message
 
-STATE, DELIVER = "state", "deliver"
+STATE, DELIVER, BASIS = "state", "deliver", "basis"
 KINDS = {"phi+": 2, "ghz": 32}
 """Kinds of states and the most parties that each can have."""
 LEAST_FIDELITY = 0.5
 """Without a promise asked for: below one half nothing is entangled."""
-KEEP_STAGE = 4
-"""Stage of Wehner, Elkouss, Hanson (Science 362, eaam9288) from which on nodes keep qubits."""
+STAGES = {"keep": 4, "measure": 3}
+"""Stage of Wehner, Elkouss, Hanson (Science 362, eaam9288) from which on states are kept, or measured on arrival."""
 LONGEST_NS = 10**12
 
 
@@ -32,11 +32,14 @@ def is_states(lifecycle: Lifecycle) -> bool:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A unit's request, checked: kind of state, how many, and the least fidelity."""
+    """A unit's request, checked: kind of state, how many, the least fidelity, and whether qubits are kept or measured
+    (in `basis`) as soon as their state is whole."""
 
     kind: str
     number: int
     fidelity: float
+    deliver: str
+    basis: str
 
     @classmethod
     def of(cls, lifecycle: Lifecycle, parties: int) -> Wanted:
@@ -48,10 +51,13 @@ class Wanted:
         if parties > most:
             raise Problem("bad-lifecycle", f"{STATE}={kind} has at most {most} parties, found {parties}")
         deliver = lifecycle.more.get(DELIVER, "keep")
-        if deliver != "keep":
-            raise Problem("bad-lifecycle", f"{DELIVER}: expected keep, found {deliver[:40]!r}")
+        if deliver not in STAGES:
+            raise Problem("bad-lifecycle", f"{DELIVER}: expected keep or measure, found {deliver[:40]!r}")
+        basis = lifecycle.more.get(BASIS, "Z")
+        if basis not in ("X", "Y", "Z"):
+            raise Problem("bad-lifecycle", f"{BASIS}: expected X, Y or Z, found {basis[:40]!r}")
         fidelity = LEAST_FIDELITY if lifecycle.fidelity is None else float(lifecycle.fidelity)
-        return cls(kind, lifecycle.size, fidelity)
+        return cls(kind, lifecycle.size, fidelity, deliver, basis)
 
 
 # -- what can be promised -------------------------------------------------------------------------------

@@ -123,7 +123,6 @@ def test_two_links_take_as_long_as_the_slower_one() -> None:
     assert abs(gaps.mean() - expected) < 4 * gaps.std() / sqrt(len(gaps))
 
 
-@pytest.mark.realises("F3")
 def test_who_asks_early_begins_early() -> None:
     """With sure attempts: the outcome of the swap comes to the right end a light time later than the middle is free,
     and the right hop's question is on its way by then."""

@@ -48,8 +48,9 @@ class Hop:
 
     `light_ns`: one way between its nodes. `success`: probability of an attempt. `cycle_ns`: from one attempt to the
     next; a success is known at both ends when its attempt's cycle ends, and both halves have been in memory for
-    `stored_ns` by then. `restart_ns`: from the instant that both memories are free. `state`: eigenvalues (x, y, z)
-    of a heralded pair.
+    `stored_ns` by then. `restart_ns`: from the instant that both memories are free. `asks_ns`: so much of a cycle the
+    left node spends on asking, and need not wait with it until the right memory is free, but for its own. `state`:
+    eigenvalues (x, y, z) of a heralded pair.
     """
 
     light_ns: int
@@ -58,6 +59,7 @@ class Hop:
     state: tuple[float, float, float]
     stored_ns: int = 0
     restart_ns: int = 0
+    asks_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,11 @@ def _check_hop(number: int, hop: Hop) -> None:
         raise ProgramFault(f"hop {number}: expected a cycle of {max(1, hop.light_ns)} ns or more, found {hop.cycle_ns}")
     if not 0 <= hop.stored_ns <= hop.cycle_ns or hop.restart_ns < 0:
         raise ProgramFault(f"hop {number}: expected 0 <= stored_ns <= cycle_ns and restart_ns from 0 up")
+    if not 0 <= hop.asks_ns <= hop.cycle_ns - max(hop.light_ns, hop.stored_ns):
+        # When the right memory is free, light and storage still need their time.
+        raise ProgramFault(
+            f"hop {number}: expected asks_ns to leave light and stored_ns in a cycle, found {hop.asks_ns}"
+        )
     x, y, z = hop.state
     if min(1 + x + y + z, 1 + x - y - z, 1 - x + y - z, 1 - x - y + z) < -1e-12:
         raise ProgramFault(f"hop {number}: {hop.state} are the eigenvalues of no state")

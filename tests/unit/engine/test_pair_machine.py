@@ -50,6 +50,7 @@ def random_circuit(seed: int) -> Circuit:
         Hop(d, dice.choice([0.03, 0.2, 1.0]), max(d, 20_000), werner_state(dice.uniform(0.7, 1)), restart_ns=d)
         for d in light
     ]
+    hops = [replace(hop, asks_ns=dice.choice([0, (hop.cycle_ns - hop.light_ns) // 2])) for hop in hops]
     nodes = []
     for i in range(n + 1):
         swap = Swap(
@@ -120,6 +121,25 @@ def test_two_links_take_as_long_as_the_slower_one() -> None:
     gaps = np.diff(found.at_ns)
     expected = (3 - 2 * P) / (P * (2 - P)) * CYCLE + LIGHT
     assert abs(gaps.mean() - expected) < 4 * gaps.std() / sqrt(len(gaps))
+
+
+def test_who_asks_early_begins_early() -> None:
+    """With sure attempts: the outcome of the swap comes to the right end a light time later than the middle is free,
+    and the right hop's question is on its way by then."""
+    hop = Hop(LIGHT, 1.0, CYCLE, werner_state(0.99))
+    nodes = (Node(), Node(swap=Swap()), Node())
+    gaps = []
+    for hops in ((hop, hop), (replace(hop, asks_ns=LIGHT),) * 2, (replace(hop, asks_ns=LIGHT // 2),) * 2):
+        found = PairMachine([Circuit(nodes, hops)], rng(), compiled=False).run(S // 10)
+        gaps.append(set(np.diff(found.at_ns).tolist()))
+    # The left hop's asker is the end, which is free last: it has no head start, and the swap waits for it.
+    assert gaps == [{CYCLE + LIGHT}] * 3
+    machines = []
+    for asks_ns in (0, LIGHT):
+        slow = replace(hop, cycle_ns=2 * CYCLE, asks_ns=asks_ns)
+        found = PairMachine([Circuit(nodes, (hop, slow))], rng(), compiled=False).run(S // 10)
+        machines.append(set(np.diff(found.at_ns).tolist()))
+    assert machines == [{2 * CYCLE + LIGHT}, {2 * CYCLE}]
 
 
 @pytest.mark.realises("F3")
@@ -275,6 +295,7 @@ def test_the_past_is_closed() -> None:
         (lambda c: replace(c, width=0), "width of 1 or more"),
         (lambda c: replace(c, hops=(replace(c.hops[0], success=0.0), *c.hops[1:])), "hop 0: expected a success"),
         (lambda c: replace(c, hops=(replace(c.hops[0], cycle_ns=1), *c.hops[1:])), "hop 0: expected a cycle of 100000"),
+        (lambda c: replace(c, hops=(replace(c.hops[0], asks_ns=300_001), *c.hops[1:])), "hop 0: expected asks_ns"),
         (lambda c: replace(c, hops=(replace(c.hops[0], state=(1, 1, -1)), *c.hops[1:])), "eigenvalues of no state"),
         (lambda c: replace(c, purification=Purification({1: 1})), "spends a second pair"),
         (lambda c: replace(c, nodes=(Node(), Node(), *c.nodes[2:])), "node 1: expected a swap rule"),

@@ -323,6 +323,7 @@ class _Layout:
                     "draws_short": place - t.SPARE_DRAWS,
                     "cycle_ns": hop.cycle_ns,
                     "stored_ns": hop.stored_ns,
+                    "asks_ns": hop.asks_ns,
                     "restart_ns": hop.restart_ns,
                     "x": hop.state[0],
                     "y": hop.state[1],

@@ -100,11 +100,12 @@ def new_serial(m: Tables) -> int:
 def start(m: Tables, s: int, t: int) -> None:
     """Both memories of the slot are free: attempts begin, if anybody wants pairs and there is light."""
     slot = m.slots[s]
+    slot.a_freed = t
     attempt(m, s, slot, m.circuits[slot.circuit], t)
 
 
 def attempt(m: Tables, s: int, slot: SlotRow, circuit: CircuitRow, t: int) -> None:
-    """The same for a slot at hand."""
+    """The same for a slot at hand whose last memory became free now. The left node may have asked before."""
     hop = m.hops[slot.hop]
     if circuit.wanted == 0 or hop.dark:
         slot.pending = 0
@@ -115,7 +116,10 @@ def attempt(m: Tables, s: int, slot: SlotRow, circuit: CircuitRow, t: int) -> No
         m.scalar[REFILL] = 1
     attempts = m.draws[place]
     circuit.attempts += attempts
-    slot.pending = at(m, t + hop.restart_ns + attempts * hop.cycle_ns, HERALD, s, 0)
+    begins = t - hop.asks_ns
+    if slot.a_freed > begins:
+        begins = slot.a_freed
+    slot.pending = at(m, begins + hop.restart_ns + attempts * hop.cycle_ns, HERALD, s, 0)
 
 
 def herald(m: Tables, s: int, sequence: int, t: int) -> None:
@@ -202,6 +206,7 @@ def free_a(m: Tables, s: int, t: int) -> None:
     circuit = m.circuits[slot.circuit]
     circuit.memory_ns += t - slot.since
     slot.a = NOWHERE
+    slot.a_freed = t
     if slot.b == NOWHERE:
         attempt(m, s, slot, circuit, t)
 
@@ -387,6 +392,7 @@ def swap(m: Tables, slot_b: int, slot_a: int, t: int) -> None:
     circuit.memory_ns += 2 * t - left_slot.since - right_slot.since
     left_slot.b = NOWHERE
     right_slot.a = NOWHERE
+    right_slot.a_freed = t
     if left_slot.a == NOWHERE:
         attempt(m, slot_b, left_slot, circuit, t)
     if right_slot.b == NOWHERE:

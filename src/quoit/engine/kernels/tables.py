@@ -104,10 +104,11 @@ class PositionRow:
 @dataclass(slots=True)
 class HopRow:
     """`dark`: 1 while no light gets through. `stored_ns`: how long both halves have been in memory when a success
-    becomes known. `restart_ns`: from both memories free to the first attempt. `near_ns`, `far_ns`: `at_ns` of its
-    ends. `draw_at`: place of the next draw; from `draws_short` on more are needed. `x`, `y`, `z`: state of a heralded
-    pair."""
+    becomes known. `restart_ns`: from both memories free to the first attempt. `asks_ns`: what of a cycle may pass
+    before the right memory is free. `near_ns`, `far_ns`: `at_ns` of its ends. `draw_at`: place of the next draw; from
+    `draws_short` on more are needed. `x`, `y`, `z`: state of a heralded pair."""
 
+    asks_ns: int = 0
     circuit: int = 0
     cycle_ns: int = 0
     dark: int = 0
@@ -127,9 +128,11 @@ class HopRow:
 @dataclass(slots=True)
 class SlotRow:
     """`pending`: sequence number of the herald that is awaited (0: none). `a`, `b`: the pair in either memory.
-    `since`: when it was heralded. `a_used`, `b_used`: 1 when a swap of that memory's qubit has begun."""
+    `since`: when it was heralded. `a_freed`: when the A memory became free. `a_used`, `b_used`: 1 when a swap of that
+    memory's qubit has begun."""
 
     a: int = 0
+    a_freed: int = 0
     a_used: int = 0
     b: int = 0
     b_used: int = 0

@@ -1,10 +1,8 @@
 """Entangled pairs over chains and networks: processor time of each delivered pair, with SeQUeNCe and SimQN beside.
 
 The same links, memories and requests for all. SeQUeNCe swaps in nested doubling after a handshake, and quoit plays
-that policy when it is compared with it, so rate and fidelity must agree as well. (SeQUeNCe's rate is a percent or two
-above quoit's: where the node that swapped asks for the next pair, its question travels while the swap's outcome does,
-and here a hop begins when both its memories are free.) SimQN brings no heralded retries: an application written for
-the purpose swaps as soon as it can, and so does quoit when it is compared with SimQN.
+that policy when it is compared with it, so rate and fidelity must agree as well. SimQN brings no heralded retries: an
+application written for the purpose swaps as soon as it can, and so does quoit when it is compared with SimQN.
 """
 
 from __future__ import annotations

@@ -54,7 +54,9 @@ class Workload:
     def circuits(self, nested: bool) -> list[Circuit]:
         """With SeQUeNCe's policy and handshake, or swapping as soon as both sides have a pair."""
         decay = Decay() if self.coherence_s is None else Decay.pauli(1 / self.coherence_s)
-        hop = Hop(self.light_ns, self.success, self.cycle_ns, werner_state(self.fidelity))
+        # SeQUeNCe's left node asks as soon as its own memory is free; in a cycle of one way there is no time to ask.
+        asks_ns = self.light_ns if nested and self.cycle_ns >= 2 * self.light_ns else 0
+        hop = Hop(self.light_ns, self.success, self.cycle_ns, werner_state(self.fidelity), asks_ns=asks_ns)
         found = []
         for path in self.paths:
             rules = [self._nested(i, len(path) - 1) if nested else Swap() for i in range(1, len(path) - 1)]

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import quoit
+from quoit.engine.program import Circuit, Decay, Hop, Node, Purification, Swap
 from quoit.model.secret import Secret
 from quoit.runtime import wire
 from quoit.runtime.wire import Message
@@ -28,6 +29,16 @@ def every_type() -> dict[str, type[Message]]:
     return {name: kind for name, kind in wire.registered().items() if not name.startswith("test.")}
 
 
+def circuit(hops: int, success: float, wanted: int | None) -> Circuit:
+    """One that devices could execute, with something in every field."""
+    hop = Hop(10, success, 100, (0.9, 0.8, 0.85), stored_ns=7, restart_ns=3)
+    nodes = [
+        Node(Decay.t1_t2(2, 1), Swap(None, hops, 3, 0.5, 0.9, True) if 0 < i < hops else None, 5_000 if i else None)
+        for i in range(hops + 1)
+    ]
+    return Circuit(tuple(nodes), (hop,) * hops, 2, wanted, Purification({1: 1}, "bbpssw", 0.99, 0.98))
+
+
 TYPES = every_type()
 PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     int: st.integers(-(2**62), 2**62),
@@ -38,6 +49,7 @@ PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     Secret: st.binary(max_size=24).map(Secret),
     type(None): st.none(),
     Any: st.integers(0, 9),
+    Circuit: st.builds(circuit, st.integers(1, 4), st.floats(0.01, 1), st.none() | st.integers(0, 9)),
 }
 
 

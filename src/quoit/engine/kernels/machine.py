@@ -261,7 +261,7 @@ class _Layout:
             hops=make(t.HopRow, self._hop_rows()),
             slots=make(t.SlotRow, self._slot_rows()),
             pairs=make(t.PairRow, pairs_free),
-            outcomes=make(t.OutcomeRow, [{} for _ in range(t.OUTCOMES)]),
+            outcomes=make(t.OutcomeRow, [{} for _ in range(t.OUTCOMES[compiled])]),
             draws=_numbers(draws, compiled),
             uniform=_numbers(uniform, compiled),
             ready=_numbers(ready, compiled),

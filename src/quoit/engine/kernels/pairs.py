@@ -30,7 +30,6 @@ from quoit.engine.kernels.tables import (
     NOWHERE,
     NUDGE,
     OUT,
-    OUTCOMES,
     PURIFY,
     READY,
     REFILL,
@@ -705,5 +704,5 @@ def outcome(m: Tables, pair: PairRow, c: int, t: int, right_is_last: int) -> Non
     row.x = pair.x
     row.y = pair.y
     row.z = pair.z
-    if place + 2 >= OUTCOMES:
+    if place + 2 >= len(m.outcomes):
         m.scalar[REFILL] = 1

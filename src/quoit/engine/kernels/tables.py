@@ -39,7 +39,8 @@ DRAWS = 1_024
 SPARE_DRAWS = 64
 """Draws are made for this many attempts at once, and made anew when fewer than `SPARE_DRAWS` are left: one event uses
 fewer than that."""
-OUTCOMES = 4_096
+OUTCOMES = {True: 4_096, False: 256}
+"""Rows for delivered pairs until they are taken: compiled, and in plain Python, where a row takes time to make."""
 
 
 @dataclass(slots=True)

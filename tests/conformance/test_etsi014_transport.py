@@ -181,6 +181,12 @@ def test_cl_5_1_expired_certificate(bench: Bench) -> None:
     turned_away(bench, client_context(bench.authority.root_pem, leaf.chain, leaf.key), "certificate has expired")
 
 
+def test_cl_5_1_certificate_that_is_not_yet_valid(bench: Bench) -> None:
+    to_come = Authority(bench.authority.directory, "test", now=lambda: datetime.now(UTC) + timedelta(days=3))
+    leaf = to_come.issue_application("early")
+    turned_away(bench, client_context(bench.authority.root_pem, leaf.chain, leaf.key), "certificate is not yet valid")
+
+
 def test_cl_5_1_certificate_for_servers_only(bench: Bench) -> None:
     from cryptography.x509.oid import ExtendedKeyUsageOID
 

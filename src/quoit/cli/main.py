@@ -133,6 +133,12 @@ def up(
     certificate_life: Annotated[
         str, Parameter(help="Of KMEs' and applications' certificates, renewed at 2/3.")
     ] = "24h",
+    management_port: Annotated[
+        int | None,
+        Parameter(
+            help="Also serve operator and observers over mutual TLS, on this port of 127.0.0.1 (0: any free one)."
+        ),
+    ] = None,
     kek: Annotated[
         str | None, Parameter(help=f"Key-encryption key of all stores, instead of a file in each: {KEK_FORMS}")
     ] = None,
@@ -147,7 +153,16 @@ def up(
     from quoit.cli.up import UpOptions, bring_up
 
     options = UpOptions(dir, start, until, speed, seed, port, digest, processes, json, part, nats, run, resume, store)
-    return bring_up(file, replace(options, kek=kek, tls13_only=tls == "modern", certificate_life=certificate_life))
+    return bring_up(
+        file,
+        replace(
+            options,
+            kek=kek,
+            tls13_only=tls == "modern",
+            certificate_life=certificate_life,
+            management_port=management_port,
+        ),
+    )
 
 
 @app.command

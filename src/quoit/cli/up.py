@@ -44,6 +44,7 @@ class UpOptions:
     store: str | None = None
     tls13_only: bool = False
     certificate_life: str = "24h"
+    management_port: int | None = None
     kek: str | None = None
 
 
@@ -64,6 +65,8 @@ def bring_up(file: Path, options: UpOptions) -> int:
     network = show.network(file)
     if options.speed <= 0:
         raise show.UserError(f"--speed: expected above 0, found {options.speed}")
+    if not 0 <= (options.management_port or 0) <= 65535:
+        raise show.UserError(f"--management-port: expected 0 (any free one) to 65535, found {options.management_port}")
     if not 0 <= options.port <= 65535:
         raise show.UserError(f"--port: expected 0 (any free one) to 65535, found {options.port}")
     if options.digest and options.until is None:
@@ -97,6 +100,7 @@ def bring_up(file: Path, options: UpOptions) -> int:
         store=options.store,
         certificate_life=_life(options.certificate_life),
         tls13_only=options.tls13_only,
+        management_port=options.management_port,
         kek=options.kek,
     )
     return run_loop(lambda: _host(file, host_options, options.digest, options.json))
@@ -113,6 +117,8 @@ def _arguments(options: UpOptions) -> list[str]:
     """The options that every process of a crew is started with."""
     given = ["--from", options.start, "--speed", str(options.speed), "--port", str(options.port)]
     given += ["--certificate-life", options.certificate_life, "--tls", "modern" if options.tls13_only else "standard"]
+    if options.management_port is not None:
+        given += ["--management-port", str(options.management_port)]
     if options.until is not None:
         given += ["--until", options.until]
     if options.seed is not None:

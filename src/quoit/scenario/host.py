@@ -38,7 +38,7 @@ from quoit.runtime.trace import Digest, Event, Sink, to_line
 from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, Twin, assemble
 from quoit.scenario.check import loads
-from quoit.scenario.operator import OperatorSocket
+from quoit.scenario.operator import ROLES, OperatorSocket, RoleGate, role_identities
 from quoit.scenario.spread import Spread
 from quoit.service.api import eme
 from quoit.service.keystore import StoreFailed
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("quoit", element="host")
 CERTIFICATE_CHECK_S = 1.0
+MANAGEMENT = "management"
+"""Name on the certificate of the operator's door."""
 """How soon `quoit pki --revoke` beside a running twin ends live connections, at the latest."""
 
 
@@ -68,7 +70,8 @@ class HostOptions:
     where the twin in the directory stopped, whatever stopped it: with its key stores, at its instant or later. `store`:
     URL of a PostgreSQL that holds the key stores instead of files, one schema a KME. `kek`: name of the key-encryption
     key of all stores (`quoit.adapters.crypto.kek_uri`), instead of a file in each. `certificate_life`: of the KMEs' and
-    the applications' certificates. `tls13_only`: listeners refuse TLS 1.2, which ETSI GS QKD 014 permits."""
+    the applications' certificates. `tls13_only`: listeners refuse TLS 1.2, which ETSI GS QKD 014 permits.
+    `management_port`: the operator's door over mutual TLS on that port of 127.0.0.1 (0: any); None: only its socket."""
 
     directory: Path
     seed: int | None = None
@@ -83,6 +86,7 @@ class HostOptions:
     store: str | None = None
     certificate_life: timedelta = LEAF_LIFE
     tls13_only: bool = False
+    management_port: int | None = None
     kek: str | None = None
 
 
@@ -105,6 +109,8 @@ class Host:
     file: str = "<text>"
     doors: dict[str, Door] = field(default_factory=dict)
     apps: dict[str, Issued] = field(default_factory=dict)
+    roles: dict[str, Issued] = field(default_factory=dict)
+    management: Door | None = None
 
     def __post_init__(self) -> None:
         self.network = loads(self.network_text, self.file)
@@ -226,6 +232,7 @@ class Host:
             if share is None or share.process == 0:
                 self._operator = OperatorSocket(self.options.directory / "operator.sock", self)
                 await self._operator.start()
+                await self._open_management(self._operator)
         self.world.begin(stop_at=self.options.until_ns, wall_ns=wall_ns)
         self._renewal = asyncio.get_running_loop().create_task(self._renew())
 
@@ -273,6 +280,23 @@ class Host:
     def _count(self, interface: str, status: str) -> None:
         self.twin.kernel.instruments.count("quoit_http_requests_total", (interface, status))
 
+    async def _open_management(self, operator: OperatorSocket) -> None:
+        """The operator's door over mutual TLS, and a certificate for each role."""
+        if self.options.management_port is None:
+            return
+        life = self.options.certificate_life
+        leaf = self.authority.issue_kme(MANAGEMENT, ["127.0.0.1"], ["localhost"], life)
+        self.roles = {role: self.authority.issue_role(role, role, life) for role in ROLES}
+        context = self.authority.server_context(leaf, tls13_only=True)
+        identify = role_identities(self.authority.is_revoked).read
+        listener = await listen(
+            RoleGate(operator.app()), "127.0.0.1", self.options.management_port, context, {}, identify=identify
+        )
+        self.management = Door(MANAGEMENT, listener, leaf, context)
+
+    def _all_doors(self) -> list[Door]:
+        return [*self.doors.values(), *([self.management] if self.management is not None else [])]
+
     def _eme_of(self, kme: str) -> str | None:
         """The element that keeps shared states at a KME's node, if there is one."""
         node = self.twin.kmes[kme]
@@ -310,7 +334,11 @@ class Host:
             for sae, leaf in self.apps.items()
             if (a := self.twin.attachments[sae])
         }
-        return {"ca": str(self.authority.root_pem), "applications": apps}
+        told: dict[str, Any] = {"ca": str(self.authority.root_pem), "applications": apps}
+        if self.management is not None:
+            roles = {role: {"cert": str(leaf.chain), "key": str(leaf.key)} for role, leaf in self.roles.items()}
+            told["management"] = {"url": f"https://127.0.0.1:{self.management.listener.port}", "roles": roles}
+        return told
 
     # -- upkeep --------------------------------------------------------------------------------------
 
@@ -330,7 +358,7 @@ class Host:
         revoked = self.authority.follow()
         if not revoked:
             return
-        for door in self.doors.values():
+        for door in self._all_doors():
             self.authority.refresh_crl(door.context)
             cut = door.listener.drop(lambda peer: peer.serial in revoked)
             _log.warning("certificate.revoked", kme=door.kme, serials=len(revoked), connections_cut=cut)
@@ -343,7 +371,7 @@ class Host:
         crl = everything or self.authority.crl_due
         if crl and not everything:
             self.authority.sign_crl()
-        for door in self.doors.values():
+        for door in self._all_doors():
             if everything or door.leaf.due(now):
                 door.leaf = self.authority.renew(door.leaf)
                 door.context.load_cert_chain(door.leaf.chain, door.leaf.key)
@@ -352,6 +380,9 @@ class Host:
         for sae, leaf in self.apps.items():
             if everything or leaf.due(now):
                 self.apps[sae] = self.authority.renew(leaf)
+        for role, leaf in self.roles.items():
+            if everything or leaf.due(now):
+                self.roles[role] = self.authority.renew(leaf)
 
     async def stop(self) -> None:
         """Close listeners, stop pacing, flush logs."""
@@ -361,7 +392,7 @@ class Host:
                 await self._renewal
         if self._operator is not None:
             await self._operator.stop()
-        for door in self.doors.values():
+        for door in self._all_doors():
             await door.listener.close()
         self.world.end()
         if self.options.share is not None:

@@ -1,10 +1,11 @@
-"""The operator's door: HTTP over a local socket of mode 0600. It shows the twin and strikes the world; it
-cannot read keys.
+"""The operator's doors: HTTP over a local socket of mode 0600 and, if wanted, over mutual TLS. They show the twin and
+strike the world; they cannot read keys.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,15 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config, Server
 
+from quoit.adapters.crypto.pki import role_urn
 from quoit.adapters.exporters.prometheus import registry_of
 from quoit.connectivity import api as connectivity
 from quoit.fabric import api as fabric
 from quoit.fabric.api import METERS, GetLinks
+from quoit.interfaces.identity import Identities, NameKind, caller_of
 from quoit.model.problem import Problem
 from quoit.planes.management import Alarms, GetAlarms
 from quoit.scenario.fate import FATE, Strike
@@ -36,6 +40,34 @@ def _json(value: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, media_type="application/json")
 
 
+OBSERVER, OPERATOR = "observer", "operator"
+ROLES = {OBSERVER: frozenset({"GET", "HEAD"}), OPERATOR: frozenset({"GET", "HEAD", "POST"})}
+"""What each role may do. Whoever has none may do nothing: applications and KMEs are not let in here."""
+
+
+class RoleGate:
+    """An ASGI application for those alone whose certificate names a role that may do what is asked."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            role = caller_of(scope)
+        except Problem as problem:
+            await _json({"message": problem.row.title}, 401)(scope, receive, send)
+            return
+        if scope["method"] not in ROLES[role]:
+            await _json({"message": f"not for the role {role}"}, 403)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def role_identities(is_revoked: Callable[[int], bool]) -> Identities:
+    """Who comes in: certificates by the role that they name."""
+    return Identities({(NameKind.URI, role_urn(role)): role for role in ROLES}, is_revoked=is_revoked)
+
+
 class OperatorSocket:
     """Serves GET /links, /spans, /units, /alarms, /doors, /status, /metrics, /livez, /readyz and POST /strike."""
 
@@ -46,10 +78,9 @@ class OperatorSocket:
         self._task: asyncio.Task[None] | None = None
         self._registry = registry_of(host.twin.kernel)
 
-    async def start(self) -> None:
-        """Open the socket. An earlier one of the same name is replaced."""
-        self._path.unlink(missing_ok=True)
-        app = Starlette(
+    def app(self) -> Starlette:
+        """What both doors serve."""
+        return Starlette(
             routes=[
                 Route("/links", self._links),
                 Route("/spans", self._spans),
@@ -63,7 +94,11 @@ class OperatorSocket:
                 Route("/strike", self._strike, methods=["POST"]),
             ]
         )
-        config = Config(app, uds=str(self._path), lifespan="off", log_config=None, access_log=False, ws="none")
+
+    async def start(self) -> None:
+        """Open the socket. An earlier one of the same name is replaced."""
+        self._path.unlink(missing_ok=True)
+        config = Config(self.app(), uds=str(self._path), lifespan="off", log_config=None, access_log=False, ws="none")
         self._server = Server(config)
         self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
         self._server.capture_signals = _no_signals  # type: ignore[method-assign,assignment]

@@ -33,6 +33,11 @@ CRL_LIFE = timedelta(days=7)
 TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
+def role_urn(role: str) -> str:
+    """How a certificate names a role."""
+    return f"urn:quoit:role:{role}"
+
+
 class PkiError(Exception):
     """The directory does not hold what it should; the text says what, where, and how to mend it."""
 
@@ -76,7 +81,7 @@ class Authority:
         self._domain_pem, self._domain_key_file = directory / "domain.pem", directory / "domain.key"
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _check_private(directory)
-        for part in ("kme", "sae"):
+        for part in ("kme", "sae", "role"):
             (directory / part).mkdir(mode=0o700, exist_ok=True)
         if not self._complete():
             self._make()
@@ -165,6 +170,11 @@ class Authority:
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
         return self._issue(self._file("sae", sae), sae, san, usages, life)
 
+    def issue_role(self, role: str, name: str, life: timedelta = LEAF_LIFE) -> Issued:
+        """A client certificate for somebody who runs or watches the twin: CN = their name, SAN URI = the role's."""
+        san: list[x509.GeneralName] = [x509.UniformResourceIdentifier(role_urn(role))]
+        return self._issue(self._file("role", name), name, san, [ExtendedKeyUsageOID.CLIENT_AUTH], life)
+
     def _file(self, part: str, name: str) -> Path:
         # Percent-encoded: a name is no path.
         return self.directory / part / f"{quote(name, safe='')}.pem"
@@ -194,7 +204,7 @@ class Authority:
 
     def issued(self) -> tuple[Issued, ...]:
         """All leaves there are, by file name."""
-        files = sorted(self.directory.glob("kme/*.pem")) + sorted(self.directory.glob("sae/*.pem"))
+        files = [file for part in ("kme", "sae", "role") for file in sorted(self.directory.glob(f"{part}/*.pem"))]
         return tuple(_issued(file, _read_certificate(file)) for file in files)
 
     def renew_due(self, now: datetime | None = None) -> tuple[Issued, ...]:

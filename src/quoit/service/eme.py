@@ -7,7 +7,6 @@ its promise; when a promise cannot be kept any more, the unit has expired everyw
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 
 from quoit.fabric.api import (
@@ -15,12 +14,10 @@ from quoit.fabric.api import (
     CloseCircuit,
     FreeSlots,
     OpenCircuit,
-    OperateSlots,
     PairPlan,
     PlanPairs,
     ReserveSlots,
     Slots,
-    SlotsDone,
     memory,
 )
 from quoit.model.lifecycle import Lifecycle
@@ -31,32 +28,22 @@ from quoit.runtime.context import Context
 from quoit.runtime.element import Plane, Stratum, handles
 from quoit.service.api import (
     UNIT_NEWS,
-    AllocateMemory,
     CloseUnit,
-    FreeMemory,
     GetUnit,
     ListUnits,
-    Memories,
-    Note,
-    Notes,
     OpenUnit,
-    OperateOn,
-    Operation,
-    SendNote,
-    TakeNotes,
     Unit,
     Units,
     UnitsChanged,
     eme,
 )
-from quoit.service.assembly import Assembler
 from quoit.service.calendar import Calendar
-from quoit.service.directory import Attachment, Resolve, Resolved, controller
+from quoit.service.directory import Attachment
+from quoit.service.memories import MemoryDesk
 from quoit.service.states import (
     STAGES,
     Assemble,
     Assembled,
-    CarryNote,
     DropHalf,
     Edge,
     EndStates,
@@ -78,7 +65,6 @@ WITHIN = 5_000_000_000
 ESTABLISH_NS = 8_000_000_000
 """How long a request waits for its states; then it is answered as it is, and news follow."""
 POLL_NS = 2_000_000
-MAX_NOTES = 1_000
 WATCH_NS, PRESENCE_NS = 1_000_000_000, 1_000_000_000
 """How often EMEs of a unit look whether the others are there, and how long they wait for the answer."""
 ENDED = (UnitState.FAILED, UnitState.EXPIRED, UnitState.CONSUMED)
@@ -126,7 +112,7 @@ class _Unit:
     route: tuple[str, ...] = ()
 
 
-class Eme(Assembler):
+class Eme(MemoryDesk):
     """One entanglement management entity, for the applications at one node."""
 
     stratum, plane = Stratum.SERVICE, Plane.RESOURCE
@@ -141,31 +127,12 @@ class Eme(Assembler):
         centres: tuple[Centre, ...],
         calendar: Calendar,
     ) -> None:
-        super().__init__(eme(node), node)
-        self._domain = domain
+        super().__init__(eme(node), node, domain, apps)
         self._stage = stage
-        self._apps = {app.sae: app for app in apps}
         self._centres = {centre.node: centre for centre in centres}
         self._calendar = calendar
         self._units: dict[str, _Unit] = {}
-        self._memory: dict[int, str] = {}
         self._unit_of: dict[int, tuple[str, str]] = {}
-        self._notes: dict[str, deque[Note]] = {sae: deque(maxlen=MAX_NOTES) for sae in self._apps}
-
-    # -- who is who ----------------------------------------------------------------------------------
-
-    def _app(self, caller: str) -> Attachment:
-        if caller not in self._apps:
-            raise Problem("not-authorised", "this application is not attached here")
-        return self._apps[caller]
-
-    async def _resolve(self, ctx: Context, app: Attachment, name: str) -> Attachment:
-        answer: Resolved = await ctx.ask(controller(self._domain), Resolve(name), within=WITHIN)
-        found = answer.attachment
-        for one, other in ((app, found), (found, app)):
-            if one.allow is not None and other.sae not in one.allow:
-                raise Problem("unknown-sae", "no application of this name can be reached")
-        return found
 
     # -- opening -------------------------------------------------------------------------------------
 
@@ -381,7 +348,7 @@ class Eme(Assembler):
         if wanted.deliver == "measure":
             done = await self._act(ctx, "measure", (msg.slot,), wanted.basis)
             unit.outcomes.setdefault(sae, {})[msg.index] = done.bits[0]
-            await self._used(ctx, msg.slot)
+            await self.used(ctx, msg.slot)
 
     def _until(self, ctx: Context, unit: _Unit, expires_ns: int | None) -> None:
         """The unit's promise ends at the earliest instant that was heard of."""
@@ -549,46 +516,9 @@ class Eme(Assembler):
             fidelity_at_ns=unit.fidelity_at_ns,
         )
 
-    # -- memories and operations ---------------------------------------------------------------------
+    # -- what parties use up ---------------------------------------------------------------------------
 
-    @handles(AllocateMemory)
-    async def on_allocate(self, ctx: Context, msg: AllocateMemory) -> Memories:
-        self._app(msg.caller)
-        answer: Slots = await ctx.ask(memory(self._node), ReserveSlots(self.name, msg.number), within=WITHIN)
-        self._memory.update(dict.fromkeys(answer.slots, msg.caller))
-        return Memories(tuple(f"{self._node}/{slot}" for slot in answer.slots))
-
-    @handles(FreeMemory)
-    async def on_free(self, ctx: Context, msg: FreeMemory) -> Memories:
-        slots = self._owned(msg.caller, msg.addresses)
-        await ctx.ask(memory(self._node), FreeSlots(self.name, slots), within=WITHIN)
-        for slot in slots:
-            del self._memory[slot]
-            await self._used(ctx, slot)
-        return Memories(msg.addresses)
-
-    @handles(OperateOn)
-    async def on_operate(self, ctx: Context, msg: OperateOn) -> Operation:
-        slots = self._owned(msg.caller, msg.addresses)
-        order = OperateSlots(self.name, msg.name, slots, msg.basis, msg.angle_rad, msg.pauli)
-        done: SlotsDone = await ctx.ask(memory(self._node), order, within=WITHIN)
-        if msg.name in ("measure", "bell-measure", "discard"):
-            for slot in slots:
-                await self._used(ctx, slot)
-        return Operation(done.bits, done.ok, done.done_ns)
-
-    def _owned(self, caller: str, addresses: tuple[str, ...]) -> tuple[int, ...]:
-        self._app(caller)
-        slots = []
-        for address in addresses:
-            node, _, number = address.rpartition("/")
-            slot = int(number) if number.isascii() and number.isdigit() and len(number) < 6 else -1
-            if node != self._node or self._memory.get(slot) != caller:
-                raise Problem("bad-operation", f"expected an address of the caller's, found {address[:80]!r}")
-            slots.append(slot)
-        return tuple(slots)
-
-    async def _used(self, ctx: Context, slot: int) -> None:
+    async def used(self, ctx: Context, slot: int) -> None:
         """A qubit of a unit is used up. When all of a party's are, the unit is delivered to it; after the last
         party it is consumed."""
         unit_id, sae = self._unit_of.pop(slot, ("", ""))
@@ -618,35 +548,6 @@ class Eme(Assembler):
         if unit.state in (UnitState.ESTABLISHED, UnitState.DELIVERED):
             whole = unit.done == set(unit.saes)
             self._step(ctx, unit, UnitState.CONSUMED if whole else UnitState.DELIVERED)
-
-    # -- classical messages between applications -------------------------------------------------------
-
-    @handles(SendNote)
-    async def on_send(self, ctx: Context, msg: SendNote) -> Notes:
-        found = await self._resolve(ctx, self._app(msg.caller), msg.to)
-        await ctx.ask(eme(found.node), CarryNote(msg.caller, found.sae, msg.text, ctx.now), within=WITHIN)
-        return Notes(())
-
-    @handles(CarryNote)
-    async def on_carry(self, ctx: Context, msg: CarryNote) -> Heard:
-        inbox = self._notes.get(msg.to)
-        if inbox is None:
-            raise Problem("unknown-sae", "no application of this name can be reached")
-        if len(inbox) == MAX_NOTES:
-            raise Problem("overloaded", f"{MAX_NOTES} messages wait for this application")
-        inbox.append(Note(msg.sender, msg.text, msg.sent_ns, ctx.now))
-        return Heard()
-
-    @handles(TakeNotes)
-    async def on_take(self, ctx: Context, msg: TakeNotes) -> Notes:
-        self._app(msg.caller)
-        inbox = self._notes[msg.caller]
-        end = ctx.now + msg.wait_ns
-        while not inbox and ctx.now < end:
-            await ctx.sleep(min(POLL_NS, end - ctx.now))
-        taken = tuple(inbox)
-        inbox.clear()
-        return Notes(taken)
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,14 @@ import uuid
 import pytest
 
 from quoit.adapters.stores.memory import MemoryStore
+from quoit.fabric.api import UPKEEP
+from quoit.fabric.reserve import ALARM_BLOCKS, PARK_BLOCKS
+from quoit.planes.management import Alarms, GetAlarms, Severity
 from quoit.runtime.trace import Event
 from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, assemble
 from quoit.scenario.check import loads
+from quoit.scenario.fate import FATE, Strike
 from quoit.service.api import Keys, OpenKeys, TakeKeys
 
 NETWORK = """
@@ -62,3 +66,40 @@ def test_an_eavesdropper_ends_every_block() -> None:
     world.run_until(6_000_000_000)
     assert not [e for e in events if e.event == "pool.filled"]
     assert [e for e in events if e.event == "link.quarantined"]
+
+
+@pytest.mark.realises("I1", "G2")
+def test_p10_a_link_that_distils_in_vain_parks_before_its_pads_end() -> None:
+    """Blocks too short to leave key cost two tags each and give none back; fresh pads from outside help."""
+    short = NETWORK.replace("block_bits: 100000", "block_bits: 400").replace("length: 20 km", "length: 60 km")
+    twin = assemble(loads(short), Parts(lambda kme: MemoryStore()))
+    events: list[Event] = []
+    twin.kernel.sinks.append(events.append)
+    world = VirtualWorld(twin.kernel)
+    world.begin()
+
+    def seen(name: str) -> list[Event]:
+        return [e for e in events if e.event == name]
+
+    def alarm() -> Severity | None:
+        standing: Alarms = world.ask(UPKEEP, GetAlarms())
+        return next((a.severity for a in standing.alarms if a.cause == "authentication key runs out"), None)
+
+    while not seen("link.parked") and world.kernel.now < 200_000_000_000:
+        if len(seen("block.failed")) < 64 - ALARM_BLOCKS:
+            assert alarm() is None
+        world.run_until(world.kernel.now + 500_000_000)
+    (parked,) = seen("link.parked")
+    assert parked.fields["blocks_left"] == PARK_BLOCKS
+    assert len(seen("block.failed")) == 64 - PARK_BLOCKS
+    assert alarm() == Severity.CRITICAL
+    # chunks that arrive while a block is distilled do not make its tags differ at the two ends
+    assert "tag-mismatch" not in {e.fields["why"] for e in seen("block.failed")}
+    world.run_until(world.kernel.now + 2_000_000_000)
+    assert len(seen("block.failed")) == 64 - PARK_BLOCKS  # it says nothing any more
+    world.ask(FATE, Strike("commission", "alice--bob"))
+    world.run_until(world.kernel.now + 1_000_000_000)
+    assert alarm() is None
+    again = seen("block.failed")[64 - PARK_BLOCKS :]
+    assert len(again) > 3
+    assert "tag-mismatch" not in {e.fields["why"] for e in again}  # both ends took the same pads, in the same order

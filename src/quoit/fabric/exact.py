@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quoit.engine.api import ENGINE, CloseLink, OpenLink, RawChunk
+from quoit.engine.api import ENGINE, CloseLink, DrawKey, DrawnKey, OpenLink, RawChunk
 from quoit.fabric import api
-from quoit.fabric.api import BlockMade, LinkReading
+from quoit.fabric.api import BlockMade, CommissionLink, LinkAuth, LinkReading
 from quoit.fabric.distill.amplification import amplify, seed_bits_needed
 from quoit.fabric.distill.cascade import (
     CascadeCorrector,
@@ -32,6 +32,7 @@ from quoit.fabric.distill.tags import TAG_BITS, Tag, TagSupply, sign, verify
 from quoit.fabric.distill.verification import keys_agree, verification_hash
 from quoit.fabric.kma import Deposit
 from quoit.fabric.module import ActivateLink, DeactivateLink, Distrust, LinkEnds, Trust
+from quoit.fabric.reserve import ALARM_BLOCKS, COMMISSIONED_BLOCKS, PARK_BLOCKS
 from quoit.model.problem import Problem
 from quoit.model.secret import Secret
 from quoit.runtime.context import Context
@@ -173,12 +174,25 @@ def _unpacked(data: bytes, count: int) -> Bits:
 
 
 class _Association:
-    """Tags of one end: a supply for what it says, one for what it hears, and the block's transcript."""
+    """Tags of one end: a supply for what it says, one for what it hears, and the block's transcript.
+
+    What was said in sifting is kept by chunk, and put in front when a block of these chunks begins: chunks go on to
+    arrive while a block is distilled, and each end hears of them at another place of the block's conversation.
+    """
 
     def __init__(self, outgoing: Secret, incoming: Secret) -> None:
         self.out = TagSupply.from_preshared(outgoing)
         self.into = TagSupply.from_preshared(incoming)
         self.transcript = bytearray()
+        self.sifting: dict[int, bytes] = {}
+
+    def note_sifting(self, serial: int, *messages: Message) -> None:
+        self.sifting[serial] = b"".join(map(encode, messages))
+
+    def begin(self, first: int, last: int) -> None:
+        """A block of these chunks: its transcript begins with theirs. Older ones are nobody's any more."""
+        self.transcript = bytearray(b"".join(self.sifting[s] for s in sorted(self.sifting) if first <= s <= last))
+        self.sifting = {serial: said for serial, said in self.sifting.items() if serial > last}
 
     def note(self, *messages: Message) -> None:
         for one in messages:
@@ -190,20 +204,49 @@ class _Association:
     def check(self, tag: bytes) -> None:
         verify(self.transcript, Tag.from_bytes(tag), self.into)
 
-    def refill(self, key: Secret, sender: bool) -> None:
-        """The block's first `AUTH_BITS` become pads: the first half for what the sender says."""
+    @property
+    def blocks_left(self) -> int:
+        """Blocks that the pads last for if none gives any back."""
+        return min(self.out.messages_left, self.into.messages_left)
+
+    def commission(self, key: Secret, sender: bool) -> None:
+        """Fresh pads from outside; the same key comes to both ends."""
         data = key.reveal()
-        half = TAG_BITS // 8
+        half = len(data) // 2
         mine, theirs = (data[:half], data[half:]) if sender else (data[half:], data[:half])
         self.out.deposit(Secret(mine))
         self.into.deposit(Secret(theirs))
         self.transcript.clear()
+
+    def refill(self, key: Secret, sender: bool) -> None:
+        """The block's first `AUTH_BITS` become pads: the first half for what the sender says."""
+        self.commission(key, sender)
 
 
 def _finish(raw: Bits, seed: bytes, ell_bits: int) -> tuple[Secret, Secret]:
     """(pads for the next block's tags, key for the pool): privacy amplification, in whole bytes."""
     final = amplify(raw, seed, ell_bits).reveal()
     return Secret(final[: AUTH_BITS // 8]), Secret(final[AUTH_BITS // 8 :])
+
+
+@message("fabric.BringPads")
+class BringPads(Message):
+    """An operator has brought both ends of a link fresh key for their messages, for the `visit`-th time."""
+
+    link: str
+    visit: int
+
+
+@message("fabric.PadsHere")
+class PadsHere(Message):
+    """The sender has taken them."""
+
+
+async def brought(ctx: Context, msg: BringPads) -> Secret:
+    """The key that was brought: what the engine gives both ends alike under a number that no block has."""
+    bits = 2 * COMMISSIONED_BLOCKS * TAG_BITS
+    drawn: DrawnKey = await ctx.ask(ENGINE, DrawKey(msg.link, -msg.visit, bits), within=WITHIN)
+    return drawn.value
 
 
 class ExactSender(Element):
@@ -231,6 +274,11 @@ class ExactSender(Element):
     async def on_deactivate(self, ctx: Context, msg: DeactivateLink) -> None:
         ctx.tell(ENGINE, CloseLink(msg.link))
 
+    @handles(BringPads)
+    async def on_pads(self, ctx: Context, msg: BringPads) -> PadsHere:
+        self._tags.commission(await brought(ctx, msg), sender=True)
+        return PadsHere()
+
     @handles(RawChunk)
     async def on_chunk(self, ctx: Context, msg: RawChunk) -> None:
         self._sent[msg.serial] = msg
@@ -255,7 +303,7 @@ class ExactSender(Element):
             raise Problem("malformed", str(fault)) from fault
         answer = Kept(_packed(keep), _bytes(mine.intensities), _bytes(mine.bits_in(Basis.X)))
         self._sifted[msg.serial] = mine
-        self._tags.note(msg, answer)
+        self._tags.note_sifting(msg.serial, msg, answer)
         return answer
 
     @handles(BeginBlock)
@@ -271,6 +319,7 @@ class ExactSender(Element):
         self._references = [
             CascadeReference(self._key[part], plan) for part, plan in zip(frames(len(self._key)), plans, strict=True)
         ]
+        self._tags.begin(msg.first, msg.last)
         self._tags.note(msg)
         return Parities(())
 
@@ -334,6 +383,8 @@ class ExactReceiver(Element):
         self._round = 0
         self._trusted = True
         self._busy = False
+        self._parked = False
+        self._visits = 0
 
     @handles(RawChunk)
     async def on_chunk(self, ctx: Context, msg: RawChunk) -> None:
@@ -352,13 +403,13 @@ class ExactReceiver(Element):
         except (Problem, ValueError) as fault:
             ctx.log.warning("chunk.lost", link=msg.link, serial=msg.serial, why=type(fault).__name__)
             return
-        self._tags.note(announce, kept)
+        self._tags.note_sifting(msg.serial, announce, kept)
         per_s = 1e9 / msg.duration_ns
         tested, errors = sum(test.counts), sum(test.errors)
         reading = LinkReading(msg.link, tested, errors, len(mine) * per_s, len(bases) * per_s, msg.end_ns, self._number)
         ctx.tell(api.METERS, reading)
-        if not self._trusted:
-            self._tags.transcript.clear()
+        if not self._trusted or self._parked:
+            self._tags.sifting.clear()
             return
         if not self._parts:
             self._since_ns = msg.end_ns - msg.duration_ns
@@ -393,6 +444,33 @@ class ExactReceiver(Element):
             why=made.why,
         )
         ctx.tell(api.METERS, made)
+        self._look_at_pads(ctx)
+
+    def _look_at_pads(self, ctx: Context) -> None:
+        """Raise an alarm while a link can still authenticate, and stop before it would have to speak without tags."""
+        left, link = self._tags.blocks_left, self._plan.ends.link
+        if left > ALARM_BLOCKS:
+            return
+        if left <= PARK_BLOCKS and not self._parked:
+            self._parked = True
+            self._parts.clear()
+            self._tags.sifting.clear()
+            ctx.emit("link.parked", link=link, blocks_left=left)
+        ctx.publish(f"{api.LINK_NEWS}.{link}.auth", LinkAuth(link, left, self._parked, ctx.now))
+
+    @handles(CommissionLink)
+    async def on_commission(self, ctx: Context, msg: CommissionLink) -> None:
+        """A link that is parked says nothing, so both ends take the new pads at the same place of their order."""
+        if not self._parked:
+            raise Problem("malformed", f"{msg.link} is not parked: its key lasts for {self._tags.blocks_left} blocks")
+        self._visits += 1
+        pads = BringPads(msg.link, self._visits)
+        own = await brought(ctx, pads)
+        await ctx.ask(self._sender, pads, within=WITHIN)
+        self._tags.commission(own, sender=False)
+        self._parked = False
+        ctx.emit("link.commissioned", link=msg.link, level=self._tags.blocks_left * 2 * TAG_BITS)
+        ctx.publish(f"{api.LINK_NEWS}.{msg.link}.auth", LinkAuth(msg.link, self._tags.blocks_left, False, ctx.now))
 
     async def _distil(
         self, ctx: Context, msg: DistilExactly, parts: dict[int, tuple[Sifted, Tally]], began: int
@@ -455,6 +533,7 @@ class ExactReceiver(Element):
         plans = tuple((c.plan.n_bits, c.plan.seed, tuple(map(int, c.plan.block_sizes))) for c in correctors)
         begin = BeginBlock(link, msg.block, min(parts), max(parts), plans)
         await ctx.ask(self._sender, begin, within=WITHIN)
+        self._tags.begin(begin.first, begin.last)
         self._tags.note(begin)
         while not all(c.done for c in correctors):
             ask = AskParities(link, tuple(b"" if c.done else c.next_queries().to_bytes() for c in correctors))

@@ -223,7 +223,7 @@ class Eme(MemoryDesk):
         number = wanted.number
         centre_party = next((p.sae for p in parties if p.node == plan.centre), "")
         slots: dict[str, tuple[int, ...]] = {}
-        unit.others = tuple(sorted({eme(p.node) for p in parties} | {eme(plan.centre)} - {self.name}))
+        unit.others = tuple(sorted(({eme(p.node) for p in parties} | {eme(plan.centre)}) - {self.name}))
         for party in parties:
             ask = PrepareStates(
                 unit.unit_id, self.name, party.sae, 0 if party.sae == centre_party else number,

@@ -391,3 +391,21 @@ def test_control_may_not_touch_what_is_entangled() -> None:
     context = kernel._contexts[kernel.index_of(controller.name)]
     with pytest.raises((PlaneViolation, Problem)):
         context.tell("engine.pairs", Operate("mit", "measure", (0,)))
+
+
+def test_an_entity_forgets_units_that_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("quoit.service.eme.MOST_UNITS", 20)
+    net = network(seed=8)
+    alice, bob = net.application("alice"), net.application("bob")
+
+    async def story() -> None:
+        first = await alice.request(["bob"], measure="Z")
+        for _ in range(30):
+            last = await alice.request(["bob"], measure="Z")
+        assert (await alice.unit(last.unit_id)).outcomes
+        assert (await bob.unit(last.unit_id)).outcomes
+        for app in (alice, bob):
+            with pytest.raises(Refusal, match="unknown-unit"):
+                await app.unit(first.unit_id)
+
+    play(story())

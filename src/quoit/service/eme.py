@@ -67,6 +67,8 @@ ESTABLISH_NS = 8_000_000_000
 POLL_NS = 2_000_000
 WATCH_NS, PRESENCE_NS = 1_000_000_000, 1_000_000_000
 """How often EMEs of a unit look whether the others are there, and how long they wait for the answer."""
+MOST_UNITS = 10_000
+"""That an EME keeps, ended ones included."""
 ENDED = (UnitState.FAILED, UnitState.EXPIRED, UnitState.CONSUMED)
 NEWS_NS = 5_000_000
 """What handing over costs at most beyond light: a few messages' processing. Counted as waiting."""
@@ -160,7 +162,7 @@ class Eme(MemoryDesk):
             wanted.kind, wanted.number, self.name,
         )  # fmt: skip
         unit.route = tuple(node for edge in plan.edges for node in (plan.centre, edge.node))
-        self._units[msg.unit_id] = unit
+        self._remember(unit)
         ctx.tell(self.name, WatchUnit(msg.unit_id), after=WATCH_NS)
         try:
             await self._commit(ctx, unit, parties, plan, wanted, until)
@@ -281,6 +283,16 @@ class Eme(MemoryDesk):
             raise Problem("peer-unreachable", unit.why or "")
         return self._shown(unit, caller)
 
+    def _remember(self, unit: _Unit) -> None:
+        """Keep a unit; the oldest that have ended are forgotten when there are many. Problem `overloaded`."""
+        if len(self._units) >= MOST_UNITS:
+            ended = [old.unit_id for old in self._units.values() if old.state in ENDED]
+            if not ended:
+                raise Problem("overloaded", f"{MOST_UNITS} units are alive here")
+            for unit_id in ended[: MOST_UNITS // 10]:
+                del self._units[unit_id]
+        self._units[unit.unit_id] = unit
+
     # -- as a party's EME ----------------------------------------------------------------------------
 
     @handles(PrepareStates)
@@ -289,10 +301,11 @@ class Eme(MemoryDesk):
         if unit is None:
             lifecycle = Lifecycle.parse(msg.lifecycle, self._calendar.namespace)
             wanted = Wanted.of(lifecycle, len(msg.parties))
-            unit = self._units[msg.unit_id] = _Unit(
+            unit = _Unit(
                 msg.unit_id, msg.endpoints, msg.lifecycle, msg.originator, msg.parties, ctx.now, wanted.kind,
                 wanted.number, msg.lead, UnitState.ROUTED,
             )  # fmt: skip
+            self._remember(unit)
             ctx.tell(self.name, WatchUnit(msg.unit_id), after=WATCH_NS)
         slots: tuple[int, ...] = ()
         if msg.number:

@@ -17,7 +17,7 @@ from quoit.engine.api import PAIRS, InstallCircuit, MorePairs, Operate, Operated
 from quoit.engine.kernels.machine import PairMachine
 from quoit.engine.kernels.tables import FAR_FUTURE
 from quoit.engine.ledger import Ledger, LedgerError, Node, Outcome
-from quoit.engine.program import Decay
+from quoit.engine.program import Decay, pair_of
 from quoit.engine.states.refusal import Unsupported
 from quoit.engine.world import World
 from quoit.model.problem import Problem
@@ -216,7 +216,6 @@ def _bell(state: tuple[float, ...], decay: Decay, gap_ns: int) -> tuple[float, f
     """Probabilities of Phi+, Phi-, Psi+ and Psi- from eigenvalues, after one half has waited so much longer."""
     gap_s = gap_ns * 1e-9
     x, y, z = (e * exp(-rate * gap_s) for e, rate in zip(state, (decay.x_hz, decay.y_hz, decay.z_hz), strict=True))
-    raw = (1 + x + y + z) / 4, (1 - x - y + z) / 4, (1 + x - y - z) / 4, (1 - x + y - z) / 4
-    least = [max(0.0, p) for p in raw]  # rounding leaves -1e-17
-    total = sum(least)
-    return least[0] / total, least[1] / total, least[2] / total, least[3] / total
+    pair = pair_of((x, y, z))
+    total = sum(pair)  # rounding
+    return pair[0] / total, pair[1] / total, pair[2] / total, pair[3] / total

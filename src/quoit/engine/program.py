@@ -11,6 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from quoit.engine.physics.bell_pairs import BellDiagonal
+
+State = tuple[float, float, float]
+"""Eigenvalues (x, y, z) of a pair."""
+
 
 class ProgramFault(ValueError):
     """A circuit that no device could execute; says where and what was expected."""
@@ -158,6 +163,19 @@ def _check_hop(number: int, hop: Hop) -> None:
     x, y, z = hop.state
     if min(1 + x + y + z, 1 + x - y - z, 1 - x + y - z, 1 - x - y + z) < -1e-12:
         raise ProgramFault(f"hop {number}: {hop.state} are the eigenvalues of no state")
+
+
+def state_of(pair: BellDiagonal) -> State:
+    """Eigenvalues of a Bell-diagonal pair."""
+    i, z, x, y = pair
+    return i - z + x - y, i - z - x + y, i + z - x - y
+
+
+def pair_of(state: State) -> BellDiagonal:
+    """Probabilities of the Bell states; rounding below 0 is taken off."""
+    x, y, z = state
+    shares = (1 + x + y + z, 1 - x - y + z, 1 + x - y - z, 1 - x + y - z)
+    return BellDiagonal(*(max(0.0, share / 4) for share in shares))
 
 
 def werner_state(fidelity: float) -> tuple[float, float, float]:

@@ -321,14 +321,12 @@ class PlanPairs(Message):
 
 @message("fabric.PairPlan")
 class PairPlan(Message):
-    """The path that control would take. `bell`: a delivered pair's worst state (Phi+, Phi-, Psi+, Psi-) with that
-    cut-off. `rate_hz`: pairs per second to expect. `decay_hz`: rates at which its two halves lose the correlators
-    XX, YY, ZZ together while they wait."""
+    """The path that control would take. `state`: eigenvalues of a delivered pair at its worst, with that cut-off.
+    `decay_hz`: rates at which its two halves lose the correlators XX, YY, ZZ together while they wait."""
 
     nodes: tuple[str, ...]
     links: tuple[str, ...]
-    bell: tuple[float, float, float, float]
-    rate_hz: float
+    state: tuple[float, float, float]
     decay_hz: tuple[float, float, float]
     cutoff_ns: int | None
 

@@ -30,7 +30,6 @@ class RunProgram(Message):
     head_slots: tuple[int, ...]
     tail_slots: tuple[int, ...]
     head_holder: str
-    tail_holder: str
 
 
 @message("fabric.ExpectPairs")

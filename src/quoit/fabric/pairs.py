@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from quoit.engine.physics.heralding import max_geometric_mean
 from quoit.engine.program import Circuit, Hop
 from quoit.fabric.api import (
     PAIR_CONTROLLER,
@@ -21,7 +20,7 @@ from quoit.fabric.api import (
 )
 from quoit.fabric.memory import EndProgram, ExpectPairs, RenewPair, RunProgram
 from quoit.fabric.programs.demand import Compiler, Demand, Refused, Station
-from quoit.fabric.programs.promises import pair_of, worst
+from quoit.fabric.programs.promises import worst
 from quoit.model.problem import Problem
 from quoit.planes.graph import Graph
 from quoit.runtime.context import Context
@@ -85,9 +84,7 @@ class PairController(Element):
         self._open[msg.circuit] = _Open(msg.head, msg.tail, links)
         ctx.emit("circuit.opened", circuit=msg.circuit, nodes=nodes, cutoff_ns=plan.cutoff_ns)
         ctx.tell(memory(msg.tail), ExpectPairs(msg.circuit, msg.tail_holder))
-        run = RunProgram(
-            msg.circuit, links, msg.tail, program, msg.head_slots, msg.tail_slots, msg.head_holder, msg.tail_holder
-        )
+        run = RunProgram(msg.circuit, links, msg.tail, program, msg.head_slots, msg.tail_slots, msg.head_holder)
         ctx.tell(memory(msg.head), run)
         return plan
 
@@ -155,15 +152,5 @@ class PairController(Element):
         ends = circuit.nodes[0].decay, circuit.nodes[-1].decay
         decay = ends[0].x_hz + ends[1].x_hz, ends[0].y_hz + ends[1].y_hz, ends[0].z_hz + ends[1].z_hz
         cutoffs = [node.cutoff_ns for node in circuit.nodes if node.cutoff_ns is not None]
-        bell = pair_of(state)
         cutoff_ns = min(cutoffs, default=None)
-        return PairPlan(
-            nodes, links, (bell[0], bell[1], bell[2], bell[3]), self._rate_hz(circuit.hops), decay, cutoff_ns
-        )
-
-    @staticmethod
-    def _rate_hz(hops: tuple[Hop, ...]) -> float:
-        """Pairs per second if no cut-off strikes and all links begin together: an upper estimate."""
-        slowest = max(hops, key=lambda hop: hop.cycle_ns / hop.success)
-        mean = max_geometric_mean(len(hops), slowest.success) * slowest.cycle_ns
-        return 1e9 / (mean + sum(hop.light_ns for hop in hops[1:]))
+        return PairPlan(nodes, links, state, decay, cutoff_ns)

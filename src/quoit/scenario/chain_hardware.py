@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 from quoit.engine.hardware import PROFILES, HardwareProfile, single_click_link
 from quoit.engine.physics.fibre import delay_s, eta
 from quoit.engine.physics.heralding import attempt_time_s
-from quoit.engine.program import Decay, Hop, werner_state
+from quoit.engine.program import Decay, Hop, state_of, werner_state
 from quoit.fabric.programs.demand import Station
-from quoit.fabric.programs.promises import state_of
 
 SCHEMES = {
     "single_click": "midpoint_bsm",

@@ -18,7 +18,7 @@ from quoit.fabric.programs.demand import GROUP
 from quoit.model.problem import Problem
 from quoit.model.urn import Urn
 from quoit.scenario import yamlfile
-from quoit.scenario.entanglement import hop_of
+from quoit.scenario.entanglement import hop_of, memory_plan
 from quoit.scenario.schema import NetworkFile
 from quoit.scenario.yamlfile import Loc, Place
 
@@ -225,7 +225,8 @@ def _cross_check(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
     yield from _check_names(n)
     yield from _check_places(n)
     yield from _check_links(n)
-    yield from _check_entanglement(n)
+    yield from _check_memories(n)
+    yield from _check_pair_links(n)
     yield from _check_service(n)
     yield from _check_events(n)
 
@@ -301,17 +302,25 @@ def _check_links(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
             yield ("links", i, "rate"), f"a rate is given only to a rated link, found protocol {link.protocol!r}"
 
 
-def _check_entanglement(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
-    spans = {s.id for s in n.spans}
-    ends = {frozenset(s.between) for s in n.spans}
+def _check_memories(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
     for name, node in n.nodes.items():
         if node.memories is None:
             continue
         at = ("nodes", name, "memories")
         if node.memories.hardware is not None:
             yield from _unknown((*at, "hardware"), "hardware", node.memories.hardware, PROFILES)
-        elif (node.memories.t2_ns or 0) > 2 * (node.memories.t1_ns or 2**62):
+        if node.memories.hardware is None or node.memories.hardware in PROFILES:
+            try:
+                memory_plan(node.memories)
+            except ValueError as fault:
+                yield at, str(fault)
+        if (node.memories.t2_ns or 0) > 2 * (node.memories.t1_ns or 2**62):
             yield (*at, "t2"), "expected at most twice t1"
+
+
+def _check_pair_links(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
+    spans = {s.id for s in n.spans}
+    ends = {frozenset(s.between) for s in n.spans}
     compilers = [e.name for e in entry_points(group=GROUP)]
     yield from _unknown(("policies", "pair_compiler"), "compiler", n.policies.pair_compiler, compilers)
     for i, link in enumerate(n.pair_links):

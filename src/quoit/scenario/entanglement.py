@@ -13,7 +13,7 @@ from quoit.engine.ledger import Node as TrueNode
 from quoit.engine.physics.bell_pairs import BellDiagonal, depolarised
 from quoit.engine.physics.fibre import delay_s
 from quoit.engine.physics.heralding import double_click, single_click
-from quoit.engine.program import Decay, Hop, werner_state
+from quoit.engine.program import Decay, Hop, state_of, werner_state
 from quoit.engine.states.device import DeviceNoise
 from quoit.engine.states.memory import MemoryNoise
 from quoit.engine.world import TrueLink, World
@@ -26,7 +26,6 @@ from quoit.service.calendar import Calendar
 from quoit.service.directory import Attachment
 from quoit.service.eme import Centre, Eme
 
-DEFAULT_VISIBILITY = 0.9
 Spans = Callable[[schema.PairLink], tuple[str, ...]]
 
 
@@ -57,14 +56,25 @@ class MemoryPlan:
 
 
 def memory_plan(given: schema.Memories) -> MemoryPlan:
-    """What the file says, else what the hardware's paper says, else a memory without that fault."""
+    """What the file says, else what the hardware's paper says. Without hardware, what is not said has no fault; of
+    hardware nothing is made up: ValueError names what neither says."""
     profile = None if given.hardware is None else PROFILES[given.hardware]
     t1_s = inf if given.t1_ns is None else given.t1_ns * 1e-9
-    published = None if profile is None else profile.memory_t2_s
-    t2_s = given.t2_ns * 1e-9 if given.t2_ns is not None else published or 2 * t1_s
-    gate = given.gate if given.gate is not None else (profile and profile.gate_p2) or 1.0
-    readout = given.readout if given.readout is not None else (profile and profile.readout) or 1.0
+    t2_s = _settled(profile, "t2", None if given.t2_ns is None else given.t2_ns * 1e-9, "memory_t2_s", 2 * t1_s)
+    gate = _settled(profile, "gate", given.gate, "gate_p2", 1.0)
+    readout = _settled(profile, "readout", given.readout, "readout", 1.0)
     return MemoryPlan(given.number, t1_s, min(t2_s, 2 * t1_s), gate, readout, given.gate_time_ns, given.readout_time_ns)
+
+
+def _settled(profile: HardwareProfile | None, key: str, said: float | None, column: str, ideal: float) -> float:
+    if said is not None:
+        return said
+    if profile is None:
+        return ideal
+    published: float | None = getattr(profile, column)
+    if published is None:
+        raise ValueError(f"hardware {profile.name} does not say {column}: give {key}")
+    return published
 
 
 def hop_of(link: schema.PairLink, length_km: float, loss_db: float) -> Hop:
@@ -79,19 +89,20 @@ def hop_of(link: schema.PairLink, length_km: float, loss_db: float) -> Hop:
             raise ValueError(f"scheme {link.scheme}: expected hardware, one of {', '.join(sorted(PROFILES))}")
         profile = PROFILES[link.hardware]
         success, bell = _heralded(link, profile, loss_db)
-        state = _eigenvalues(bell)
+        state = state_of(bell)
         prepare_ns = link.attempt_ns if profile.attempt_s is None else round(profile.attempt_s * 1e9)
-    # The photons' way to the middle and the news' way back; half the state's time in memory is over by then.
+    # The photons' way to the middle and the news' way back: the halves have been in memory all that time.
     return Hop(light_ns, success, prepare_ns + light_ns, state, stored_ns=light_ns, restart_ns=light_ns)
 
 
 def _heralded(link: schema.PairLink, profile: HardwareProfile, loss_db: float) -> tuple[float, BellDiagonal]:
-    if profile.p_detection is None:
-        raise ValueError(f"hardware {profile.name} does not say p_detection: use scheme given")
+    detection, dark, visibility = profile.p_detection, profile.dark_per_window, profile.visibility
+    if detection is None or dark is None or visibility is None:
+        names = ("p_detection", "dark_per_window", "visibility")
+        missing = ", ".join(name for name in names if getattr(profile, name) is None)
+        raise ValueError(f"hardware {profile.name} does not say {missing}: use scheme given")
     # The conversion is part of reaching telecom fibre; half of the path's loss is on either side of the station.
-    eta = profile.p_detection * (profile.conversion or 1.0) * 10 ** (-loss_db / 20)
-    dark = profile.dark_per_window or 0.0
-    visibility = DEFAULT_VISIBILITY if profile.visibility is None else profile.visibility
+    eta = detection * (profile.conversion or 1.0) * 10 ** (-loss_db / 20)
     if link.scheme == "single-click":
         clicks = single_click(
             link.bright, link.bright, eta, eta, dark, visibility, profile.phase_rms_rad, profile.p_double_excitation
@@ -101,15 +112,6 @@ def _heralded(link: schema.PairLink, profile: HardwareProfile, loss_db: float) -
         both = double_click(eta, eta, dark, visibility)
         success, bell = both.p_success, both.bell_diagonal
     return success * profile.duty_factor, depolarised(bell, profile.extra_depol)
-
-
-def _eigenvalues(bell: BellDiagonal) -> tuple[float, float, float]:
-    phi_plus, phi_minus, psi_plus, psi_minus = bell
-    return (
-        phi_plus - phi_minus + psi_plus - psi_minus,
-        phi_plus - phi_minus - psi_plus + psi_minus,
-        phi_plus + phi_minus - psi_plus - psi_minus,
-    )
 
 
 class EntanglementSide:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from quoit.model.problem import Problem
 from quoit.runtime.wire import Message, message
 
 
@@ -20,6 +21,13 @@ class Attachment(Message):
     domain: str
     allow: tuple[str, ...] | None = None
     routable: bool = True
+
+
+def need_leave(one: Attachment, other: Attachment) -> None:
+    """Each must let the other in. Problem `unknown-sae`, which reads as if the other were not there."""
+    for a, b in ((one, other), (other, one)):
+        if a.allow is not None and b.sae not in a.allow:
+            raise Problem("unknown-sae", "no application of this name can be reached")
 
 
 @message("service.Resolve")

@@ -94,8 +94,7 @@ class _Unit:
     originator: str
     saes: tuple[str, ...]
     created_ns: int
-    kind: str
-    number: int
+    wanted: Wanted
     lead: str
     state: UnitState = UnitState.REQUESTED
     why: str | None = None
@@ -159,7 +158,7 @@ class Eme(MemoryDesk):
         plan = await self._plan(ctx, msg.unit_id, parties, wanted)
         unit = _Unit(
             msg.unit_id, msg.endpoints, msg.lifecycle, msg.originator, tuple(p.sae for p in parties), ctx.now,
-            wanted.kind, wanted.number, self.name,
+            wanted, self.name,
         )  # fmt: skip
         unit.route = tuple(node for edge in plan.edges for node in (plan.centre, edge.node))
         self._remember(unit)
@@ -302,8 +301,8 @@ class Eme(MemoryDesk):
             lifecycle = Lifecycle.parse(msg.lifecycle, self._calendar.namespace)
             wanted = Wanted.of(lifecycle, len(msg.parties))
             unit = _Unit(
-                msg.unit_id, msg.endpoints, msg.lifecycle, msg.originator, msg.parties, ctx.now, wanted.kind,
-                wanted.number, msg.lead, UnitState.ROUTED,
+                msg.unit_id, msg.endpoints, msg.lifecycle, msg.originator, msg.parties, ctx.now, wanted,
+                msg.lead, UnitState.ROUTED,
             )  # fmt: skip
             self._remember(unit)
             ctx.tell(self.name, WatchUnit(msg.unit_id), after=WATCH_NS)
@@ -337,7 +336,7 @@ class Eme(MemoryDesk):
         sae = next((s for s, slots in unit.here.items() if msg.slot in slots), "")
         if not sae:
             # the party at the centre: its qubit is the one that stayed there
-            sae = next(s for s, slots in unit.here.items() if len(slots) < unit.number)
+            sae = next(s for s, slots in unit.here.items() if len(slots) < unit.wanted.number)
             unit.here[sae] = (*unit.here[sae], msg.slot)
             unit.centre_slots = tuple(s for s in unit.centre_slots if s != msg.slot)
         if msg.pauli != "I":
@@ -350,16 +349,15 @@ class Eme(MemoryDesk):
         unit.fidelity_at_ns = msg.at_ns
         self._until(ctx, unit, msg.expires_ns)
         await self._measured(ctx, unit, sae, msg)
-        if len(unit.ready[sae]) == unit.number and unit.lead != self.name and unit.state is UnitState.ROUTED:
+        if len(unit.ready[sae]) == unit.wanted.number and unit.lead != self.name and unit.state is UnitState.ROUTED:
             self._step(ctx, unit, UnitState.ESTABLISHED)
             if unit.used[sae] == unit.ready[sae]:
                 self._step(ctx, unit, UnitState.CONSUMED)
 
     async def _measured(self, ctx: Context, unit: _Unit, sae: str, msg: StateReady) -> None:
         """Where states are not kept: read the qubit now. Its result is what the party gets."""
-        wanted = Wanted.of(Lifecycle.parse(unit.lifecycle, self._calendar.namespace), len(unit.saes))
-        if wanted.deliver == "measure":
-            done = await self._act(ctx, "measure", (msg.slot,), wanted.basis)
+        if unit.wanted.deliver == "measure":
+            done = await self._act(ctx, "measure", (msg.slot,), unit.wanted.basis)
             unit.outcomes.setdefault(sae, {})[msg.index] = done.bits[0]
             await self.used(ctx, msg.slot)
 
@@ -516,13 +514,13 @@ class Eme(MemoryDesk):
             lifecycle=unit.lifecycle,
             originator=unit.originator,
             state=str(unit.state),
-            size_bits=unit.number,
+            size_bits=unit.wanted.number,
             created_ns=unit.created_ns,
             expires_ns=unit.expires_ns,
             key_id=unit.unit_id,
             route=unit.route,
             why=unit.why,
-            kind=unit.kind,
+            kind=unit.wanted.kind,
             addresses=tuple(f"{self._node}/{slot}" for slot in own),
             outcomes=tuple(bit for _, bit in sorted(unit.outcomes.get(caller, {}).items())),
             fidelity=None if unit.fidelity is None else round(unit.fidelity, 6),
@@ -541,7 +539,7 @@ class Eme(MemoryDesk):
         unit.used[sae].add(slot)
         self._memory.pop(slot, None)
         await ctx.ask(memory(self._node), FreeSlots(self.name, (slot,)), within=WITHIN)
-        if len(unit.used[sae]) < unit.number:
+        if len(unit.used[sae]) < unit.wanted.number:
             return
         if unit.lead == self.name:
             self._party_done(ctx, unit, sae)

@@ -24,7 +24,7 @@ from quoit.service.api import (
     TakeKeys,
     UnitsChanged,
 )
-from quoit.service.directory import Attachment
+from quoit.service.directory import Attachment, need_leave
 from quoit.service.keystore import (
     CancelOp,
     FindAllOp,
@@ -48,10 +48,7 @@ class KeyDesk(KeyReserve):
 
     async def _resolve(self, ctx: Context, app: App, name: str) -> Attachment:
         found = await self._attachment(ctx, name)
-        mine = app.attachment
-        for one, other in ((mine, found), (found, mine)):
-            if one.allow is not None and other.sae not in one.allow:
-                raise Problem("unknown-sae", "no application of this name can be reached")
+        need_leave(app.attachment, found)
         return found
 
     def _mark(self, value: Secret) -> str:

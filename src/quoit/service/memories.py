@@ -21,7 +21,7 @@ from quoit.service.api import (
     eme,
 )
 from quoit.service.assembly import Assembler
-from quoit.service.directory import Attachment, Resolve, Resolved, controller
+from quoit.service.directory import Attachment, Resolve, Resolved, controller, need_leave
 from quoit.service.states import CarryNote, Heard
 
 WITHIN = 5_000_000_000
@@ -48,11 +48,8 @@ class MemoryDesk(Assembler):
 
     async def _resolve(self, ctx: Context, app: Attachment, name: str) -> Attachment:
         answer: Resolved = await ctx.ask(controller(self._domain), Resolve(name), within=WITHIN)
-        found = answer.attachment
-        for one, other in ((app, found), (found, app)):
-            if one.allow is not None and other.sae not in one.allow:
-                raise Problem("unknown-sae", "no application of this name can be reached")
-        return found
+        need_leave(app, answer.attachment)
+        return answer.attachment
 
     # -- memories and operations ---------------------------------------------------------------------
 

@@ -84,8 +84,7 @@ class Edge(Message):
 
 def edge_of(circuit: str, party: str, plan: PairPlan) -> Edge:
     """The edge that a plan of control makes."""
-    i, z, x, y = plan.bell
-    return Edge(circuit, party, plan.nodes[-1], (i - z + x - y, i - z - x + y, i + z - x - y), plan.decay_hz)
+    return Edge(circuit, party, plan.nodes[-1], plan.state, plan.decay_hz)
 
 
 def bound(edges: tuple[Edge, ...], waits_ns: tuple[int, ...], works: float) -> float:

@@ -150,7 +150,7 @@ class VaultKek:
         self._thread.start()
         try:
             self._must_work()
-        except BaseException:
+        except BaseException:  # an interrupt, too, must not leave the loop's thread behind
             self.close()
             raise
 

@@ -6,6 +6,7 @@ what is pickled runs on whoever accepts it. How a cluster elsewhere is guarded i
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
@@ -32,10 +33,8 @@ class Dask:
     patience_s: float = 30.0
 
     def __post_init__(self) -> None:
-        try:
-            import distributed  # noqa: F401
-        except ImportError as fault:
-            raise NoDask("dask is not installed: install quoit[dask]") from fault
+        if importlib.util.find_spec("distributed") is None:
+            raise NoDask("dask is not installed: install quoit[dask]")
 
     def open(self, workers: int) -> Executor:
         """An executor; of a cluster elsewhere, with as many workers as it has."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,10 +34,8 @@ class NoMatplotlib(ImportError):
 
 def need_matplotlib() -> None:
     """Raises NoMatplotlib, so that nobody hears of it after a long study."""
-    try:
-        import matplotlib as mpl  # noqa: F401
-    except ImportError as fault:
-        raise NoMatplotlib("a plot needs matplotlib: install quoit[data]") from fault
+    if importlib.util.find_spec("matplotlib") is None:
+        raise NoMatplotlib("a plot needs matplotlib: install quoit[data]")
 
 
 def draw_lines(stem: Path, title: str, abscissa: Abscissa, panels: Mapping[str, Sequence[Line]]) -> list[Path]:

@@ -21,11 +21,9 @@ from dataclasses import replace
 from itertools import pairwise
 from math import exp, inf
 
-from quoit.engine.physics.bell_pairs import BellDiagonal, bbpssw_noisy, dejmps_noisy, werner
-from quoit.engine.program import Circuit, Node, fidelity_of
+from quoit.engine.physics.bell_pairs import bbpssw_noisy, dejmps_noisy, werner
+from quoit.engine.program import Circuit, Node, State, fidelity_of, pair_of, state_of
 
-State = tuple[float, float, float]
-"""Eigenvalues (x, y, z) of a pair."""
 NS = 1e-9
 LONGEST_CUTOFF_NS = 2**55
 """More than a year: whoever could wait that long needs no cut-off."""
@@ -40,19 +38,6 @@ def balanced(left: int, right: int) -> Iterator[tuple[int, int, int]]:
     yield from balanced(left, middle)
     yield from balanced(middle, right)
     yield middle, left, right
-
-
-def state_of(pair: BellDiagonal) -> State:
-    """Eigenvalues of a Bell-diagonal pair."""
-    i, z, x, y = pair
-    return i - z + x - y, i - z - x + y, i + z - x - y
-
-
-def pair_of(state: State) -> BellDiagonal:
-    """Probabilities of the Bell states; rounding below 0 is taken off."""
-    x, y, z = state
-    shares = (1 + x + y + z, 1 - x - y + z, 1 + x - y - z, 1 - x + y - z)
-    return BellDiagonal(*(max(0.0, share / 4) for share in shares))
 
 
 def decays(circuit: Circuit) -> bool:

@@ -185,19 +185,19 @@ class Engine(Element):
 
     @handles(CutSpan)
     async def on_cut(self, ctx: Context, msg: CutSpan) -> None:
-        self._channels.clear()
+        self._edited()
         self._world.spans[msg.span].cut = msg.cut
         self._show(ctx, msg.span)
 
     @handles(BendSpan)
     async def on_bend(self, ctx: Context, msg: BendSpan) -> None:
-        self._channels.clear()
+        self._edited()
         self._world.spans[msg.span].bend_db = msg.loss_db
         self._show(ctx, msg.span)
 
     @handles(Intercept)
     async def on_intercept(self, ctx: Context, msg: Intercept) -> None:
-        self._channels.clear()
+        self._edited()
         self._world.links[msg.link].intercepted = msg.fraction
 
     @handles(Tamper)
@@ -206,8 +206,12 @@ class Engine(Element):
 
     @handles(SetRate)
     async def on_rate(self, ctx: Context, msg: SetRate) -> None:
-        self._channels.clear()
+        self._edited()
         self._world.links[msg.link].rate_bps = msg.rate_bps
+
+    def _edited(self) -> None:
+        self._channels.clear()
+        self._world.edition += 1
 
     def _show(self, ctx: Context, span: str) -> None:
         level = LightLevel(span, self._world.spans[span].total_db, ctx.now)

@@ -62,7 +62,7 @@ class PairLink:
 class _Running:
     """A circuit: its machine, since when, and the slots that wait for its pairs."""
 
-    __slots__ = ("machine", "plan", "since", "slots", "told", "turn")
+    __slots__ = ("edition", "machine", "plan", "since", "slots", "told", "turn")
 
     def __init__(self, plan: InstallCircuit, machine: PairMachine, since: int) -> None:
         self.plan = plan
@@ -71,6 +71,7 @@ class _Running:
         self.slots = deque(zip(plan.left_slots, plan.right_slots, strict=True))
         self.told = 0
         self.turn = 0
+        self.edition = -1  # of the world, as its links' light was last looked at
 
 
 class Entangler(Element):
@@ -140,6 +141,9 @@ class Entangler(Element):
         ctx.tell(PAIRS, RunCircuit(running.plan.circuit, running.turn))
 
     def _let_light_through(self, running: _Running) -> None:
+        if running.edition == self._world.edition:
+            return
+        running.edition = self._world.edition
         for number, name in enumerate(running.plan.links):
             link, loss_db = self._links[name], self._world.loss_db(name)
             share = 0.0 if loss_db is None else 10 ** (-(loss_db - link.base_db) * link.photons / 20)

@@ -47,6 +47,8 @@ class World:
 
     spans: dict[str, TrueSpan] = field(default_factory=dict)
     links: dict[str, TrueLink] = field(default_factory=dict)
+    edition: int = 0
+    """Grows whenever the light of a link may have changed."""
 
     def loss_db(self, link: str) -> float | None:
         """End-to-end loss of a link's path, dB; None if a span of it is dark."""

@@ -41,7 +41,8 @@ spans:
   - {name: fibre, between: [alice, bob], length: 25 km, attenuation: 0.2 dB/km}
 profiles:
   # Without dead time, afterpulses and caps: what is left is the light.
-  plain: {base: bb84-gigahertz, source_rate_hz: RATE, dead_time_ns: 0, afterpulse: 0, sifting_cap_hz: 0, ec_cap_bps: 0, pa_cap_bps: 0}
+  plain: {base: bb84-gigahertz, source_rate_hz: RATE, dead_time_ns: 0, afterpulse: 0, sifting_cap_hz: 0,
+          ec_cap_bps: 0, pa_cap_bps: 0}
 links:
   - {name: link, between: [alice, bob], profile: plain, mode: MODE,
      spectrum: {frequency: 193.4 THz, filter: 25 GHz, isolation: 95 dB}}

@@ -63,9 +63,10 @@ class SetChannel(Message):
 
 @message("connectivity.SetJoint")
 class SetJoint(Message):
-    """The controller's order: set one cross-connect."""
+    """The controller's order: set one cross-connect, around this frequency."""
 
     joint: CrossConnect
+    centre_mhz: int
 
 
 @message("connectivity.Settled")
@@ -111,7 +112,7 @@ class Plant(Element):
         channel = msg.channel
         if channel.kind == QUANTUM:
             return await self._reroute(ctx, channel, msg.joints)
-        await self._join(ctx, channel.channel, msg.joints)
+        await self._join(ctx, channel.channel, msg.joints, channel.centre_mhz)
         spans = () if msg.remove else channel.spans
         emit = Emit(channel.channel, channel.source, spans, channel.centre_mhz, channel.width_mhz, channel.launch_dbm)
         ctx.tell(ENGINE, emit)
@@ -123,7 +124,7 @@ class Plant(Element):
     async def on_joint(self, ctx: Context, msg: SetJoint) -> Settled:
         joint = msg.joint
         self._switch(ctx, joint.channel)
-        await self._join(ctx, joint.channel, (joint,))
+        await self._join(ctx, joint.channel, (joint,), msg.centre_mhz)
         if joint.port:
             self._settle(ctx, joint.channel)
         return Settled(joint.channel, ctx.now)
@@ -133,7 +134,7 @@ class Plant(Element):
         link = channel.channel
         self._switch(ctx, link)
         ctx.tell(ENGINE, RouteLight(link, channel.spans, channel.centre_mhz))
-        await self._join(ctx, link, joints)
+        await self._join(ctx, link, joints, channel.centre_mhz)
         old = self._paths.get(link)
         if old is not None:
             self._paths[link] = Path(link, channel.spans, self._loss_db(channel), True)
@@ -149,9 +150,9 @@ class Plant(Element):
             total += span.loss_db + self._insertion_db.get(at, 0.0)
         return total
 
-    async def _join(self, ctx: Context, channel: str, joints: tuple[CrossConnect, ...]) -> None:
+    async def _join(self, ctx: Context, channel: str, joints: tuple[CrossConnect, ...], centre_mhz: int) -> None:
         if joints:
-            wanted = tuple(Joint(joint.node, joint.port, joint.other) for joint in joints)
+            wanted = tuple(Joint(joint.node, joint.port, joint.other, centre_mhz) for joint in joints)
             settled: Joints = await ctx.ask(ENGINE, SetJoints(channel, wanted), within=WITHIN)
             for joint in settled.joints:
                 ctx.emit("light.switched", channel=channel, node=joint.node, port=joint.port, other=joint.other)

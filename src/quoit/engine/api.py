@@ -112,11 +112,13 @@ class RouteLight(Message):
 
 
 class Joint(Message):
-    """Two ports of the switch at a node, joined for one channel; empty ports: the channel is blocked there."""
+    """Two ports of the switch at a node, joined for one channel around a frequency; empty ports: the channel is
+    blocked there."""
 
     node: str
     port: str
     other: str
+    centre_mhz: int
 
 
 @message("engine.SetJoints")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from quoit.engine.air import S, Wander
 from quoit.engine.api import (
@@ -23,7 +24,7 @@ from quoit.engine.api import (
     SpectrumSeen,
     WatchLight,
 )
-from quoit.engine.light import lines_on, noise_of
+from quoit.engine.light import Lit, lines_on, lit_spans, noise_of
 from quoit.engine.links.bb84 import with_background
 from quoit.engine.links.exact import ClickModel, DetectedRecord, SentRecord, draw_detections
 from quoit.engine.links.sampler import Channel, ChunkStream, Sampler
@@ -150,7 +151,8 @@ class Engine(Element):
         self._world = world
         self._drifts = {plan.link: (plan, Wander(plan.tau_s)) for plan in drifts}
         self._ordered: dict[str, float | None] = {}
-        self._seen: dict[str, tuple[Line, ...]] = {}
+        self._seen: dict[str, list[Any]] = {}
+        self._lit: Lit | None = None
         self._root = root
         self._observers: dict[str, list[str]] = {}
         self._channels: dict[str, Channel] = {}
@@ -206,7 +208,7 @@ class Engine(Element):
     def _channel(self, link: str) -> Channel:
         """What a link's light meets, until the world is edited."""
         true = self._world.links[link]
-        noise = noise_of(self._world, true)
+        noise = noise_of(self._world, true, self._light())
         broad_hz = noise.raman_hz + noise.mixed_hz
         channel = Channel(
             self._world.loss_db(link),
@@ -282,18 +284,19 @@ class Engine(Element):
         takes = 0
         changing = []
         for joint in msg.joints:
-            wanted = frozenset((joint.port, joint.other)) if joint.port else None
-            if switches[joint.node].joints.get(msg.channel) == wanted:
+            switch = switches[joint.node]
+            wanted = switch.joint(joint.port, joint.other, joint.centre_mhz) if joint.port else None
+            if switch.joints.get(msg.channel) == wanted:
                 continue
-            switches[joint.node].joints.pop(msg.channel, None)
-            changing.append((joint.node, wanted))
-            takes = max(takes, switches[joint.node].switching_ns)
+            switch.joints.pop(msg.channel, None)
+            changing.append((switch, wanted))
+            takes = max(takes, switch.switching_ns)
         if changing:
             self._relit(ctx)
             await ctx.sleep(takes)
-            for node, wanted in changing:
+            for switch, wanted in changing:
                 if wanted is not None:
-                    switches[node].joints[msg.channel] = wanted
+                    switch.joints[msg.channel] = wanted
             self._relit(ctx)
         return Joints(msg.channel, msg.joints, ctx.now)
 
@@ -373,22 +376,30 @@ class Engine(Element):
         for span in self._observers:
             self._show_lines(ctx, span)
 
+    def _light(self) -> Lit:
+        """All classical light, until the world is edited."""
+        if self._lit is None:
+            self._lit = lit_spans(self._world)
+        return self._lit
+
     def _lines(self, span: str) -> tuple[Line, ...]:
         return tuple(
             Line(line.node, line.slot.centre_mhz, line.slot.width_mhz, round(line.dbm, 2), round(line.osnr_db, 1))
-            for line in lines_on(self._world, span)
+            for line in lines_on(self._light().get(span, []))
         )
 
     def _show_lines(self, ctx: Context, span: str) -> None:
-        lines = self._lines(span)
-        if lines == self._seen.get(span, ()):
+        now = [(c.slot, s.hop.exit, s.in_dbm, s.out_dbm) for c, s in self._light().get(span, [])]
+        if now == self._seen.get(span, []):
             return
-        self._seen[span] = lines
+        self._seen[span] = now
+        lines = self._lines(span)
         for observer in self._observers.get(span, ()):
             ctx.tell(observer, SpectrumSeen(span, lines, ctx.now))
 
     def _edited(self) -> None:
         self._channels.clear()
+        self._lit = None
         self._world.edition += 1
 
     def _show(self, ctx: Context, span: str) -> None:

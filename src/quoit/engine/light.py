@@ -11,7 +11,7 @@ receiver is filtered twice; channels are not amplified on their way, so powers o
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import log10
 
@@ -56,6 +56,19 @@ def stretches(world: World, channel: TrueChannel) -> Iterator[Stretch]:
         power, port = out, hop.span.name
 
 
+Lit = Mapping[str, list[tuple[TrueChannel, Stretch]]]
+"""What is lit on each span."""
+
+
+def lit_spans(world: World) -> Lit:
+    """All classical light of the world, by span; spans without any are not in it."""
+    found: dict[str, list[tuple[TrueChannel, Stretch]]] = {}
+    for channel in world.channels.values():
+        for stretch in stretches(world, channel):
+            found.setdefault(stretch.hop.span.name, []).append((channel, stretch))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class LinkNoise:
     """Photons per second in the filter at a receiver's input, by what makes them."""
@@ -73,15 +86,12 @@ class LinkNoise:
 QUIET = LinkNoise()
 
 
-def noise_of(world: World, link: TrueLink) -> LinkNoise:
-    """What reaches a link's receiver now beside its own light."""
+def noise_of(world: World, link: TrueLink, lit: Lit) -> LinkNoise:
+    """What reaches a link's receiver now beside its own light, where `lit` is the light of the world."""
     slot = link.slot
-    if slot is None:
+    if slot is None or not any(name in lit or world.spans[name].air is not None for name in link.spans):
         return QUIET
     hops = world.hops(link.source, link.spans)
-    lit = [(c, list(stretches(world, c))) for c in world.channels.values() if c.launch_dbm is not None]
-    if not lit and all(hop.span.air is None for hop in hops):
-        return QUIET
     rest = _rest(world, link, hops)
     raman = leaked = mixed = sky = 0.0
     for at, hop in enumerate(hops):
@@ -90,7 +100,7 @@ def noise_of(world: World, link: TrueLink) -> LinkNoise:
         if hop.span.air is not None:
             sky += hop.span.air.background_hz(slot.width_nm) * rest[at]
             continue
-        along = [(channel, s) for channel, way in lit for s in way if s.hop.span is hop.span]
+        along = lit.get(hop.span.name, [])
         raman += sum(_raman_w(slot, hop, channel, s) for channel, s in along) * rest[at]
         leaked += sum(_back_w(link, slot, hop, channel, s) for channel, s in along) * rest[at]
         leaked += sum(_leak_w(link, slot, hops, at, channel, s) for channel, s in along) * rest[at]
@@ -195,18 +205,18 @@ class SeenLine:
     osnr_db: float
 
 
-def lines_on(world: World, span: str) -> tuple[SeenLine, ...]:
-    """What the monitors at both ends of a span see, by node and frequency. Quantum light is far below their floor.
+def lines_on(along: list[tuple[TrueChannel, Stretch]]) -> tuple[SeenLine, ...]:
+    """What the monitors at both ends of a span see of the light on it, by node and frequency. Quantum light is far
+    below their floor.
 
     The noise beside a channel is the Raman light of all others at its frequency, or the monitor's own floor.
     """
-    lit = [(c, s) for c in world.channels.values() for s in stretches(world, c) if s.hop.span.name == span]
     found = []
-    for channel, s in lit:
+    for channel, s in along:
         if s.out_dbm is None or s.out_dbm < FLOOR_DBM:
             continue
         beside = Slot(channel.slot.centre_mhz, round(OSNR_BANDWIDTH_HZ / 1e6))
-        raman = sum(_raman_w(beside, s.hop, other, t) for other, t in lit if other is not channel)
+        raman = sum(_raman_w(beside, s.hop, other, t) for other, t in along if other is not channel)
         noise_dbm = max(FLOOR_DBM, 10 * log10(raman / 1e-3)) if raman > 0 else FLOOR_DBM
         found.append(SeenLine(s.hop.exit, channel.slot, s.out_dbm, s.out_dbm - noise_dbm))
     return tuple(sorted(found, key=lambda line: (line.node, line.slot.centre_mhz, line.dbm)))

@@ -91,13 +91,29 @@ class TrueChannel:
     bare: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class TrueJoint:
+    """Two ports that are joined, around a frequency; 0: whatever it is."""
+
+    ports: frozenset[str]
+    centre_mhz: int
+
+
 @dataclass
 class TrueSwitch:
-    """An optical switch or ROADM: which two of its ports each channel joins. A channel without an entry is blocked."""
+    """An optical switch or ROADM: which two of its ports each channel joins. A channel without an entry is blocked.
+
+    `selective`: it switches by wavelength, so a channel that moves to another one has to be switched again.
+    """
 
     insertion_db: float
     switching_ns: int
-    joints: dict[str, frozenset[str]] = field(default_factory=dict)
+    selective: bool = True
+    joints: dict[str, TrueJoint] = field(default_factory=dict)
+
+    def joint(self, port: str, other: str, centre_mhz: int) -> TrueJoint:
+        """What joins two ports for a channel of this frequency."""
+        return TrueJoint(frozenset((port, other)), centre_mhz if self.selective else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +170,8 @@ class World:
         switch = self.switches.get(node)
         if switch is None:
             return 0.0  # a patch panel
-        return switch.insertion_db if switch.joints.get(name) == frozenset((port, other)) else None
+        joint = switch.joints.get(name)
+        return switch.insertion_db if joint is not None and joint.ports == {port, other} else None
 
     def _switched(self, name: str, source: str, spans: tuple[str, ...]) -> Iterator[float | None]:
         if not self.switches:

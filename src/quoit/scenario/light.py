@@ -84,18 +84,19 @@ class LightSide:
 
     def true_switches(self) -> dict[str, TrueSwitch]:
         """Every configured path is joined from the start."""
-        found = {s.node: TrueSwitch(s.insertion_db, s.switching_ns) for s in self._n.plant.switches}
+        found = {s.node: TrueSwitch(s.insertion_db, s.switching_ns, s.kind == "roadm") for s in self._n.plant.switches}
         inventory = self.inventory()
         for channel in inventory.channels.values():
             for joint in inventory.joints(channel):
-                found[joint.node].joints[joint.channel] = frozenset((joint.port, joint.other))
+                switch = found[joint.node]
+                switch.joints[joint.channel] = switch.joint(joint.port, joint.other, channel.centre_mhz)
         for link in self._n.pair_links if found else ():
             spans = self._spans_of(link)
             nodes = inventory.way(link.between[0], spans)
             ports = [ADD_DROP, *spans, ADD_DROP]
             for node, port, other in zip(nodes, ports, ports[1:], strict=False):
                 if node in found:
-                    found[node].joints[link.id] = frozenset((port, other))
+                    found[node].joints[link.id] = found[node].joint(port, other, 0)
         return found
 
     def drifts(self) -> Iterator[DriftPlan]:

@@ -209,6 +209,21 @@ def test_a_link_moves_to_another_path_and_is_dark_meanwhile() -> None:
     assert ("b", "link") in joined
 
 
+def test_another_wavelength_is_switched_by_roadms_and_not_by_fibre_switches() -> None:
+    ring = Ring()
+    ring.light("x", ("ac",), 192_000_000)
+    began = ring.now_ms
+    ring.control(api.RetuneChannel("x", (), 192_100_000))
+    assert 20 <= ring.now_ms - began < 30  # the ROADM at a; the switch at c takes what comes
+    ring.run(1)
+    assert ring.readings() == {("x", "ac"): pytest.approx(-4.0)}
+    unselective = Ring(NETWORK.replace("{node: a, insertion", "{node: a, kind: optical-switch, insertion"))
+    unselective.light("x", ("ac",), 192_000_000)
+    began = unselective.now_ms
+    unselective.control(api.RetuneChannel("x", (), 192_100_000))
+    assert unselective.now_ms - began < 5
+
+
 def test_a_blocked_cross_connect_darkens_its_channel() -> None:
     ring = Ring()
     ring.light()

@@ -13,8 +13,6 @@ from quoit.engine.physics import coexistence as cx
 from quoit.engine.physics import silica
 from quoit.engine.physics.fibre import C_M_S
 
-pytestmark = pytest.mark.realises("E3")
-
 lengths = st.floats(0.01, 300.0)
 alphas = st.floats(0.14, 0.6)
 ways = st.sampled_from(cx.DIRECTIONS)
@@ -28,6 +26,7 @@ def summed_raman(length: float, a: float, b: float, direction: str) -> float:
     return float(np.trapezoid(pump * np.exp(-b * (length - z)), z))
 
 
+@pytest.mark.realises("E3")
 @given(lengths, alphas, alphas, ways)
 def test_raman_is_the_sum_of_what_each_metre_makes(length: float, alpha: float, alpha_q: float, way: str) -> None:
     found = cx.raman_power_w(1e-3, length, 3e-9, 0.2, alpha, alpha_q, way)
@@ -78,6 +77,7 @@ def test_rayleigh_light_is_the_sum_of_what_each_metre_sends_back(length: float, 
     assert cx.rayleigh_back_w(1.0, length, alpha) == pytest.approx(float(back), rel=1e-5)
 
 
+@pytest.mark.realises("E3")
 @given(st.floats(0.1, 120.0), st.floats(0.14, 0.4), st.floats(0, 20), st.booleans())
 def test_mixing_is_the_coherent_sum_of_what_each_metre_mixes(
     length: float, alpha: float, mismatch: float, degenerate: bool
@@ -152,6 +152,7 @@ def test_the_raman_table_is_the_published_spectrum() -> None:
     assert np.array(silica._RAMAN_GAIN) == pytest.approx(gain_spectrum(shifts), abs=2e-4)
 
 
+@pytest.mark.realises("E3")
 def test_raman_cross_sections_are_those_that_were_measured() -> None:
     thz = 1e12
     c_band = [silica.raman_beta(p * thz, q * thz) for p in np.arange(191.4, 196, 0.2) for q in (191.4, 193.4, 196)]

@@ -26,8 +26,6 @@ from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, assemble
 from quoit.scenario.check import load, loads
 
-pytestmark = pytest.mark.realises("E1", "E3", "I2")
-
 S = 10**9
 EXAMPLES = Path(__file__).parents[2] / "examples"
 KM, LOSS_DB = 25.0, 5.0
@@ -113,6 +111,7 @@ class Beside:
         return q, sqrt(q * (1 - q) / tested)
 
 
+@pytest.mark.realises("E1", "E3")
 @pytest.mark.parametrize(("source", "way"), [("alice", "co"), ("bob", "ctr")])
 def test_the_error_rate_rises_as_the_formula_says_and_falls_back(source: str, way: str) -> None:
     story = Beside()
@@ -146,6 +145,7 @@ def test_moving_the_link_to_the_o_band_gets_away_from_the_noise() -> None:
     assert qber < expected_qber(0.0) + 0.002
 
 
+@pytest.mark.realises("E3", "I2")
 def test_the_example_repeats_itself_and_names_the_cause() -> None:
     def run() -> tuple[str, list[tuple[str, str]]]:
         twin = assemble(load(EXAMPLES / "coexistence.yaml"), Parts(lambda kme: MemoryStore()))

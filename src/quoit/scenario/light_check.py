@@ -120,6 +120,11 @@ def _check_links(n: schema.NetworkFile) -> Found:
             air = spans[name].air if name in spans else None
             if air is not None and air.satellite is not None:
                 yield ("pair_links", i, "between"), "entangled pairs by satellite are not modelled; use a QKD link"
+        beside = [c.name for c in n.plant.channels if set(c.spans) & set(_path_of(n, pair_link))]
+        if beside and pair_link.scheme != "given":
+            # Dark counts would rise, and what control promises would no longer hold.
+            what = f"noise of {beside[0]!r} in heralded pairs is not modelled; move one of them to another fibre"
+            yield ("pair_links", i, "between"), what
 
 
 def _check_slots(n: schema.NetworkFile) -> Found:

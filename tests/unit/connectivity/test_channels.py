@@ -18,8 +18,6 @@ from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, assemble
 from quoit.scenario.check import loads
 
-pytestmark = pytest.mark.realises("E1", "E3")
-
 S = 10**9
 # Two ways from a to c: straight, or by b, where a ROADM joins what goes on.
 NETWORK = """
@@ -105,6 +103,7 @@ def test_a_node_without_a_switch_is_a_patch_panel() -> None:
     ]
 
 
+@pytest.mark.realises("E1")
 def test_lighting_a_channel_takes_the_slowest_switch_and_loses_what_the_way_loses() -> None:
     ring = Ring()
     ring.run(1)
@@ -133,6 +132,7 @@ def test_an_extinguished_channel_keeps_its_slot_until_it_is_removed() -> None:
     assert {j.channel for j in ring.control(api.GetInventory()).cross_connects} == {"link", "dark", "y"}
 
 
+@pytest.mark.realises("E3")
 def test_free_spectrum_keeps_away_from_everything_on_all_spans() -> None:
     ring = Ring()
     ring.light()
@@ -192,6 +192,7 @@ def test_a_channel_is_changed_by_one_at_a_time() -> None:
     assert answers == ["switching", "lit"]
 
 
+@pytest.mark.realises("E1")
 def test_a_link_moves_to_another_path_and_is_dark_meanwhile() -> None:
     ring = Ring()
     ring.run(3)
@@ -244,6 +245,7 @@ def test_a_cut_fibre_shows_on_every_monitor_behind_it() -> None:
     assert ring.readings() == {("x", "ab"): pytest.approx(-2.0), ("x", "bc"): pytest.approx(-6.0)}
 
 
+@pytest.mark.realises("E3", "I2")
 def test_light_that_nobody_planned_raises_an_alarm_with_its_frequency() -> None:
     ring = Ring(NETWORK + "events: [{at: 2s, until: 3s, light: {span: bc, launch: -3 dBm, frequency: 194.2 THz}}]\n")
     ring.run(2.5)

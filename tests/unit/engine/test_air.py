@@ -10,8 +10,6 @@ import pytest
 
 from quoit.engine.air import AirPath, AirPlan, Orbiting, Pass, Sky, Wander
 
-pytestmark = pytest.mark.realises("E1")
-
 S = 10**9
 NIGHT = Sky(1.5e-4, 1.5e-4, 5e-5)
 ORBIT = Orbiting(5e5, 20.0, 0.7, (Pass(300 * S, 75.0),))
@@ -24,6 +22,7 @@ def streams(seed: int = 1) -> Callable[[str], np.random.Generator]:
     return made.__getitem__
 
 
+@pytest.mark.realises("E1")
 def test_a_satellite_is_seen_in_its_pass_alone() -> None:
     path = AirPath(PLAN)
     ((rise, sets, _),) = ORBIT.windows(0)

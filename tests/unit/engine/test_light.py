@@ -13,8 +13,6 @@ from quoit.engine.physics.fibre import photon_rate_hz
 from quoit.engine.world import ADD_DROP, TrueChannel, TrueLink, TrueSpan, TrueSwitch, World
 from quoit.model.spectrum import Slot
 
-pytestmark = pytest.mark.realises("E3")
-
 QUANTUM = Slot(193_400_000, 25_000)
 STRONG = Slot(193_100_000, 50_000)
 
@@ -42,6 +40,7 @@ def test_without_classical_light_there_is_no_noise() -> None:
     assert noise_of(w, TrueLink("other", ("ab",)), lit_spans(w)) == QUIET  # nobody knows where it is
 
 
+@pytest.mark.realises("E3")
 def test_raman_light_of_each_fibre_loses_the_rest_of_the_way() -> None:
     along = world(TrueChannel("x", "a", ("ab", "bc"), STRONG, 0.0))
     expected = raman(0.0, 20, "co") * 10**-0.6 + raman(-4.0, 30, "co")

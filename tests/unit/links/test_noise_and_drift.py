@@ -19,8 +19,6 @@ from quoit.fabric.links.cv import GG02
 from quoit.fabric.links.profile import BUILT_IN
 from quoit.fabric.links.rated import Rated
 
-pytestmark = pytest.mark.realises("E3")
-
 LOSS_DB = 5.0
 
 

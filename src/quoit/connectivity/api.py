@@ -248,6 +248,30 @@ class Spectrum(Message):
     free: tuple[tuple[int, int], ...]
 
 
+@message("connectivity.GetNoise")
+class GetNoise(Message):
+    """What noise would a quantum channel have along these spans from node `source`, in this slot, beside all classical
+    channels as they are planned? `besides`: a channel to leave out. Answered with `PlannedNoise`."""
+
+    source: str
+    spans: tuple[str, ...]
+    centre_mhz: int
+    width_mhz: int
+    isolation_db: float = 100.0
+    besides: str = ""
+
+
+@message("connectivity.PlannedNoise")
+class PlannedNoise(Message):
+    """Photons per second in the filter at the receiver's input, and the path's loss with switches. An estimate from
+    launch powers and losses of commissioning; fibre only, so the sky behind a telescope is not in it."""
+
+    raman_hz: float
+    leaked_hz: float
+    mixed_hz: float
+    loss_db: float
+
+
 class SpectralLine(Message):
     """A channel as the monitor at a span's end `node` sees it. OSNR in 0.1 nm, at most what the monitor resolves."""
 

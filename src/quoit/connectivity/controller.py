@@ -19,10 +19,12 @@ from quoit.connectivity.api import (
     CrossConnect,
     ExtinguishChannel,
     GetInventory,
+    GetNoise,
     GetSpectrum,
     InventoryRows,
     LightChannel,
     Path,
+    PlannedNoise,
     RequestPath,
     RetuneChannel,
     SetCrossConnect,
@@ -194,6 +196,12 @@ class ConnectivityController(Element):
     @handles(GetInventory)
     async def on_inventory(self, ctx: Context, msg: GetInventory) -> InventoryRows:
         return self._inventory.rows()
+
+    @handles(GetNoise)
+    async def on_noise(self, ctx: Context, msg: GetNoise) -> PlannedNoise:
+        slot = Slot(msg.centre_mhz, msg.width_mhz)
+        self._check_slot(slot)
+        return self._inventory.noise(msg.source, msg.spans, slot, msg.isolation_db, msg.besides)
 
     @handles(GetSpectrum)
     async def on_spectrum(self, ctx: Context, msg: GetSpectrum) -> Spectrum:

@@ -18,11 +18,14 @@ from quoit.connectivity.api import (
     CrossConnect,
     InventoryRows,
     NodeRow,
+    PlannedNoise,
     SpanPlan,
     SpectralLine,
     Spectrum,
     TakenSlot,
 )
+from quoit.engine.physics.path_noise import Fibre, Guest, Segment, path_noise
+from quoit.engine.physics.silica import excess_db
 from quoit.model.problem import Problem
 from quoit.model.spectrum import Slot, free
 
@@ -199,15 +202,47 @@ class Inventory:
 
     def planned_dbm(self, channel: ChannelRow, span: str) -> float | None:
         """Power of a channel at the far end of one of its spans; None if it is to be off."""
-        if channel.launch_dbm is None or span not in channel.spans:
-            return None
+        return next((out for name, _, _, out in self.planned(channel) if name == span), None)
+
+    def planned(self, channel: ChannelRow) -> Iterator[tuple[str, str, float, float]]:
+        """(span, node where it comes out, dBm going in, dBm coming out) along a classical channel's way."""
+        if channel.launch_dbm is None:
+            return
         power = channel.launch_dbm
         nodes = self.way(channel.source, channel.spans)
         for at, name in enumerate(channel.spans):
-            power -= self.spans[name].loss_db + (self._insertion_db(nodes[at]) if at else 0.0)
-            if name == span:
-                break
-        return power
+            power -= self._insertion_db(nodes[at]) if at else 0.0
+            out = power - self._span_db(name, slot_of(channel).wavelength_nm)
+            yield name, nodes[at + 1], power, out
+            power = out
+
+    def _span_db(self, name: str, wl_nm: float) -> float:
+        span = self.spans[name]
+        return span.loss_db + (excess_db(wl_nm, span.length_km, span.loss_db) if span.medium == "fibre" else 0.0)
+
+    def noise(
+        self, source: str, spans: tuple[str, ...], slot: Slot, isolation_db: float, besides: str = ""
+    ) -> PlannedNoise:
+        """What a quantum channel would have beside the classical ones as planned. Problems as of `way`."""
+        nodes = self.way(source, spans)
+        guests: dict[str, list[Guest]] = {}
+        for channel in self.channels.values():
+            for name, exit_node, in_dbm, out_dbm in self.planned(channel) if channel.channel != besides else ():
+                if name in spans:
+                    at = spans.index(name)
+                    parts = at + 1 == len(spans) or spans[at + 1] not in channel.spans
+                    guest = Guest(slot_of(channel), in_dbm, out_dbm, exit_node == nodes[at + 1], parts)
+                    guests.setdefault(name, []).append(guest)
+        rest_db = 0.0
+        segments = []
+        for at in reversed(range(len(spans))):
+            span = self.spans[spans[at]]
+            rest_db += self._insertion_db(nodes[at + 1])
+            fibre = Fibre(span.length_km, span.loss_db)
+            segments.append(Segment(fibre, guests.get(span.name, ()), 10 ** (-rest_db / 10), at + 1 == len(spans)))
+            rest_db += self._span_db(span.name, slot.wavelength_nm)
+        found = path_noise(slot, isolation_db, segments)
+        return PlannedNoise(found.raman_hz, found.leaked_hz, found.mixed_hz, rest_db + self._insertion_db(nodes[0]))
 
     def arrival(self, channel: ChannelRow, span: str) -> str:
         """The node at which a channel comes out of one of its spans."""

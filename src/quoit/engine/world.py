@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from quoit.engine.air import AirPath
-from quoit.engine.physics.silica import REFERENCE_NM, attenuation_db_km
+from quoit.engine.physics.silica import excess_db
 from quoit.model.spectrum import Slot
 from quoit.runtime.wire import Message, message
 
@@ -46,10 +46,7 @@ class TrueSpan:
 
     def excess_db(self, wl_nm: float) -> float:
         """What light of another wavelength loses more than light of 1550 nm (negative: less)."""
-        if self.air is not None:
-            return 0.0
-        more = (attenuation_db_km(wl_nm) - attenuation_db_km(REFERENCE_NM)) * self.length_km
-        return max(more, -self.loss_db)
+        return 0.0 if self.air is not None else excess_db(wl_nm, self.length_km, self.loss_db)
 
     def other_end(self, node: str) -> str:
         """Where one comes out who goes in at a node."""

@@ -197,6 +197,8 @@ class Span(Section):
     the length that it has when the satellite is lowest.
     """
 
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["length"]}, {"required": ["air"]}]})
+
     name: Name | None = None
     between: Pair
     length_given: Length | None = Field(default=None, alias="length")
@@ -230,7 +232,7 @@ class Span(Section):
     def _one_medium(self) -> Span:
         orbiting = self.air is not None and self.air.satellite is not None
         if self.length_given is None and not orbiting:
-            raise ValueError("the key 'length' is missing; add it")
+            raise ValueError("expected a length, found none; add the key 'length'")
         if self.length_given is not None and orbiting:
             raise ValueError("the length of a path to a satellite follows from its altitude; leave it out")
         if self.air is not None and self.loss_db_given is not None:

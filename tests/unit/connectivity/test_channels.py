@@ -9,6 +9,9 @@ import pytest
 from quoit.adapters.stores.memory import MemoryStore
 from quoit.connectivity import api
 from quoit.connectivity.inventory import Inventory, Span
+from quoit.engine.engine import Engine
+from quoit.engine.light import lit_spans, noise_of
+from quoit.engine.world import World
 from quoit.fabric.api import METERS as LINK_METERS
 from quoit.fabric.api import GetLinks
 from quoit.model.problem import Problem
@@ -53,6 +56,10 @@ class Ring:
     @property
     def now_ms(self) -> float:
         return self.world.kernel.now / 1e6
+
+    def engine_world(self) -> World:
+        """The truth, which only a test may ask for."""
+        return next(e for e in self.world.kernel.elements if isinstance(e, Engine))._world
 
     def run(self, seconds: float) -> None:
         self.world.run_until(round(seconds * S))
@@ -223,6 +230,34 @@ def test_another_wavelength_is_switched_by_roadms_and_not_by_fibre_switches() ->
     began = unselective.now_ms
     unselective.control(api.RetuneChannel("x", (), 192_100_000))
     assert unselective.now_ms - began < 5
+
+
+@pytest.mark.realises("E3")
+def test_planned_noise_is_the_true_noise_while_everything_is_as_planned() -> None:
+    ring = Ring(NETWORK + "events: [{at: 3s, bend: {span: ac, loss: 2 dB}}]\n")
+    channels = {
+        "x": ("a", ("ac",), 193_100_000),
+        "y": ("c", ("ac", "ab"), 192_900_000),
+        "z": ("a", ("ac",), 192_700_000),
+    }
+    for name, (source, spans, mhz) in channels.items():
+        ring.control(api.LightChannel(name, source, spans, mhz, 50_000, -2.0))
+    ring.run(1)
+    world = ring.engine_world()
+    truth = noise_of(world, world.links["link"], lit_spans(world))
+    planned = ring.control(api.GetNoise("a", ("ac",), 193_400_000, 25_000))
+    assert (planned.raman_hz, planned.leaked_hz, planned.mixed_hz) == pytest.approx(
+        (truth.raman_hz, truth.leaked_hz, truth.mixed_hz)
+    )
+    assert planned.loss_db == pytest.approx(world.loss_db("link"))
+    assert planned.raman_hz > 1e6
+    # Without one of them, and by the other way, there is less.
+    less = ring.control(api.GetNoise("a", ("ac",), 193_400_000, 25_000, besides="x"))
+    away = ring.control(api.GetNoise("a", ("ab", "bc"), 193_400_000, 25_000))
+    assert away.raman_hz < less.raman_hz < planned.raman_hz
+    ring.run(4)
+    bent = noise_of(world, world.links["link"], lit_spans(world))
+    assert bent.raman_hz < planned.raman_hz  # the plan does not know of the bend
 
 
 def test_a_blocked_cross_connect_darkens_its_channel() -> None:

@@ -49,7 +49,7 @@ events:
   - {at: 1s, power: {channel: c8, launch: -3 dBm}}
 """
 FORMS = {
-    "spans: [{between: [a, b]}]": "spans.0: the key 'length' is missing; add it",
+    "spans: [{between: [a, b]}]": "spans.0: expected a length, found none; add the key 'length'",
     "spans: [{between: [a, b], length: 1 km, air: {waist: 1 cm, receiver: 1 m, satellite: {altitude: 500 km, "
     "passes: [{at: 0s, elevation: 50 deg}]}}}]": "follows from its altitude; leave it out",
     "spans: [{between: [a, b], length: 1 km, loss: 1 dB, air: {waist: 1 cm, receiver: 1 m}}]": "from its optics",

@@ -56,6 +56,14 @@ def attenuation_db_km(wl_nm: float) -> float:
     return below[1]
 
 
+def excess_db(wl_nm: float, length_km: float, loss_db: float) -> float:
+    """What light of another wavelength loses more in a fibre than light of 1550 nm, which loses `loss_db` there.
+
+    Negative where it loses less, but never more than there is to lose.
+    """
+    return max((attenuation_db_km(wl_nm) - attenuation_db_km(REFERENCE_NM)) * length_km, -loss_db)
+
+
 def raman_beta(pump_hz: float, quantum_hz: float, kelvin: float = 300.0) -> float:
     """Raman cross-section in 1/(km nm), the nm being of the quantum channel, for light of two optical frequencies."""
     shift_thz = abs(pump_hz - quantum_hz) / 1e12

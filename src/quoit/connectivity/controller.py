@@ -141,9 +141,11 @@ class ConnectivityController(Element):
             raise Problem("malformed", "expected two different ports to join, or none to block the channel")
         joint = CrossConnect(msg.node, msg.channel, msg.port, msg.other)
         self._tell(ctx, structs.replace(channel, state=SWITCHING))
-        await ctx.ask(PLANT, SetJoint(joint, channel.centre_mhz), within=WITHIN)
-        self._inventory.overridden[msg.node, msg.channel] = joint
-        self._tell(ctx, channel)
+        try:
+            await ctx.ask(PLANT, SetJoint(joint, channel.centre_mhz), within=WITHIN)
+            self._inventory.overridden[msg.node, msg.channel] = joint
+        finally:
+            self._tell(ctx, channel)
         return joint
 
     async def _order(

@@ -45,7 +45,10 @@ class Guest:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A fibre of the path and its guests. `rest`: share of light at its end that reaches the receiver; `last`: it is there."""
+    """A fibre of the path and its guests.
+
+    `rest`: share of the light at its end that gets to the receiver; `last`: the receiver is at its end.
+    """
 
     fibre: Fibre
     guests: Sequence[Guest]

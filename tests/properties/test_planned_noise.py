@@ -19,8 +19,10 @@ QUANTUM_GHZ = 193_400
 
 @st.composite
 def lines(draw: st.DrawFn) -> NetworkFile:
-    """Nodes n0 - n1 - ... and a link over a part of them; channels over parts of them in both directions, 200 GHz apart,
-    so that they mix into the link's slot."""
+    """Nodes n0 - n1 - ... and a link over a part of them; channels over parts of them in both directions.
+
+    They are 200 GHz apart, so that they mix into the link's slot.
+    """
     size = draw(st.integers(1, 4))
 
     def part() -> list[int]:

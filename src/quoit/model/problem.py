@@ -123,7 +123,7 @@ _ROWS = (
         "ask for the fidelity that the answer offers",
     ),
     Row("above-stage", "the domain does not offer this", 409, _C, "ask for what its stage allows"),
-    Row("resource-locked", "another loop has this resource", 409, _N, "wait until it is done"),
+    Row("resource-locked", "another loop has this resource", 503, _N, "wait until it is done"),
     Row("unknown-site", "no such site in the plant", 404, _C, "ask for the topology"),
     Row("no-such-element", "no such element in this scenario", 404, _C, "check the name"),
     Row("method-not-allowed", "method not allowed here", 405, _C, "see the Allow header"),

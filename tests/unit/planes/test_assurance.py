@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quoit.planes.assurance import Assurance, Impact
@@ -86,6 +86,7 @@ def test_circles_and_weights_are_refused() -> None:
         graph.depends("duct", ["nobody"])
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7))),
     st.lists(st.tuples(st.integers(0, 7), st.integers(1, 100))),

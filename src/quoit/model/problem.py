@@ -126,6 +126,8 @@ _ROWS = (
     Row("spectrum-taken", "the spectrum is taken", 409, _C, "ask for the free spectrum of these spans"),
     Row("channel-exists", "there is such a channel", 409, _C, "give it another name, or retune it"),
     Row("switching", "the channel is being switched", 503, _N, "try again when its switches have settled"),
+    Row("resource-locked", "another loop has this resource", 503, _N, "wait until it is done"),
+    Row("unknown-site", "no such site in the plant", 404, _C, "ask for the topology"),
     Row("no-such-element", "no such element in this scenario", 404, _C, "check the name"),
     Row("method-not-allowed", "method not allowed here", 405, _C, "see the Allow header"),
     Row("no-such-path", "no such path", 404, _C, "see the OpenAPI file"),

@@ -200,3 +200,21 @@ def test_what_connectivity_says_crosses_a_bus() -> None:
     ]
     for msg in messages:
         assert decode(name_of(type(msg)), encode(msg)) == msg
+
+
+MEMORIES = """quoit: 1
+name: pairs
+nodes:
+  alice: {memories: {number: 2, t2: 1s}}
+  bob: {memories: {number: 2, t2: 1s}}
+spans: [{name: fibre, between: [alice, bob], length: 10 km}]
+plant: {channels: [{name: x, from: alice, spans: [fibre], frequency: 195 THz}]}
+pair_links: [{between: [alice, bob], %s}]
+"""
+
+
+def test_a_channel_beside_heralded_pairs_is_refused_since_its_noise_is_not_modelled(tmp_path: Path) -> None:
+    given, heralded = "success: 0.1, fidelity: 0.9", "scheme: single-click, hardware: nv-delft-2018"
+    assert faults_of(MEMORIES % given, tmp_path) == []
+    (fault,) = faults_of(MEMORIES % heralded, tmp_path)
+    assert "noise of 'x' in heralded pairs is not modelled" in fault

@@ -56,12 +56,12 @@ class Rules:
     def __init__(self, rules: Iterable[Rule] = (), *, superusers: Iterable[str] = ()) -> None:
         self._rules = tuple(rules)
         self._superusers = frozenset(superusers)
-        self._known: dict[tuple[str, str, int], bool] = {}
+        self._known: dict[tuple[str, str, Any], bool] = {}
 
     def may(self, caller: str, verb: str, node: Any) -> bool:
         if caller in self._superusers:
             return True
-        key = (caller, verb, id(node))
+        key = (caller, verb, node)
         found = self._known.get(key)
         if found is None:
             if len(self._known) > 100_000:

@@ -57,7 +57,7 @@ _WRITES = ("POST", "PUT", "PATCH", "DELETE")
 
 
 class Restconf:
-    """One server: a schema, what stands behind it, and who may do what.
+    """One server: a schema, what stands behind it, and who may do what. Servers of one process may share a schema.
 
     `now` gives the instant that clients are told, an aware datetime. `streams` are names and descriptions of event
     streams besides NETCONF, which has all notifications. `access` None: everybody reads and nobody writes.
@@ -65,7 +65,7 @@ class Restconf:
 
     def __init__(
         self,
-        modules: ModuleSet,
+        modules: ModuleSet | Schema,
         providers: Iterable[Provider] = (),
         *,
         now: Callable[[], datetime],
@@ -76,7 +76,7 @@ class Restconf:
         limits: Limits = DEFAULT_LIMITS,
         sleep: Callable[[float], Awaitable[None]] | None = None,
     ) -> None:
-        self.schema = Schema(modules)
+        self.schema = modules if isinstance(modules, Schema) else Schema(modules)
         self.limits = limits
         self.root = root
         self._now = now

@@ -6,10 +6,11 @@ import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -99,15 +100,25 @@ def read_module(text: str, where: str) -> Module:
         raise YangError(f"{where}: not a YANG module that can be read: {fault}") from None
 
 
-def shipped() -> dict[str, Module]:
-    """All modules of this package by name."""
-    found = {}
+def shipped() -> tuple[str, ...]:
+    """Names of the modules of this package."""
+    return tuple(sorted(file.name.removesuffix(".yang") for file in _shipped_files()))
+
+
+def _shipped_files() -> Iterator[Traversable]:
     for folder in SHIPPED:
         for file in resources.files("quoit.interfaces.restconf").joinpath("yang", folder).iterdir():
             if file.name.endswith(".yang"):
-                module = read_module(file.read_text("utf-8"), file.name)
-                found[module.name] = module
-    return found
+                yield file
+
+
+@cache
+def shipped_module(name: str) -> Module | None:
+    """A module of this package, or None if it has none of that name."""
+    for file in _shipped_files():
+        if file.name == f"{name}.yang":
+            return read_module(file.read_text("utf-8"), file.name)
+    return None
 
 
 def read_directory(directory: Path) -> dict[str, Module]:
@@ -147,7 +158,7 @@ class ModuleSet:
         nothing else is implemented, too: of an imported one, no identity would be a value (RFC 7950 cl. 9.10.2).
         Raises YangError if one is missing.
         """
-        known = shipped()
+        known: dict[str, Module] = {}
         for directory in reversed(directories):
             known.update(read_directory(directory))
         implemented = list(dict.fromkeys((*base, *implement)))
@@ -156,13 +167,14 @@ class ModuleSet:
             name = wanted.pop()
             if name in chosen:
                 continue
-            if name not in known:
+            module = known.get(name) or shipped_module(name)
+            if module is None:
                 raise YangError(
                     f"no module {name!r}: name the directory that has it, or see `quoit yang` for those here"
                 )
-            here = name in implemented or known[name].only_identities
-            chosen[name] = replace(known[name], implemented=here)
-            wanted.extend(known[name].imports)
+            here = name in implemented or module.only_identities
+            chosen[name] = replace(module, implemented=here)
+            wanted.extend(module.imports)
         return cls(tuple(chosen[name] for name in sorted(chosen)))
 
     def __contains__(self, name: str) -> bool:

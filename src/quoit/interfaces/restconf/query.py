@@ -18,6 +18,7 @@ INSERT = frozenset({"insert", "point"})
 STREAM = frozenset({"start-time", "stop-time"})
 DEFAULT_MODES = ("report-all", "trim", "explicit", "report-all-tagged")
 MAX_FIELDS = 256
+MAX_DEEP = 32
 _IDENTIFIER = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_.-]*:)?[A-Za-z_][A-Za-z0-9_.-]*")
 
 Fields = Mapping[str, Any]
@@ -123,37 +124,36 @@ class _FieldsReader:
         return bad_value(f"fields cannot be read from {shown(self.text[self.at :] or 'its end')} on")
 
     def several(self) -> dict[str, Any]:
-        selected: dict[str, Any] = {}
-        while True:
-            self._one(selected)
-            if not self._skip(";"):
-                return selected
+        selected = self._one()
+        while self._skip(";"):
+            _unite(selected, self._one())
+        return selected
 
-    def _one(self, selected: dict[str, Any]) -> None:
-        inside, fresh = selected, True
-        while True:
-            found = _IDENTIFIER.match(self.text, self.at)
-            self.names += 1
-            if found is None or self.names > MAX_FIELDS:
-                raise self.fault()
-            self.at = found.end()
-            fresh = found.group() not in inside
-            before = inside
-            inside = inside.setdefault(found.group(), {})
-            if not self._skip("/"):
-                break
+    def _one(self) -> dict[str, Any]:
+        """One path, with what its parentheses hold at its end."""
+        names = [self._name()]
+        while self._skip("/"):
+            names.append(self._name())
+        inside: dict[str, Any] = {}
         if self._skip("("):
             self.deep += 1
-            if self.deep > 32:
+            if self.deep > MAX_DEEP:
                 raise self.fault()
-            more = self.several()
+            inside = self.several()
             self.deep -= 1
             if not self._skip(")"):
                 raise self.fault()
-            if fresh or inside:  # else all of it was selected already
-                _unite(inside, more)
-        elif not fresh:
-            before[found.group()] = {}
+        for name in reversed(names):
+            inside = {name: inside}
+        return inside
+
+    def _name(self) -> str:
+        found = _IDENTIFIER.match(self.text, self.at)
+        self.names += 1
+        if found is None or self.names > MAX_FIELDS:
+            raise self.fault()
+        self.at = found.end()
+        return found.group()
 
     def _skip(self, char: str) -> bool:
         if self.text.startswith(char, self.at):
@@ -163,6 +163,7 @@ class _FieldsReader:
 
 
 def _unite(selected: dict[str, Any], more: dict[str, Any]) -> None:
+    """Add a selection to another; nothing inside a name means all of it, which takes the parts in."""
     for name, inside in more.items():
         if name not in selected:
             selected[name] = inside

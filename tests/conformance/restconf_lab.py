@@ -112,6 +112,7 @@ class Lab:
         self.modules = schema.modules
         self.library = Library()
         self.second = Second()
+        self._sleepers: list[tuple[datetime, asyncio.Future[None]]] = []
         self.at = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
         self.core = Restconf(
             schema,
@@ -121,10 +122,38 @@ class Lab:
             limits=limits or Limits(provider_s=0.5, keepalive_s=0.05),
             streams={"loans": "What is lent."},
             initial=initial,
+            sleep=self._sleep,
         )
 
     def later(self, seconds: float) -> None:
         self.at += timedelta(seconds=seconds)
+
+    async def _sleep(self, seconds: float) -> None:
+        """What subscriptions wait with: until `advance` has come that far."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sleepers.append((self.at + timedelta(seconds=seconds), done))
+        await done
+
+    async def settle(self) -> None:
+        """Let all that can happen now happen."""
+        for _ in range(50):
+            await asyncio.sleep(0)
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass for subscriptions, from one of their instants to the next."""
+        end = self.at + timedelta(seconds=seconds)
+        while True:
+            await self.settle()
+            self._sleepers = [s for s in self._sleepers if not s[1].done()]
+            due = min((at for at, _ in self._sleepers if at <= end), default=None)
+            if due is None:
+                break
+            self.at = max(self.at, due)
+            for at, done in self._sleepers:
+                if at <= self.at:
+                    done.set_result(None)
+        self.at = end
+        await self.settle()
 
     async def ask(
         self,

@@ -31,7 +31,7 @@ SERVER_MODULES = (
 """What every server here implements, whatever else it serves."""
 
 FEATURES: Mapping[str, frozenset[str]] = {
-    "ietf-subscribed-notifications": frozenset({"encode-json", "replay"}),
+    "ietf-subscribed-notifications": frozenset({"encode-json", "replay", "xpath"}),
     "ietf-yang-push": frozenset({"on-change"}),
 }
 """Features of modules that are supported; of modules not named here, all."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from quoit.interfaces.restconf.errors import RestconfError
 from quoit.interfaces.restconf.paths import Path, Step, parse_instance
-from quoit.interfaces.restconf.schema import Schema, Tree, entry_key, is_list, keys_of, member_of
+from quoit.interfaces.restconf.schema import Schema, Tree, entry_key, is_list, keys_of, member_of, qualified
 from quoit.interfaces.restconf.tree import merged
 
 MAX_PATHS = 32
@@ -35,15 +35,15 @@ def selected(schema: Schema, tree: Tree, paths: tuple[Path, ...]) -> dict[str, A
     """The parts of the tree at these paths, with what is above them and the keys of lists on the way."""
     result: dict[str, Any] = {}
     for path in paths:
-        part = _along(tree, path)
+        part = _along(tree, path, qualified(path[0].node))
         if part:
             result = merged(schema, schema.root, result, part)
     return result
 
 
-def _along(tree: Tree, path: Path) -> dict[str, Any]:
+def _along(tree: Tree, path: Path, name: str) -> dict[str, Any]:
+    """What is at the path in an object where its first node is called `name`."""
     step, rest = path[0], path[1:]
-    name = member_of(step.node)
     if name not in tree:
         name = step.node.name  # right below a notification, the schema's name is qualified and the content's is not
     if name not in tree:
@@ -56,13 +56,13 @@ def _along(tree: Tree, path: Path) -> dict[str, Any]:
         return {name: kept} if kept else {}
     if not rest:
         return {name: value}
-    found = _along(value, rest) if isinstance(value, Mapping) else {}
+    found = _along(value, rest, member_of(rest[0].node)) if isinstance(value, Mapping) else {}
     return {name: found} if found else {}
 
 
 def _inside(step: Step, entry: Any, rest: Path) -> Any:
     if not isinstance(entry, Mapping):
         return None
-    found = _along(entry, rest)
+    found = _along(entry, rest, member_of(rest[0].node))
     keys = {k: entry[k] for k in keys_of(step.node) if k in entry} if is_list(step.node) else {}
     return {**keys, **found} if found else None

@@ -35,7 +35,7 @@ from quoit.interfaces.restconf.exchange import (
 )
 from quoit.interfaces.restconf.library import ModuleSet
 from quoit.interfaces.restconf.monitoring import capabilities, state_of_streams
-from quoit.interfaces.restconf.paths import Path, decoded, format_resource, parse_resource
+from quoit.interfaces.restconf.paths import Path, decoded, format_instance, format_resource, parse_resource
 from quoit.interfaces.restconf.providers import Provider
 from quoit.interfaces.restconf.query import GET, INSERT, STREAM, Query, parse_query
 from quoit.interfaces.restconf.render import View, tagged
@@ -237,7 +237,7 @@ class Restconf:
         node = path[-1].node if path else self.schema.root
         value = self._shown(request.caller, tree, path, query, content)
         if value is MISSING:
-            raise not_found("there is no such resource")
+            raise not_found("there is no such resource", format_instance(path) or None)
         headers = self._validators(request.caller, node, path)
         if headers and content == "config" and unchanged(request.headers, headers[0][1], self.store.modified):
             return Response(304, b"", headers)

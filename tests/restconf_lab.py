@@ -22,7 +22,7 @@ from quoit.interfaces.restconf.providers import ConfigChange, Provider
 from quoit.interfaces.restconf.schema import Schema, Tree
 from quoit.model.problem import Problem
 
-YANG = Path(__file__).parent / "yang"
+YANG = Path(__file__).parent / "conformance" / "yang"
 ROOT = "/restconf"
 DATA = ROOT + "/data"
 LAB = DATA + "/quoit-lab:lab"

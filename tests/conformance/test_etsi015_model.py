@@ -20,6 +20,7 @@ from yangson.schemanode import GroupNode, ListNode
 
 from quoit.interfaces.restconf.access import writers
 from quoit.interfaces.restconf.core import Restconf
+from quoit.interfaces.restconf.errors import RestconfError
 from quoit.interfaces.restconf.exchange import Request
 from quoit.interfaces.restconf.library import ModuleSet
 from quoit.interfaces.restconf.providers import Fixed
@@ -143,13 +144,19 @@ def test_a_whole_node_with_both_kinds_of_links_is_valid() -> None:
         node(qkdl_type=TYPES + "VIRT", qkdl_performance={"phys_perf": [{"perf_type": TYPES + "QBER", "value": "0.1"}]}),
         node(qkdl_type="PHYS"),  # of another module than the leaf's: RFC 7951 wants the module's name before it
         node(qkdl_type=TYPES + "PHYS", phys_wavelength="0"),
-        node(qkdl_type=TYPES + "PHYS", phys_channel_att="1.2345"),
         {"etsi-qkd-sdn-node:qkd_node": {}},
     ],
 )
 def test_what_does_not_go_together_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(YangsonException):
         model().from_raw(wrong).validate(ctype=ContentType.all)
+
+
+def test_a_loss_of_more_than_three_fraction_digits_is_refused_and_not_rounded() -> None:
+    schema = Schema(ModuleSet.of(["etsi-qkd-sdn-node"], base=()))
+    schema.validated(node(qkdl_type=TYPES + "PHYS", phys_channel_att="1.234"))
+    with pytest.raises(RestconfError):
+        schema.validated(node(qkdl_type=TYPES + "PHYS", phys_channel_att="1.2345"))
 
 
 LINK = {"qkdl_id": IDS[1], "qkdl_status": TYPES + "OFF", "message": "m", "severity": TYPES + "MAJOR"}

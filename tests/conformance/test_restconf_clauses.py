@@ -5,12 +5,12 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 
 import pytest
-from restconf_lab import DATA, JSON, LAB, ROOT, YANG, Lab, error_of, with_lab
 from yangson.enumerations import ContentType
 
 from quoit.interfaces.restconf.access import Rule, Rules
 from quoit.interfaces.restconf.datastore import Limits
 from quoit.model.problem import Problem
+from restconf_lab import DATA, JSON, LAB, ROOT, YANG, Lab, error_of, with_lab
 
 SHELF = LAB + "/shelf=A,1"
 NEW = {"quoit-lab:shelf": [{"row": "B", "column": 2}]}
@@ -324,6 +324,58 @@ def test_4_4_1_bodies_that_are_refused(body: object, tag: str) -> None:
         assert error_of(await lab.ask("POST", LAB, body))[:2] == (400, tag)
         assert await lab.get(ROOT + "/ds/ietf-datastores:running") == before
         assert not lab.library.changes[1:]
+
+    with_lab(work)
+
+
+@pytest.mark.parametrize(
+    ("leaf", "value"),
+    [
+        ("ratio", "1.2345"),
+        ("ratio", "1e2"),
+        ("ratio", " 1.5"),
+        ("ratio", "1_0"),
+        ("ratio", ".5"),
+        ("big", "5_0"),
+        ("big", " 5"),
+        ("big", "\u0663"),
+        ("size", 5.0),
+        ("size", True),
+        ("size", "5"),
+        ("title", "\x00"),
+        ("title", "\uffff"),
+        ("on", 1),
+        ("data", "AA==\n"),
+        ("flag", [None, None]),
+    ],
+)
+def test_rfc_7951_6_values_that_are_not_written_as_their_types_are(leaf: str, value: object) -> None:
+    async def work(lab: Lab) -> None:
+        for method, path, body in (
+            ("PATCH", LAB, {"quoit-lab:lab": {leaf: value}}),
+            ("PUT", f"{LAB}/{leaf}", {f"quoit-lab:{leaf}": value}),
+        ):
+            assert error_of(await lab.ask(method, path, body))[:2] == (400, "invalid-value")
+
+    with_lab(work)
+
+
+@pytest.mark.parametrize("key", ["A,1_0", "A,%201", "A,1.0", "A,%D9%A3", "A,true", "A%00,1"])
+def test_rfc_7950_9_2_1_keys_that_are_not_written_as_their_types_are(key: str) -> None:
+    async def work(lab: Lab) -> None:
+        assert error_of(await lab.ask("GET", f"{LAB}/shelf={key}"))[:2] == (400, "invalid-value")
+
+    with_lab(work)
+
+
+def test_rfc_7951_values_come_back_in_canonical_form_and_empty_lists_not_at_all() -> None:
+    async def work(lab: Lab) -> None:
+        given = {"ratio": "+01.50", "big": "007", "hue": "red", "tag": [], "flag": [None]}
+        assert (await lab.ask("PUT", LAB, {"quoit-lab:lab": given})).status == 204
+        shown = await lab.get(LAB, "content=config")
+        assert shown == {"ratio": "1.5", "big": "7", "hue": "quoit-lab:red", "flag": [None]}
+        twice = await lab.ask("PATCH", LAB, {"quoit-lab:lab": {"tag": ["a", "a"]}})
+        assert error_of(twice) == (400, "bad-element", "repeated-leaf-list-value")
 
     with_lab(work)
 

@@ -19,14 +19,17 @@ from yangson.schemanode import (
     CaseNode,
     ChoiceNode,
     ContainerNode,
+    InternalNode,
     LeafListNode,
     LeafNode,
     ListNode,
     NotificationNode,
     RpcActionNode,
+    TerminalNode,
 )
 
 from quoit.interfaces.restconf.errors import RestconfError, bad_value
+from quoit.interfaces.restconf.lexical import check_key, check_value
 from quoit.interfaces.restconf.library import ModuleSet
 from quoit.interfaces.strict_json import shown
 
@@ -151,6 +154,7 @@ class Schema:
 
     def parse_key(self, node: Any, text: str, path: str) -> Any:
         """The canonical JSON value of a leaf's or leaf-list's text. Raises invalid-value."""
+        check_key(node.type, text, path)
         try:
             value = node.type.parse_value(text)
             if value is not None and value in node.type:
@@ -167,6 +171,7 @@ class Schema:
 
     def part(self, node: Any, value: Any, path: str) -> Any:
         """A node's value (of a list: the list) in canonical form; names and types are checked, nothing else."""
+        value = self._strict(node, value, path)
         try:
             instance = node.orphan_instance(value)
             self._check_types(instance)
@@ -192,7 +197,7 @@ class Schema:
     def fragment(self, operation: Any, part: str, body: Tree) -> dict[str, Any]:
         """Input or output of an operation, or content of a notification (`part` ""), canonical and valid."""
         name = qualified(operation)
-        content = {f"{operation.ns}:{part}": body} if part else body
+        content = self._strict(operation, {f"{operation.ns}:{part}": body} if part else dict(body), f"/{name}")
         try:
             cooked = self._model.from_raw(dict(content), name)
         except YangsonException as fault:
@@ -217,7 +222,26 @@ class Schema:
 
     # -- yangson's words -------------------------------------------------------------------------------
 
+    def _strict(self, node: Any, value: Any, path: str) -> Any:
+        """The value without empty lists, which are no instances; its text is checked. yangson checks all else."""
+        if isinstance(value, Mapping):
+            kept: dict[str, Any] = {}
+            for name, inside in value.items():
+                child = self.member(node, name) if isinstance(node, InternalNode) else None
+                if child is not None and not is_any(child):
+                    if inside == [] and (is_list(child) or is_leaf_list(child)):
+                        continue
+                    inside = self._strict(child, inside, f"{path.rstrip('/')}/{name}")
+                kept[name] = inside
+            return kept
+        if isinstance(value, list):
+            return [self._strict(node, inside, path) for inside in value]
+        if isinstance(node, TerminalNode):
+            check_value(node.type, value, path)
+        return value
+
     def _cook(self, tree: Tree) -> Any:
+        tree = self._strict(self.root, tree, "")
         try:
             return self._model.from_raw(dict(tree))
         except YangsonException as fault:
@@ -282,6 +306,7 @@ _SAID = {
     "list-key-missing": ("missing-element", None),
     "too-few-elements": ("operation-failed", "too-few-elements"),
     "too-many-elements": ("operation-failed", "too-many-elements"),
+    "repeated-leaf-list-value": ("bad-element", "repeated-leaf-list-value"),
     "non-unique-key": ("bad-element", "non-unique-key"),
     "instance-required": ("data-missing", "instance-required"),
 }

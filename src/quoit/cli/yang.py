@@ -70,15 +70,15 @@ def check_file(file: Path, directories: Sequence[Path], config: bool, json: bool
     named = sorted({name for name in _modules_in(instance) if name in known})
     if not named:
         raise show.UserError(f"{file}: none of its members names a module known here; --path DIR adds modules")
-    fault = _fault(instance, named, directories, config)
+    found = _fault(instance, named, directories, config)
     if json:
-        show.json_line({"file": str(file), "modules": named, "valid": fault is None, "error": fault and fault.body()})
-    elif fault is None:
+        show.json_line({"file": str(file), "modules": named, "valid": found is None, "error": found and found.body()})
+    elif found is None:
         print(f"{file}: valid {'configuration' if config else 'data'} of {', '.join(named)}")
     else:
-        app_tag = f" ({fault.app_tag})" if fault.app_tag else ""
-        print(f"{file}: not valid\n  at {fault.path or '/'}\n  {fault.tag}{app_tag}: {fault.message}")
-    return 0 if fault is None else 1
+        app_tag = f" ({found.app_tag})" if found.app_tag else ""
+        print(f"{file}: not valid\n  at {found.path or '/'}\n  {found.tag}{app_tag}: {found.message}")
+    return 0 if found is None else 1
 
 
 def _fault(

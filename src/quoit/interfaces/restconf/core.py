@@ -148,6 +148,8 @@ class Restconf:
     async def _routed(self, request: Request) -> Response:
         if request.path == "/.well-known/host-meta":
             return self._host_meta(request)
+        if request.path.endswith("/"):
+            raise bad_value("the path ends with a slash, as no resource's does")
         if request.path != self.root and not request.path.startswith(self.root + "/"):
             raise not_found("there is no such resource; the API is at the link that /.well-known/host-meta gives")
         head, _, rest = request.path[len(self.root) :].lstrip("/").partition("/")
@@ -209,7 +211,7 @@ class Restconf:
     # -- data --------------------------------------------------------------------------------------------
 
     async def _data(self, request: Request, below: str, store: str | None) -> Response:
-        target = parse_resource(self.schema, below.removesuffix("/"))
+        target = parse_resource(self.schema, below)
         if target.action is not None:
             raise RestconfError("operation-not-supported", f"nobody does {qualified(target.action)} here", status=501)
         path = target.path

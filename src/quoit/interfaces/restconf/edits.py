@@ -95,8 +95,8 @@ def new_child(schema: Schema, path: Path, body: Tree) -> tuple[Path, Any]:
     if is_list(node) or is_leaf_list(node):
         value = _only_entry(node, value, format_instance((*path, step)))
         keys = entry_key(node, value)
-        if None in keys or not keys:
-            raise RestconfError("missing-element", f"{name} needs its keys", path=format_instance((*path, step)))
+        if not keys:
+            raise bad_value(f"{name} has no keys and cannot be configured", format_instance((*path, step)))
         step = Step(node, keys)
     return (*path, step), value
 

@@ -223,8 +223,11 @@ class Schema:
     # -- yangson's words -------------------------------------------------------------------------------
 
     def _strict(self, node: Any, value: Any, path: str) -> Any:
-        """The value without empty lists, which are no instances; its text is checked. yangson checks all else."""
+        """The value without empty lists, which are no instances; its text is checked, and that entries have their keys:
+        yangson would pass over an entry without any member. It checks all else."""
         if isinstance(value, Mapping):
+            if is_list(node) and (lacking := [k for k in keys_of(node) if k not in value]):
+                raise RestconfError("missing-element", f"an entry lacks its key {lacking[0]}", path=path or None)
             kept: dict[str, Any] = {}
             for name, inside in value.items():
                 child = self.member(node, name) if isinstance(node, InternalNode) else None

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Callable
+from typing import Protocol
 
 import msgspec
 from starlette.requests import ClientDisconnect
@@ -14,17 +15,28 @@ from starlette.types import Receive, Scope, Send
 from quoit.interfaces.http_edge import Answer, headers_of, raw_path_of, read_body, reply
 from quoit.interfaces.identity import Peer, caller_of
 from quoit.interfaces.listener import Listener, ListenerLimits, listen
-from quoit.interfaces.restconf.core import Restconf
+from quoit.interfaces.restconf.datastore import Limits
 from quoit.interfaces.restconf.errors import RestconfError, of_problem
 from quoit.interfaces.restconf.exchange import DATA, Request, Response, refusal
 from quoit.interfaces.restconf.streams import Feed
 from quoit.model.problem import Problem
 
 
+class Handler(Protocol):
+    """What answers requests: `core.Restconf`, or a dialect before it."""
+
+    @property
+    def limits(self) -> Limits: ...
+
+    async def handle(self, request: Request) -> Response: ...
+
+    async def close(self) -> None: ...
+
+
 class RestconfApp:
     """The ASGI application of one server. A caller without a known certificate gets 401, whatever it asks."""
 
-    def __init__(self, core: Restconf) -> None:
+    def __init__(self, core: Handler) -> None:
         self.core = core
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,7 +115,7 @@ def render_refusal(problem: Problem) -> tuple[int, bytes, bytes]:
 
 @contextlib.asynccontextmanager
 async def serve(
-    core: Restconf,
+    core: Handler,
     address: str,
     port: int,
     tls: ssl.SSLContext,

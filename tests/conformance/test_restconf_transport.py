@@ -172,6 +172,51 @@ def test_6_events_of_streams_and_subscriptions_over_the_wire(tmp_path: Path) -> 
     at_site(tmp_path, work)
 
 
+def test_6_3_a_stream_is_followed_across_broken_connections(tmp_path: Path) -> None:
+    async def work(site: Site) -> None:
+        stream = site.lab.core.streams["NETCONF"]
+        async with site.client() as client, asyncio.timeout(30):
+            events = client.follow(pause_s=0.01, attempts=3)
+            waiting = asyncio.ensure_future(anext(events))
+            seen = []
+            for round_ in range(3):
+                while not stream.readers:
+                    await asyncio.sleep(0.005)
+                site.lab.core.publish("quoit-lab:lent", {"row": f"seen {round_}"})
+                seen.append((await waiting).content["row"])
+                stream.close()
+                waiting = asyncio.ensure_future(anext(events))
+                site.lab.core.publish("quoit-lab:lent", {"row": f"missed {round_}"})
+                seen.append((await waiting).content["row"])
+                waiting = asyncio.ensure_future(anext(events))
+            assert seen == [f"{word} {n}" for n in range(3) for word in ("seen", "missed")]
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+            lost = client.follow("nothing")
+            assert (await refused(anext(lost))).code == "no-such-data"
+
+    at_site(tmp_path, work)
+
+
+def test_4_2_and_4_7_lengths_of_answers_without_bodies(tmp_path: Path) -> None:
+    async def work(site: Site) -> None:
+        async def lengths(request: bytes) -> list[bytes]:
+            reader, writer = await asyncio.open_connection("127.0.0.1", site.port, ssl=site.tls("me"))
+            writer.write(request + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            async with asyncio.timeout(30):
+                head, _, body = (await reader.read(-1)).partition(b"\r\n\r\n")
+            writer.close()
+            assert body == b""
+            lines = head.lower().split(b"\r\n")
+            return [line.partition(b": ")[2] for line in lines if line.startswith(b"content-length")]
+
+        title = f"{LAB}/title".encode()
+        assert await lengths(b"HEAD " + title) == [str(len('{"quoit-lab:title":"t"}')).encode()]
+        assert await lengths(b"DELETE " + title) == []
+
+    at_site(tmp_path, work)
+
+
 def test_6_a_reader_that_reads_nothing_is_disconnected(tmp_path: Path) -> None:
     async def work(site: Site) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", site.port, ssl=site.tls("me"), limit=1024)

@@ -175,6 +175,29 @@ class RestconfClient:
         async for event in self.events(url, last_event_id=last_event_id):
             yield event
 
+    async def follow(
+        self, name: str = "NETCONF", *, last_event_id: str | None = None, attempts: int = 5, pause_s: float = 0.5
+    ) -> AsyncIterator[Notification]:
+        """The events of a stream across broken connections, from where each broke.
+
+        After `attempts` openings in a row that gave no event, the last `Problem` is raised; pauses between them double.
+        """
+        failed = 0
+        while True:
+            problem = Problem("peer-unreachable", "the server ended the stream")
+            try:
+                async for event in self.stream(name, last_event_id=last_event_id):
+                    failed, last_event_id = 0, event.id or last_event_id
+                    yield event
+            except Problem as fault:
+                if fault.code not in ("peer-unreachable", "deadline", "config-refused"):
+                    raise
+                problem = fault
+            failed += 1
+            if failed > attempts:
+                raise problem
+            await asyncio.sleep(pause_s * 2 ** (failed - 1))
+
     async def subscribe(self, given: Mapping[str, Any]) -> tuple[int, str]:
         """Establish a dynamic subscription; its id, and the URL to give to `events`."""
         output = await self.invoke("ietf-subscribed-notifications:establish-subscription", given)

@@ -29,7 +29,7 @@ class Limits:
 
     body_bytes: int = 1024 * 1024
     json_depth: int = 64
-    nodes: int = 200_000
+    nodes: int = 20_000
     waiting_writers: int = 64
     provider_s: float = 10.0
     replay_events: int = 1_000

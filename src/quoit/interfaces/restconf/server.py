@@ -12,7 +12,7 @@ import msgspec
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from quoit.interfaces.http_edge import Answer, headers_of, raw_path_of, read_body, reply
+from quoit.interfaces.http_edge import headers_of, raw_path_of, read_body
 from quoit.interfaces.identity import Peer, caller_of
 from quoit.interfaces.listener import Listener, ListenerLimits, listen
 from quoit.interfaces.restconf.datastore import Limits
@@ -49,7 +49,7 @@ class RestconfApp:
         except RestconfError as error:
             response = refusal(error)
         if response.feed is None:
-            await reply(send, Answer(response.status, response.body, response.headers))
+            await _reply(send, response)
         else:
             cut = scope.get("state", {}).get("cut")
             await self._stream(response, response.feed, receive, send, cut)
@@ -98,6 +98,17 @@ class RestconfApp:
                     return False
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         return True
+
+
+async def _reply(send: Send, response: Response) -> None:
+    """A whole answer. The length is the body's, unless it says its own (HEAD) or has none (RFC 9110 cl. 8.6)."""
+    headers = [(name.encode(), value.encode()) for name, value in response.headers]
+    if response.status not in (204, 304) and response.header("content-length") is None:
+        headers.append((b"content-length", str(len(response.body)).encode()))
+    # Answers are for the caller alone, and state changes without its entity-tag.
+    headers.append((b"cache-control", b"no-store"))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})
 
 
 async def _gone(receive: Receive) -> bool:

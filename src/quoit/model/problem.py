@@ -128,7 +128,7 @@ _ROWS = (
     Row("config-changed", "somebody else has changed it since", 412, _C, "read it again and repeat the edit"),
     Row("no-such-data", "no such data resource", 404, _C, "read what is above it to see what is there"),
     Row("access-denied", "not allowed", 403, _C, "ask the server's operator for the right"),
-    Row("not-supported", "the server does not do this", 501, _C, "see its YANG library and capabilities"),
+    Row("not-supported", "the server does not do this", 501, _P, "see its YANG library and capabilities"),
     Row("peer-failed", "the server failed", 502, _P, "see its log"),
     Row("bad-answer", "the answer is not what the protocol says", 502, _P, "report it to whoever makes the server"),
     Row("method-not-allowed", "method not allowed here", 405, _C, "see the Allow header"),

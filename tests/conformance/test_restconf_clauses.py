@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from typing import Any
 
 import pytest
 from yangson.enumerations import ContentType
@@ -802,6 +803,25 @@ def test_8_rfc_8341_rules_hold_for_reading_writing_and_operations() -> None:
         assert error_of(killed)[:2] == (403, "access-denied")
 
     with_lab(work, access=rules)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"quoit-lab:lab": {"nothing": 1}},
+        {"quoit-lab:lab": {"uptime": -1}},
+        {"quoit-lab:lab": {"shelf": [{"row": "A"}]}},
+        {"nothing:x": 1},
+        {"quoit-lab:lab": 3},
+    ],
+)
+def test_8_state_that_does_not_fit_the_model_is_not_passed_on(state: dict[str, Any]) -> None:
+    async def work(lab: Lab) -> None:
+        lab.library.shown = state
+        assert error_of(await lab.ask("GET", LAB))[:2] == (500, "operation-failed")
+        assert (await lab.get(LAB, "content=config"))["title"] == "t"
+
+    with_lab(work)
 
 
 def test_9_1_capabilities_name_what_is_supported_and_nothing_else() -> None:

@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from restconf_lab import DATA, LAB, ROOT, Lab, error_of, with_lab
 from yangson.enumerations import ContentType
 
 from quoit.interfaces.restconf.access import Rule, Rules
 from quoit.interfaces.restconf.datastore import Limits
 from quoit.interfaces.restconf.errors import RestconfError
 from quoit.interfaces.restconf.exchange import Response
+from restconf_lab import DATA, LAB, ROOT, Lab, error_of, with_lab
 
 STREAM = ROOT + "/streams/NETCONF/json"
 SN, YP = "ietf-subscribed-notifications", "ietf-yang-push"
@@ -372,6 +372,22 @@ def test_rfc_8639_2_4_3_to_2_4_5_modify_delete_and_kill() -> None:
         assert error_of(await op("delete", {"id": 2}))[2] == f"{SN}:no-such-subscription"
 
     with_lab(work, access=Rules(superusers={"me"}))
+
+
+def test_rfc_8639_2_7_a_subscription_whose_source_fails_is_terminated_and_says_so() -> None:
+    async def work(lab: Lab) -> None:
+        reader = await subscribe(lab, {**on_change(), f"{YP}:datastore-xpath-filter": "/quoit-lab:lab/uptime"})
+        assert (await reader.next())[0] == f"{YP}:push-update"
+        lab.library.shown = {"quoit-lab:lab": {"uptime": "not a number"}}
+        await lab.settle()
+        lab.core.changed()
+        name, content = await reader.next()
+        assert (name, content["reason"]) == (f"{SN}:subscription-terminated", f"{SN}:stream-unavailable")
+        with pytest.raises(IndexError):
+            await reader.next()
+        assert not lab.core.subscriptions.all
+
+    with_lab(work)
 
 
 def test_rfc_8650_3_4_a_subscription_is_for_its_owner_and_is_read_once() -> None:

@@ -129,6 +129,7 @@ class Searching(Summary):
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self.watch.running(nodeid)
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_warning_recorded(self, warning_message: Any, nodeid: str) -> None:
         """Comes when the test's reports are written: what is found is told at the end."""
         forms = self.watch.look(str(warning_message.message))[1]

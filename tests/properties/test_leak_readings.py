@@ -15,7 +15,7 @@ from quoit.testing.leaks.prints import PrintIndex, PrintKey, pieces_of, telling,
 from quoit.testing.leaks.search import MASK, Search
 
 DRAW = random.Random(20_2601)
-SECRETS = [DRAW.randbytes(size) for size in (16, 24, 32, 64, 128) for _ in range(200)]
+SECRETS = [DRAW.randbytes(size) for size in (16, 24, 32, 48, 64) for _ in range(200)]
 KEY = bytes(range(1, 17))
 
 
@@ -95,12 +95,12 @@ def test_what_is_struck_out_is_gone_and_the_rest_stays(form: str, secret: bytes)
     assert not SEARCH.hits(clean.encode())
 
 
-@pytest.mark.parametrize("size", [129, 300, 4096, 100_000])
+@pytest.mark.parametrize("size", [65, 300, 4096, 100_000])
 def test_a_long_block_is_found_whole_from_its_beginning_and_from_its_end(size: int) -> None:
     block = DRAW.randbytes(size)
     search = searching(block)
     assert len(search.index) < 150
-    for part in (block, block[:50], block[-50:], block[70 : 70 + (size - 128) // 16 + 100]):
+    for part in (block, block[:16], block[-16:], block[20 : 20 + (size - 32) // 4 + 20]):
         assert search.hits(b"block " + part.hex().encode())
 
 

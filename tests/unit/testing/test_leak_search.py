@@ -95,7 +95,7 @@ def test_file_of_a_child(tmp_path):
 def test_file_of_a_fork(tmp_path):
     pid = os.fork()
     if not pid:
-        values = [key() for _ in range(600)]
+        values = [key() for _ in range(5000)]
         (tmp_path / "forked").write_bytes(values[0].reveal())
         os._exit(0)
     os.waitpid(pid, 0)

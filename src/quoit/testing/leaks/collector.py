@@ -14,7 +14,7 @@ from quoit.testing.leaks.prints import PrintKey, Words, pieces_of
 
 AT_LEAST_BYTES = 16
 """Shorter values are no keys: PINs and words of tests would be found everywhere."""
-PENDING, PENDING_S = 512, 0.2
+PENDING, PENDING_S = 4096, 0.2
 SEEN = 1 << 16
 KEY_FILE = "key"
 
@@ -23,7 +23,7 @@ class Collector:
     """`take` secrets; their prints go to `sink` when there are enough, when some time has passed, and at `flush`. Names
     of files that are secrets go to `file`.
 
-    Until then the parts of a secret that count are kept as they are, 512 parts at most. Any thread may call.
+    Until then the parts of a secret that count are kept as they are, 4,096 parts at most. Any thread may call.
     """
 
     def __init__(self, key: PrintKey, sink: Callable[[Words], None], file: Callable[[Path], None]) -> None:

@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 WINDOW_BYTES = 8
 KEY_BYTES = 16
-WHOLE_BYTES = 128
+WHOLE_BYTES = 64
 """Secrets up to this size are kept by all their windows: any 8 bytes of them are found."""
-EDGE_BYTES, STRETCHES = 64, 16
-"""Of longer ones (blocks of link key, of which many megabytes pass) are kept the first and the last 64 bytes and 16
+EDGE_BYTES, STRETCHES = 16, 4
+"""Of longer ones (blocks of link key, of which many megabytes pass) are kept the first and the last 16 bytes and 4
 windows in between, so a block that leaks whole or from its beginning is found. What is taken from a block to be used is
 a secret of its own."""
 
@@ -102,18 +102,29 @@ class PrintIndex:
         self._generations: list[Words] = [np.empty(0, np.uint64)]
         self._bits = 0
         self._table: NDArray[np.uint8] = np.zeros(0, np.uint8)
+        self._fresh: list[Words] = []
         self.forgotten = 0
         self._grow()
 
     def __len__(self) -> int:
+        self._settle()
         return sum(map(len, self._generations))
 
     def add(self, prints: Words) -> None:
-        """Take these in, with any order and repetition."""
-        new = np.unique(prints)
-        new = new[~self.has(new)]
-        for part in np.array_split(new, -(-len(new) // self._share) or 1):
-            self._add(part)
+        """Take these in, with any order and repetition. They are put in order when somebody asks, or are many."""
+        self._fresh.append(prints)
+        if sum(map(len, self._fresh)) > self._share:
+            self._settle()
+
+    def _settle(self) -> None:
+        if self._fresh:
+            new, self._fresh = np.unique(np.concatenate(self._fresh)), []
+            new = new[~self.has(new)]
+            for part in np.array_split(new, -(-len(new) // self._share) or 1):
+                self._add(part)
+
+    def _size(self) -> int:
+        return sum(map(len, self._generations))
 
     def _add(self, new: Words) -> None:
         if len(self._generations[-1]) + len(new) > self._share:
@@ -122,14 +133,14 @@ class PrintIndex:
         if len(self._generations) > self.GENERATIONS:
             self.forgotten += len(self._generations.pop(0))
             self._bits -= 1  # so that the table is made anew
-        if len(self) << 4 > 1 << self._bits:
+        if self._size() << 4 > 1 << self._bits:
             self._grow()
         else:
             self._mark(new)
 
     def _grow(self) -> None:
         self._bits = max(self._bits, 18)
-        while len(self) << 5 > 1 << self._bits:
+        while self._size() << 5 > 1 << self._bits:
             self._bits += 1
         self._table = np.zeros(1 << self._bits, np.uint8)
         for generation in self._generations:
@@ -140,6 +151,7 @@ class PrintIndex:
 
     def has(self, prints: Words) -> NDArray[np.bool_]:
         """Which of these are in the set."""
+        self._settle()
         found = np.zeros(len(prints), np.bool_)
         likely = np.flatnonzero(self._table[prints >> np.uint64(64 - self._bits)])
         wanted = prints[likely]

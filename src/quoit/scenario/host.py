@@ -38,6 +38,7 @@ from quoit.runtime.trace import Digest, Event, Sink, to_line
 from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, Twin, assemble
 from quoit.scenario.check import loads
+from quoit.model.role import Role
 from quoit.scenario.operator import ROLES, OperatorSocket, RoleGate, role_identities
 from quoit.scenario.spread import Spread
 from quoit.service.api import eme
@@ -109,7 +110,7 @@ class Host:
     file: str = "<text>"
     doors: dict[str, Door] = field(default_factory=dict)
     apps: dict[str, Issued] = field(default_factory=dict)
-    roles: dict[str, Issued] = field(default_factory=dict)
+    roles: dict[Role, Issued] = field(default_factory=dict)
     management: Door | None = None
 
     def __post_init__(self) -> None:
@@ -286,7 +287,7 @@ class Host:
             return
         life = self.options.certificate_life
         leaf = self.authority.issue_kme(MANAGEMENT, ["127.0.0.1"], ["localhost"], life)
-        self.roles = {role: self.authority.issue_role(role, role, life) for role in ROLES}
+        self.roles = {role: self.authority.issue_role(role, role.value, life) for role in ROLES}
         context = self.authority.server_context(leaf, tls13_only=True)
         identify = role_identities(self.authority.is_revoked).read
         listener = await listen(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -105,8 +104,8 @@ def answer(app: Any, peer: Peer | None, method: str, path: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def listeners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listeners]:
-    yield Listeners(tmp_path_factory.mktemp("roles"))
+def listeners(tmp_path_factory: pytest.TempPathFactory) -> Listeners:
+    return Listeners(tmp_path_factory.mktemp("roles"))
 
 
 CELLS = [(role, operation, *asked) for role in Role for operation, all_of in ASKED.items() for asked in all_of]

@@ -55,7 +55,7 @@ MAY: Mapping[Operation, frozenset[Role]] = {
     Operation.READ: frozenset({Role.OBSERVER, Role.OPERATOR}),
     Operation.STRIKE: frozenset({Role.OPERATOR}),
 }
-"""The table of roles. Which keys and units an application may have is decided by its KME, application by application."""
+"""The table of roles. Which keys and units an application may have, its KME decides for each of them."""
 
 
 def may(role: Role, operation: Operation) -> bool:

@@ -31,6 +31,7 @@ from quoit.interfaces.identity import Identities
 from quoit.interfaces.listener import Census, Listener, ListenerLimits, listen
 from quoit.interfaces.northbound import Counted, make_app
 from quoit.interfaces.repeated import Repeated
+from quoit.model.role import Role
 from quoit.runtime.journal import FORMAT, Header, JournalWriter
 from quoit.runtime.kernel import Kernel
 from quoit.runtime.live import LiveWorld
@@ -38,7 +39,6 @@ from quoit.runtime.trace import Digest, Event, Sink, to_line
 from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, Twin, assemble
 from quoit.scenario.check import loads
-from quoit.model.role import Role
 from quoit.scenario.operator import ROLES, OperatorSocket, RoleGate, role_identities
 from quoit.scenario.spread import Spread
 from quoit.service.api import eme

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import re
 import stat
 from pathlib import Path
@@ -157,16 +156,12 @@ CLEAN = ("clean", "secret_file", "by_design")
 LONG_SECRET = re.compile(r"[0-9a-f]{32,}|(\\x[0-9a-f]{2}){8,}|(\d+, ){9,}")
 
 
-def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, *options: str) -> str:
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, *options: str) -> pytest.RunResult:
     """A run of pytest over the planted leaks, not watched by the search that watches this test."""
     monkeypatch.delenv("QUOIT_LEAKS_DIR", raising=False)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3] / "src"))
     pytester.makepyfile(test_planted=PLANTED)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[3] / "src")]))
-    done = pytester.runpytest_subprocess(
-        "-p", "quoit.testing.leaks.plugin", "-p", "no:cacheprovider", "-vv", "-rpfE", *options
-    )
-    assert done.ret == pytest.ExitCode.TESTS_FAILED
-    return done.stdout.str()
+    return pytester.runpytest_subprocess("-p", "quoit.testing.leaks.plugin", "-p", "no:cacheprovider", *options)
 
 
 @pytest.mark.realises("I1")
@@ -174,7 +169,9 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, *options: st
 def test_s1_every_planted_leak_is_found_named_and_not_shown(
     options: tuple[str, ...], pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = run(pytester, monkeypatch, *options)
+    done = run(pytester, monkeypatch, "-vv", "-rpfE", *options)
+    assert done.ret == pytest.ExitCode.TESTS_FAILED
+    told = done.stdout.str()
     lines = told.splitlines()
     found = [line for line in lines if line.startswith("bytes of a secret in")]
     for name, channel in {**FAILED_BY_ITSELF, **FAILED_AT_THE_END}.items():
@@ -191,20 +188,13 @@ def test_s1_every_planted_leak_is_found_named_and_not_shown(
 def test_without_secrets_in_wrong_places_a_run_is_good(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("QUOIT_LEAKS_DIR", raising=False)
-    pytester.makepyfile(test_planted=PLANTED)
-    done = pytester.runpytest_subprocess("-p", "quoit.testing.leaks.plugin", "-k", "clean or by_design")
+    done = run(pytester, monkeypatch, "-k", "clean or by_design")
     done.assert_outcomes(passed=2, deselected=23)
     assert done.ret == pytest.ExitCode.OK
 
 
 def test_the_search_can_be_switched_off(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("QUOIT_LEAKS_DIR", raising=False)
-    pytester.makepyfile(test_planted=PLANTED)
-    done = pytester.runpytest_subprocess(
-        "-p", "quoit.testing.leaks.plugin", "--no-leak-search", "-k", "stdout or clean"
-    )
-    assert done.ret == pytest.ExitCode.OK
+    assert run(pytester, monkeypatch, "--no-leak-search", "-k", "stdout or clean").ret == pytest.ExitCode.OK
 
 
 @pytest.mark.parametrize("module", SOURCES)

@@ -14,16 +14,16 @@ from quoit.model.urn import Urn, covers, endpoint_equivalent
 from quoit.runtime.context import Context
 from quoit.runtime.element import handles
 from quoit.service.api import CloseUnit, GetUnit, ListUnits, OpenKeys, OpenUnit, Unit, Units
-from quoit.service.keydesk import KeyDesk
 from quoit.service.keystore import CancelOp, FindOp, Handout, ListOp
 from quoit.service.peer import PeerUnit, PeerView, Withdraw
 from quoit.service.reserve import WITHIN, App
+from quoit.service.sessiondesk import SessionDesk
 from quoit.service.units import state_of, unit_of
 
 __all__ = ["App", "Kme"]
 
 
-class Kme(KeyDesk):
+class Kme(SessionDesk):
     """One key management entity."""
 
     realises = ("B4", "B6", "C2", "C3", "C5", "C8")

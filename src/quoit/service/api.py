@@ -68,8 +68,11 @@ class TakeKeys(Message):
 
 
 class Key(Message):
+    """`made_of`: qkd, or hybrid (an older key of the links, and post-quantum key encapsulation)."""
+
     key_id: str
     value: Secret
+    made_of: str = "qkd"
 
 
 @message("service.Keys")
@@ -121,7 +124,8 @@ class OpenSession(Message):
     are what may be taken; the network sets them aside on every link of the way. `paths` routes without common nodes:
     the key is the sum of a share from each, so that no trusted node sees it. `most_transit`: how many trusted nodes
     may lie on one route (0: none). `avoid`: nodes that may not. `max_latency_ns`, `max_jitter_ns`: how long an answer
-    may take, and by how much that may vary. Answered by `Session`.
+    may take, and by how much that may vary. `on_shortage`: `refuse`, or `hybrid` to have keys made of an older one and
+    post-quantum key encapsulation while the links give none; such keys are labelled. Answered by `Session`.
     """
 
     caller: str
@@ -136,6 +140,7 @@ class OpenSession(Message):
     max_latency_ns: int | None = None
     max_jitter_ns: int | None = None
     valid_for_ns: int | None = None
+    on_shortage: str = "refuse"
 
 
 @message("service.GetSession")
@@ -159,7 +164,8 @@ class ListSessions(Message):
 
 @message("service.Session")
 class Session(Message):
-    """A session as its owner sees it. `state`: open, degraded (it has fewer routes than agreed), pre-empted or closed.
+    """A session as its owner sees it. `state`: open, degraded (it has fewer routes than agreed), hybrid,
+    pre-empted or closed.
     `routes` now, and the most trusted nodes on one of them. `served_bits` and, of the last answers, the 95th
     percentile of the time they took and its distance to the 5th."""
 
@@ -247,6 +253,8 @@ class Unit(Message):
     outcomes: tuple[int, ...] = ()
     fidelity: float | None = None
     fidelity_at_ns: int | None = None
+    # of keys: qkd, or hybrid
+    made_of: str | None = None
 
 
 @message("service.Units")

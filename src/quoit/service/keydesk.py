@@ -25,6 +25,7 @@ from quoit.service.api import (
     UnitsChanged,
 )
 from quoit.service.directory import Attachment, need_leave
+from quoit.service.hybrid import QKD
 from quoit.service.keystore import (
     CancelOp,
     FindAllOp,
@@ -54,6 +55,10 @@ class KeyDesk(KeyReserve):
 
     def _mark(self, value: Secret) -> str:
         return hashlib.blake2b(value.reveal(), key=self._mark_key, digest_size=8).hexdigest()
+
+    async def _made_of(self, ctx: Context, key_ids: tuple[str, ...]) -> tuple[str, ...]:
+        """What each of these keys is made of; only a KME that has hybrid streams needs to look."""
+        return (QKD,) * len(key_ids)
 
     # -- ETSI GS QKD 014: status, enc_keys, dec_keys -------------------------------------------------
 
@@ -112,6 +117,7 @@ class KeyDesk(KeyReserve):
             raise
         ctx.count("quoit_keys_issued_total", (self.name,), msg.number)
         slaves = tuple(p.sae for p in peers)
+        made_of = await self._made_of(ctx, msg.key_ids)
         ctx.emit(
             "keys.opened",
             key_ids=list(msg.key_ids),
@@ -123,7 +129,7 @@ class KeyDesk(KeyReserve):
             mark=[self._mark(v) for v in values],
         )
         self._news(ctx, msg.key_ids, (msg.caller, *slaves), ("requested", "routed", "established"))
-        return Keys(tuple(Key(k, v) for k, v in zip(msg.key_ids, values, strict=True)))
+        return Keys(tuple(map(Key, msg.key_ids, values, made_of)))
 
     def _bucket(self, app: App, peer: Attachment) -> TokenBucket | None:
         """What bounds the keys of this application with this peer."""
@@ -296,6 +302,7 @@ class KeyDesk(KeyReserve):
     async def on_take_keys(self, ctx: Context, msg: TakeKeys) -> Keys:
         self._app(msg.caller)
         await self._compared(ctx, msg)
+        made_of = await self._made_of(ctx, msg.key_ids)
         op = TakeOp(msg.caller, None if msg.any_master else msg.master, msg.key_ids, ctx.now)
         try:
             taken: Taken = await self._do(ctx, op)
@@ -314,7 +321,7 @@ class KeyDesk(KeyReserve):
         for kme in {master_of(stream) for stream in taken.streams}:
             ctx.tell(kme, Progress(self.name, taken.point))
         self._news(ctx, msg.key_ids, (msg.caller, msg.master), ("delivered",))
-        return Keys(tuple(Key(k, v) for k, v in zip(msg.key_ids, taken.values, strict=True)))
+        return Keys(tuple(map(Key, msg.key_ids, taken.values, made_of)))
 
     # -- peers ---------------------------------------------------------------------------------------
 

@@ -54,7 +54,7 @@ class ServiceUpkeep(Element):
         if msg.state in ("open", "closed"):
             self._alarms.clear(ctx, msg.session_id, SHORT)
         else:
-            severity = Severity.MAJOR if msg.state == "degraded" else Severity.MINOR
+            severity = Severity.MINOR if msg.state == "pre-empted" else Severity.MAJOR
             self._alarms.raise_(ctx, msg.session_id, SHORT, severity, f"{msg.state}: {msg.why}")
 
     @handles(SessionQuality)

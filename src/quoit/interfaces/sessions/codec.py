@@ -17,6 +17,7 @@ MOST_MS = 86_400_000.0
 REQUIRED = {"peer", "rate_bps"}
 OPTIONAL = {
     "burst_bits", "priority", "paths", "most_transit", "avoid", "max_latency_ms", "max_jitter_ms", "valid_for_s",
+    "on_shortage",
 }  # fmt: skip
 
 
@@ -29,6 +30,9 @@ def parse_open(caller: str, body: bytes, new_id: Callable[[], str]) -> OpenSessi
     if unknown:
         names = ", ".join(sorted(REQUIRED | OPTIONAL))
         raise Problem("malformed", f"expected members among {names}; found {shown(unknown[0])}")
+    shortage = members.get("on_shortage", "refuse")
+    if shortage not in ("refuse", "hybrid"):
+        raise Problem("malformed", f"on_shortage: expected refuse or hybrid, found {shown(shortage)}")
     valid_s = _number(members, "valid_for_s", 0.001, MOST_MS)
     return OpenSession(
         caller,
@@ -43,6 +47,7 @@ def parse_open(caller: str, body: bytes, new_id: Callable[[], str]) -> OpenSessi
         _ms(members, "max_latency_ms"),
         _ms(members, "max_jitter_ms"),
         None if valid_s is None else round(valid_s * 1e9),
+        shortage,
     )
 
 

@@ -90,6 +90,7 @@ _ROWS = (
     # Must read the same, so that a stranger does not learn what exists; edges answer both as unknown-unit.
     Row("unknown-unit", "no such service unit", 404, _C, "list your units"),
     Row("foreign-unit", "no such service unit", 404, _C, "list your units"),
+    Row("unknown-session", "no such session", 404, _C, "list your sessions"),
     Row("malformed-urn", "not a URN", 400, _C, "write it as RFC 8141 says: urn:NID:NSS"),
     Row(
         "bad-lifecycle",

@@ -196,6 +196,10 @@ def top(
 def strike(kind: str, target: str, amount: float = 0.0, /, *, dir: Path = Path("out/quoit"), json: Json = False) -> int:
     """Do something to a running twin's world: cut|splice SPAN, bend SPAN DB, intercept|tamper LINK FRACTION.
 
+    `light SPAN DBM`, `extinguish SPAN`: classical light of which no inventory knows; `power CHANNEL DBM`: a channel
+    sends with another power than it was told to; `weather SPAN DB`: loss of a path through air. Write a negative
+    amount after `--`: `quoit strike light SPAN -- -20`.
+
     `commission LINK` brings both ends of a link fresh key to authenticate their messages with.
     """
     from quoit.cli.top import strike_at

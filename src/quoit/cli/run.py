@@ -15,6 +15,8 @@ from rich.progress import Progress
 from quoit.adapters.exporters.report import Recorder, write_report
 from quoit.adapters.stores.memory import MemoryStore
 from quoit.cli import show
+from quoit.connectivity.api import METERS as LIGHT_METERS
+from quoit.connectivity.api import ChannelReadings, GetChannels
 from quoit.fabric.api import METERS, GetLinks, Links
 from quoit.model.quantity import format_duration, parse_duration_ns
 from quoit.runtime import journal as journals
@@ -69,6 +71,9 @@ def run_file(file: Path, until: str, seed: int | None, digest: bool, out: Path |
         world.run_until(end, progress)
     took = time.perf_counter() - began
     links: Links = world.ask(METERS, GetLinks())
+    light = ChannelReadings(())
+    if network.plant.channels or any(event.light is not None for event in network.events):
+        light = world.ask(LIGHT_METERS, GetChannels())
     if log is not None:
         log.close()
     if digest:
@@ -78,10 +83,14 @@ def run_file(file: Path, until: str, seed: int | None, digest: bool, out: Path |
     if out is not None:
         write_report(out, network.name, recorder, summary)
     if json:
+        if light.rows:
+            summary["channels"] = [{f: getattr(row, f) for f in row.__struct_fields__} for row in light.rows]
         show.json_line({**summary, "until_ns": end, "digest": trace.hexdigest(), "wall_s": round(took, 3)})
         return 0
     console = show.out()
     console.print(show.links(links.rows, f"{network.name} after {format_duration(end)}"))
+    if light.rows:
+        console.print(show.channels(light.rows))
     console.print(
         f"keys: {summary['keys_opened']} opened, {summary['keys_taken']} taken, {summary['requests_refused']} requests "
         f"refused; blocks: {summary['blocks_made']} made, {summary['blocks_failed']} failed"

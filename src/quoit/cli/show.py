@@ -14,6 +14,7 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
+from quoit.connectivity.api import ChannelReading
 from quoit.fabric.api import LinkRow
 from quoit.model.quantity import format_bits, format_duration
 from quoit.planes.management import Alarm
@@ -91,6 +92,24 @@ def links(rows: Sequence[LinkRow], title: str = "links") -> Table:
             format_bits(r.pool_bits),
             str(r.blocks),
             str(r.failed_blocks),
+        )
+    return table
+
+
+def channels(rows: Sequence[ChannelReading]) -> Table:
+    """The table of classical channels as monitors see them."""
+    table = Table(title="classical channels", title_justify="left")
+    for name in ("channel", "span", "at", "THz", "dBm", "planned", "OSNR"):
+        table.add_column(name, justify="left" if name in ("channel", "span", "at") else "right", no_wrap=True)
+    for r in rows:
+        table.add_row(
+            r.channel or "(unexpected)",
+            r.span,
+            r.node,
+            f"{r.centre_mhz / 1e6:.4f}",
+            "missing" if r.dbm is None else f"{r.dbm:.1f}",
+            "-" if r.planned_dbm is None else f"{r.planned_dbm:.1f}",
+            "-" if r.osnr_db is None else f"{r.osnr_db:.0f} dB",
         )
     return table
 

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from quoit.cli import show
+from quoit.connectivity.api import ChannelReadings
 from quoit.fabric.api import Links
 from quoit.model.quantity import format_duration
 from quoit.planes.management import Alarms
@@ -70,7 +71,9 @@ def _view(operator: Operator) -> Group:
     faithful = "faithful" if status["faithful"] else "NOT FAITHFUL"
     line = f"{status['network']}  t = {format_duration(status['now_ns'])}  {faithful}  {status['events']} events"
     told = [Text(show.alarm(alarm, status["now_ns"]), style="red") for alarm in alarms.alarms]
-    return Group(Text(line), show.links(links.rows), *(told or [Text("no alarms")]))
+    light = msgspec.json.decode(operator.get("/channels"), type=ChannelReadings)
+    tables = [show.links(links.rows), *([show.channels(light.rows)] if light.rows else [])]
+    return Group(Text(line), *tables, *(told or [Text("no alarms")]))
 
 
 def strike_at(directory: Path, kind: str, target: str, amount: float, json: bool) -> int:

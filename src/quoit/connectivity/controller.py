@@ -1,35 +1,212 @@
-"""Connectivity's control: gives quantum channels a path over the plant (E1, A3)."""
+"""Connectivity's control: gives quantum and classical channels paths and spectrum over the plant (E1, E3, A3)."""
 
 from __future__ import annotations
 
-from quoit.connectivity.api import CONTROLLER, PLANT, Path, RequestPath
-from quoit.connectivity.plant import Light, Span
+from math import isfinite
+
+from msgspec import structs
+
+from quoit.connectivity.api import (
+    CHANNEL_NEWS,
+    CLASSICAL,
+    CONTROLLER,
+    LIT,
+    OFF,
+    PLANT,
+    QUANTUM,
+    SWITCHING,
+    ChannelRow,
+    CrossConnect,
+    ExtinguishChannel,
+    GetInventory,
+    GetNoise,
+    GetSpectrum,
+    InventoryRows,
+    LightChannel,
+    Path,
+    PlannedNoise,
+    RequestPath,
+    RetuneChannel,
+    SetCrossConnect,
+    SetLaunchPower,
+    Spectrum,
+)
+from quoit.connectivity.inventory import Inventory, slot_of
+from quoit.connectivity.plant import Light, SetChannel, SetJoint
 from quoit.model.problem import Problem
+from quoit.model.spectrum import Slot
 from quoit.planes.graph import Graph
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 
+WITHIN = 600_000_000_000
+"""For an order to the plant: no switch takes longer."""
+MOST_DBM = 30.0
+"""1 W: more burns connectors."""
+BAND_MHZ = (180_000_000, 475_000_000)
+"""1665 to 631 nm."""
+
 
 class ConnectivityController(Element):
-    """Plans paths of least loss and orders the plant to watch them."""
+    """Plans paths of least loss, keeps the inventory, and orders the plant. One change of a channel at a time."""
 
     stratum, plane = Stratum.CONNECTIVITY, Plane.CONTROL
-    realises = ("A3", "E1")
+    realises = ("A3", "E1", "E3")
 
-    def __init__(self, place: str, spans: tuple[Span, ...]) -> None:
+    def __init__(self, place: str, inventory: Inventory) -> None:
         super().__init__(CONTROLLER, place)
-        self._spans = {span.name: span for span in spans}
-        self._graph = Graph((span.name, span.a, span.b) for span in spans)
+        self._inventory = inventory
+        self._graph = Graph((span.name, span.a, span.b) for span in inventory.spans.values())
+
+    async def start(self, ctx: Context) -> None:
+        for channel in list(self._inventory.channels.values()):
+            if channel.kind == CLASSICAL and channel.launch_dbm is not None:
+                await self._order(ctx, channel, self._inventory.joints(channel))
 
     @handles(RequestPath)
     async def on_request(self, ctx: Context, msg: RequestPath) -> Path:
         spans = msg.spans or self._plan(msg)
-        path = Path(msg.link, spans, sum(self._spans[name].loss_db for name in spans), True)
+        channel = self._inventory.channels.get(msg.link)
+        if channel is not None and channel.spans != spans:
+            await self.on_retune(ctx, RetuneChannel(msg.link, spans))
+        path = Path(msg.link, spans, self._inventory.loss_db(msg.a, spans), True)
         ctx.tell(PLANT, Light(path))
         return path
 
     def _plan(self, msg: RequestPath) -> tuple[str, ...]:
-        found = self._graph.route(msg.a, msg.b, lambda name: self._spans[name].loss_db)
+        found = self._graph.route(msg.a, msg.b, lambda name: self._inventory.spans[name].loss_db)
         if found is None:
             raise Problem("no-route", f"no fibre path from {msg.a} to {msg.b}", a=msg.a, b=msg.b)
         return found[1]
+
+    # -- channels ------------------------------------------------------------------------------------
+
+    @handles(LightChannel)
+    async def on_light(self, ctx: Context, msg: LightChannel) -> ChannelRow:
+        self._check_power(msg.launch_dbm)
+        self._check_slot(Slot(msg.centre_mhz, msg.width_mhz))
+        old = self._inventory.channels.get(msg.channel)
+        new = ChannelRow(
+            msg.channel, CLASSICAL, msg.source, msg.spans, msg.centre_mhz, msg.width_mhz, msg.launch_dbm, LIT
+        )
+        self._inventory.way(msg.source, msg.spans)
+        if old is not None:
+            self._refuse_switching(old)
+            if (old.kind, old.source, old.spans, slot_of(old)) != (CLASSICAL, new.source, new.spans, slot_of(new)):
+                raise Problem("channel-exists", f"{old.channel} is at {slot_of(old)} along {', '.join(old.spans)}")
+        self._inventory.refuse_conflicts(new)
+        return await self._order(ctx, new, self._inventory.joints(new))
+
+    @handles(ExtinguishChannel)
+    async def on_extinguish(self, ctx: Context, msg: ExtinguishChannel) -> ChannelRow:
+        old = self._classical(msg.channel)
+        new = structs.replace(old, launch_dbm=None, state=OFF)
+        if not msg.remove:
+            return await self._order(ctx, new, ())
+        gone = await self._order(ctx, new, self._inventory.changed_joints(old, None), remove=True)
+        del self._inventory.channels[msg.channel]
+        self._inventory.overridden = {k: v for k, v in self._inventory.overridden.items() if k[1] != msg.channel}
+        return gone
+
+    @handles(SetLaunchPower)
+    async def on_power(self, ctx: Context, msg: SetLaunchPower) -> ChannelRow:
+        self._check_power(msg.launch_dbm)
+        return await self._order(
+            ctx, structs.replace(self._classical(msg.channel), launch_dbm=msg.launch_dbm, state=LIT), ()
+        )
+
+    @handles(RetuneChannel)
+    async def on_retune(self, ctx: Context, msg: RetuneChannel) -> ChannelRow:
+        old = self._inventory.channel(msg.channel)
+        self._refuse_switching(old)
+        new = structs.replace(old, spans=msg.spans or old.spans, centre_mhz=msg.centre_mhz or old.centre_mhz)
+        self._check_slot(slot_of(new))
+        ends = (self._inventory.way(old.source, old.spans)[-1], self._inventory.way(new.source, new.spans)[-1])
+        if ends[0] != ends[1]:
+            raise Problem("malformed", f"expected spans that lead to {ends[0]!r}, found them to end at {ends[1]!r}")
+        self._inventory.refuse_conflicts(new)
+        return await self._order(ctx, new, self._inventory.changed_joints(old, new))
+
+    @handles(SetCrossConnect)
+    async def on_cross_connect(self, ctx: Context, msg: SetCrossConnect) -> CrossConnect:
+        channel = self._inventory.channel(msg.channel)
+        self._refuse_switching(channel)
+        row = next((row for row in self._inventory.node_rows() if row.node == msg.node), None)
+        if row is None or msg.node not in self._inventory.switches:
+            raise Problem("no-such-element", f"expected a node with a switch, found {msg.node!r}", node=msg.node)
+        for port in {msg.port, msg.other} - {""}:
+            if port not in row.ports:
+                raise Problem("malformed", f"expected a port of {msg.node} ({', '.join(row.ports)}), found {port!r}")
+        if bool(msg.port) != bool(msg.other) or (msg.port and msg.port == msg.other):
+            raise Problem("malformed", "expected two different ports to join, or none to block the channel")
+        joint = CrossConnect(msg.node, msg.channel, msg.port, msg.other)
+        self._tell(ctx, structs.replace(channel, state=SWITCHING))
+        try:
+            await ctx.ask(PLANT, SetJoint(joint, channel.centre_mhz), within=WITHIN)
+            self._inventory.overridden[msg.node, msg.channel] = joint
+        finally:
+            self._tell(ctx, channel)
+        return joint
+
+    async def _order(
+        self, ctx: Context, new: ChannelRow, joints: tuple[CrossConnect, ...], remove: bool = False
+    ) -> ChannelRow:
+        """Have the plant make a channel so; control takes it as being switched meanwhile."""
+        known = self._inventory.channels.get(new.channel)
+        self._tell(ctx, structs.replace(new, state=SWITCHING))
+        try:
+            await ctx.ask(PLANT, SetChannel(new, joints, remove), within=WITHIN)
+        except Problem:
+            if known is None:
+                del self._inventory.channels[new.channel]
+            else:
+                self._tell(ctx, known)
+            raise
+        for joint in joints:
+            self._inventory.overridden.pop((joint.node, joint.channel), None)
+        self._tell(ctx, new)
+        return new
+
+    def _tell(self, ctx: Context, row: ChannelRow) -> None:
+        self._inventory.channels[row.channel] = row
+        ctx.publish(f"{CHANNEL_NEWS}.{row.channel}", row)
+
+    def _classical(self, name: str) -> ChannelRow:
+        channel = self._inventory.channel(name)
+        self._refuse_switching(channel)
+        if channel.kind == QUANTUM:
+            raise Problem("malformed", f"{name} is a quantum channel: its link's modules switch its light")
+        return channel
+
+    @staticmethod
+    def _refuse_switching(channel: ChannelRow) -> None:
+        if channel.state == SWITCHING:
+            raise Problem("switching", f"{channel.channel} is being switched", channel=channel.channel)
+
+    @staticmethod
+    def _check_power(dbm: float) -> None:
+        if not isfinite(dbm) or dbm > MOST_DBM:
+            raise Problem("malformed", f"expected a launch power of at most {MOST_DBM:g} dBm, found {dbm}")
+
+    @staticmethod
+    def _check_slot(slot: Slot) -> None:
+        if slot.width_mhz <= 0 or slot.lower_mhz < BAND_MHZ[0] or slot.upper_mhz > BAND_MHZ[1]:
+            raise Problem("malformed", f"expected a slot within 180 to 475 THz and wider than 0, found {slot}")
+
+    # -- questions -----------------------------------------------------------------------------------
+
+    @handles(GetInventory)
+    async def on_inventory(self, ctx: Context, msg: GetInventory) -> InventoryRows:
+        return self._inventory.rows()
+
+    @handles(GetNoise)
+    async def on_noise(self, ctx: Context, msg: GetNoise) -> PlannedNoise:
+        slot = Slot(msg.centre_mhz, msg.width_mhz)
+        self._check_slot(slot)
+        return self._inventory.noise(msg.source, msg.spans, slot, msg.isolation_db, msg.besides)
+
+    @handles(GetSpectrum)
+    async def on_spectrum(self, ctx: Context, msg: GetSpectrum) -> Spectrum:
+        if msg.guard_mhz < 0:
+            raise Problem("malformed", f"expected a guard of 0 MHz or more, found {msg.guard_mhz}")
+        return self._inventory.spectrum(msg.spans, msg.guard_mhz)

@@ -90,6 +90,72 @@ class LightLevel(Message):
     at_ns: int
 
 
+@message("engine.Emit")
+class Emit(Message):
+    """A transmitter of classical light: from now on send this; `launch_dbm` None: stay off; no spans: it is removed."""
+
+    channel: str
+    source: str
+    spans: tuple[str, ...]
+    centre_mhz: int
+    width_mhz: int
+    launch_dbm: float | None
+
+
+@message("engine.RouteLight")
+class RouteLight(Message):
+    """A link's quantum channel goes along these spans at this frequency from now on, as far as switches let it."""
+
+    link: str
+    spans: tuple[str, ...]
+    centre_mhz: int
+
+
+class Joint(Message):
+    """Two ports of the switch at a node, joined for one channel around a frequency; empty ports: the channel is
+    blocked there."""
+
+    node: str
+    port: str
+    other: str
+    centre_mhz: int
+
+
+@message("engine.SetJoints")
+class SetJoints(Message):
+    """Set a channel's cross-connects. Answered by `Joints` when the slowest of the switches has settled; until then
+    the channel is dark where something changes."""
+
+    channel: str
+    joints: tuple[Joint, ...]
+
+
+@message("engine.Joints")
+class Joints(Message):
+    channel: str
+    joints: tuple[Joint, ...]
+    at_ns: int
+
+
+class Line(Message):
+    """What the optical channel monitor at a span's end `node` shows of one channel: power, and OSNR in 0.1 nm."""
+
+    node: str
+    centre_mhz: int
+    width_mhz: int
+    dbm: float
+    osnr_db: float
+
+
+@message("engine.SpectrumSeen")
+class SpectrumSeen(Message):
+    """All channels that the monitors of a span see, whenever that has changed."""
+
+    span: str
+    lines: tuple[Line, ...]
+    at_ns: int
+
+
 # -- entangled states -------------------------------------------------------------------------------------
 
 

@@ -4,23 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
+from quoit.engine.air import S, Wander
 from quoit.engine.api import (
     ENGINE,
     Chunk,
     CloseLink,
     DrawKey,
     DrawnKey,
+    Emit,
+    Joints,
     LightLevel,
+    Line,
     OpenLink,
     RawChunk,
+    RouteLight,
+    SetJoints,
+    SpectrumSeen,
     WatchLight,
 )
+from quoit.engine.light import Lit, lines_on, lit_spans, noise_of
+from quoit.engine.links.bb84 import with_background
 from quoit.engine.links.exact import ClickModel, DetectedRecord, SentRecord, draw_detections
 from quoit.engine.links.sampler import Channel, ChunkStream, Sampler
-from quoit.engine.world import BendSpan, CutSpan, Intercept, SetRate, Tamper, World
+from quoit.engine.world import (
+    BendSpan,
+    CutSpan,
+    Intercept,
+    Mistune,
+    SetRate,
+    Shine,
+    Tamper,
+    TrueChannel,
+    World,
+)
 from quoit.model.problem import Problem
 from quoit.model.secret import Secret
+from quoit.model.spectrum import Slot
 from quoit.runtime import seeds
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
@@ -40,11 +61,14 @@ class ExactSource:
     receiver_eta: float
     p_dark: float
     misalignment: float
+    background_s: float = 0.0
 
-    def clicks(self, loss_db: float | None) -> ClickModel:
-        """Gains and error rates per intensity over a path, without the eavesdropper."""
-        eta = 0.0 if loss_db is None else self.receiver_eta * 10 ** (-loss_db / 10)
-        return ClickModel.two_detectors(self.mu, self.p_intensity, eta=eta, p_d=self.p_dark, e_d=self.misalignment)
+    def clicks(self, channel: Channel) -> ClickModel:
+        """Gains and error rates per intensity over a channel, without the eavesdropper."""
+        eta = 0.0 if channel.loss_db is None else self.receiver_eta * 10 ** (-channel.loss_db / 10)
+        p_d = with_background(self.p_dark, channel.noise_hz * self.background_s)
+        e_d = channel.drifted(self.misalignment)
+        return ClickModel.two_detectors(self.mu, self.p_intensity, eta=eta, p_d=p_d, e_d=e_d)
 
 
 @dataclass(frozen=True)
@@ -65,6 +89,30 @@ class RunLink(Message):
 
     link: str
     turn: int
+
+
+@message("engine.MoveAir")
+class MoveAir(Message):
+    """The engine to itself: weather, pointing and satellites have gone on."""
+
+    span: str
+
+
+@message("engine.DriftLink")
+class DriftLink(Message):
+    """The engine to itself: the polarisation or phase of a link's fibre has drifted."""
+
+    link: str
+
+
+@dataclass(frozen=True)
+class DriftPlan:
+    """Slow change of a link's error rate: rms and correlation time of an Ornstein-Uhlenbeck process, in steps."""
+
+    link: str
+    rms: float
+    tau_s: float
+    step_ns: int
 
 
 class _Running:
@@ -91,9 +139,20 @@ class Engine(Element):
     realises = ("F1", "F3", "F4", "E1", "I2")
     only_resource_plane = True
 
-    def __init__(self, world: World, plans: Iterable[LinkPlan], root: bytes, seed: int) -> None:
+    def __init__(
+        self,
+        world: World,
+        plans: Iterable[LinkPlan],
+        root: bytes,
+        seed: int,
+        drifts: Iterable[DriftPlan] = (),
+    ) -> None:
         super().__init__(ENGINE, ENGINE)
         self._world = world
+        self._drifts = {plan.link: (plan, Wander(plan.tau_s)) for plan in drifts}
+        self._ordered: dict[str, float | None] = {}
+        self._seen: dict[str, list[Any]] = {}
+        self._lit: Lit | None = None
         self._root = root
         self._observers: dict[str, list[str]] = {}
         self._channels: dict[str, Channel] = {}
@@ -101,6 +160,13 @@ class Engine(Element):
             plan.link: _Running(plan, ChunkStream(plan.sampler, plan.chunk_ns / 1e9, _streams(seed, plan.link)))
             for plan in plans
         }
+
+    async def start(self, ctx: Context) -> None:
+        for name, span in self._world.spans.items():
+            if span.air is not None and span.air.plan.moves:
+                ctx.tell(ENGINE, MoveAir(name))
+        for link in self._drifts:
+            ctx.tell(ENGINE, DriftLink(link))
 
     def _running(self, link: str) -> _Running:
         if link not in self._links:
@@ -142,7 +208,16 @@ class Engine(Element):
     def _channel(self, link: str) -> Channel:
         """What a link's light meets, until the world is edited."""
         true = self._world.links[link]
-        channel = Channel(self._world.loss_db(link), true.intercepted, true.rate_bps)
+        noise = noise_of(self._world, true, self._light())
+        broad_hz = noise.raman_hz + noise.mixed_hz
+        channel = Channel(
+            self._world.loss_db(link),
+            true.intercepted,
+            true.rate_bps,
+            noise.total_hz,
+            broad_hz / (true.slot.width_mhz * 1e6) / 2 if true.slot is not None else 0.0,
+            true.drift,
+        )
         self._channels[link] = channel
         return channel
 
@@ -155,7 +230,7 @@ class Engine(Element):
 
         sent, detected = draw_detections(
             pulses,
-            source.clicks(channel.loss_db),
+            source.clicks(channel),
             p_z_sender=source.p_z_sender,
             p_z_receiver=source.p_z_receiver,
             entropy=entropy,
@@ -180,6 +255,50 @@ class Engine(Element):
             raise Problem("no-such-element", f"the engine has no span {msg.span!r}", span=msg.span)
         self._observers.setdefault(msg.span, []).append(msg.observer)
         ctx.tell(msg.observer, LightLevel(msg.span, self._world.spans[msg.span].total_db, ctx.now))
+        lines = self._lines(msg.span)
+        if lines:
+            ctx.tell(msg.observer, SpectrumSeen(msg.span, lines, ctx.now))
+
+    @handles(Emit)
+    async def on_emit(self, ctx: Context, msg: Emit) -> None:
+        self._ordered[msg.channel] = msg.launch_dbm
+        if not msg.spans:
+            self._world.channels.pop(msg.channel, None)
+        else:
+            slot = Slot(msg.centre_mhz, msg.width_mhz)
+            self._world.channels[msg.channel] = TrueChannel(msg.channel, msg.source, msg.spans, slot, msg.launch_dbm)
+        self._relit(ctx)
+
+    @handles(RouteLight)
+    async def on_route(self, ctx: Context, msg: RouteLight) -> None:
+        link = self._world.links[msg.link]
+        link.spans = msg.spans
+        if link.slot is not None:
+            link.slot = Slot(msg.centre_mhz, link.slot.width_mhz)
+        self._relit(ctx)
+
+    @handles(SetJoints)
+    async def on_joints(self, ctx: Context, msg: SetJoints) -> Joints:
+        """A joint that stays as it is is not touched; one that changes is dark until its switch has settled."""
+        switches = self._world.switches
+        takes = 0
+        changing = []
+        for joint in msg.joints:
+            switch = switches[joint.node]
+            wanted = switch.joint(joint.port, joint.other, joint.centre_mhz) if joint.port else None
+            if switch.joints.get(msg.channel) == wanted:
+                continue
+            switch.joints.pop(msg.channel, None)
+            changing.append((switch, wanted))
+            takes = max(takes, switch.switching_ns)
+        if changing:
+            self._relit(ctx)
+            await ctx.sleep(takes)
+            for switch, wanted in changing:
+                if wanted is not None:
+                    switch.joints[msg.channel] = wanted
+            self._relit(ctx)
+        return Joints(msg.channel, msg.joints, ctx.now)
 
     # -- what fate and attackers do ------------------------------------------------------------------
 
@@ -209,14 +328,87 @@ class Engine(Element):
         self._edited()
         self._world.links[msg.link].rate_bps = msg.rate_bps
 
+    @handles(Shine)
+    async def on_shine(self, ctx: Context, msg: Shine) -> None:
+        name = f"unannounced {msg.span}"
+        if msg.launch_dbm is None:
+            self._world.channels.pop(name, None)
+        else:
+            span, slot = self._world.spans[msg.span], Slot(msg.centre_mhz, msg.width_mhz)
+            self._world.channels[name] = TrueChannel(name, span.a, (msg.span,), slot, msg.launch_dbm, bare=True)
+        self._relit(ctx)
+
+    @handles(Mistune)
+    async def on_mistune(self, ctx: Context, msg: Mistune) -> None:
+        channel = self._world.channels.get(msg.channel)
+        if channel is not None and channel.launch_dbm is not None:
+            told = self._ordered.setdefault(msg.channel, channel.launch_dbm)
+            channel.launch_dbm = told if msg.launch_dbm is None else msg.launch_dbm
+            self._relit(ctx)
+
+    # -- what changes by itself ----------------------------------------------------------------------
+
+    @handles(MoveAir)
+    async def on_air(self, ctx: Context, msg: MoveAir) -> None:
+        span = self._world.spans[msg.span]
+        air = span.air
+        assert air is not None
+        was = span.total_db
+        air.advance(ctx.now, lambda purpose: ctx.rng(f"{purpose} {msg.span}"))
+        self._edited()
+        if span.total_db != was:
+            self._show(ctx, msg.span)
+        due = air.next_ns(ctx.now)
+        if due is not None:
+            ctx.tell(ENGINE, msg, after=max(1, due - ctx.now))
+
+    @handles(DriftLink)
+    async def on_drift(self, ctx: Context, msg: DriftLink) -> None:
+        plan, wander = self._drifts[msg.link]
+        rng = ctx.rng(f"drift {msg.link}")
+        self._world.links[msg.link].drift = plan.rms * wander.advance(plan.step_ns / S, rng)
+        self._edited()
+        ctx.tell(ENGINE, msg, after=plan.step_ns)
+
+    def _relit(self, ctx: Context) -> None:
+        """Classical light has changed: links that share its fibres notice, and so do monitors."""
+        self._edited()
+        for span in self._observers:
+            self._show_lines(ctx, span)
+
+    def _light(self) -> Lit:
+        """All classical light, until the world is edited."""
+        if self._lit is None:
+            self._lit = lit_spans(self._world)
+        return self._lit
+
+    def _lines(self, span: str) -> tuple[Line, ...]:
+        return tuple(
+            Line(line.node, line.slot.centre_mhz, line.slot.width_mhz, round(line.dbm, 2), round(line.osnr_db, 1))
+            for line in lines_on(self._light().get(span, []))
+        )
+
+    def _show_lines(self, ctx: Context, span: str) -> None:
+        now = [(c.slot, s.hop.exit, s.in_dbm, s.out_dbm) for c, s in self._light().get(span, [])]
+        if now == self._seen.get(span, []):
+            return
+        self._seen[span] = now
+        lines = self._lines(span)
+        for observer in self._observers.get(span, ()):
+            ctx.tell(observer, SpectrumSeen(span, lines, ctx.now))
+
     def _edited(self) -> None:
         self._channels.clear()
+        self._lit = None
         self._world.edition += 1
 
     def _show(self, ctx: Context, span: str) -> None:
         level = LightLevel(span, self._world.spans[span].total_db, ctx.now)
         for observer in self._observers.get(span, ()):
             ctx.tell(observer, level)
+        if self._world.channels:
+            for other in self._observers:  # a channel that is cut here is missing farther on, too
+                self._show_lines(ctx, other)
 
 
 def _streams(seed: int, link: str):  # type: ignore[no-untyped-def]

@@ -5,24 +5,52 @@ Only the engine reads it; only the scenario's events and attacks edit it. Nobody
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from quoit.engine.air import AirPath
+from quoit.engine.physics.silica import excess_db
+from quoit.model.spectrum import Slot
 from quoit.runtime.wire import Message, message
+
+ADD_DROP = "add/drop"
+"""The port of a switch where its node's own equipment is; its other ports have the names of spans."""
+ISOLATION_DB = 100.0
+"""Of a quantum channel's filter against light outside it, where the network file does not say."""
 
 
 @dataclass
 class TrueSpan:
-    """A fibre as it really is. `bend_db` is loss added by events."""
+    """A fibre as it really is, or a path through air. `bend_db` is loss added by events: a bend, or weather.
+
+    Loss is of 1550 nm; connectors and splices are taken as spread along the fibre, and a bend as near its sender.
+    """
 
     name: str
     loss_db: float
     bend_db: float = 0.0
     cut: bool = False
+    a: str = ""
+    b: str = ""
+    length_km: float = 0.0
+    air: AirPath | None = None
 
     @property
     def total_db(self) -> float | None:
         """Loss now; None if no light passes."""
-        return None if self.cut else self.loss_db + self.bend_db
+        if self.cut:
+            return None
+        if self.air is not None:
+            return None if self.air.loss_db is None else self.air.loss_db + self.bend_db
+        return self.loss_db + self.bend_db
+
+    def excess_db(self, wl_nm: float) -> float:
+        """What light of another wavelength loses more than light of 1550 nm (negative: less)."""
+        return 0.0 if self.air is not None else excess_db(wl_nm, self.length_km, self.loss_db)
+
+    def other_end(self, node: str) -> str:
+        """Where one comes out who goes in at a node."""
+        return self.b if node == self.a else self.a
 
 
 @dataclass
@@ -32,6 +60,8 @@ class TrueLink:
     `intercepted` is the fraction of pulses that an eavesdropper measures and sends on (intercept-resend).
     `tampered` is the probability with which somebody on the classical channel alters a message of a round.
     `rate_bps` overrides the key rate of a link whose rate is given instead of modelled; None: as given.
+    `source` is the sender's node, `slot` where in the spectrum it sends, `drift` what slow changes of polarisation or
+    phase add to its error rate (or take away from it).
     """
 
     name: str
@@ -39,6 +69,57 @@ class TrueLink:
     intercepted: float = 0.0
     tampered: float = 0.0
     rate_bps: float | None = None
+    source: str = ""
+    slot: Slot | None = None
+    isolation_db: float = ISOLATION_DB
+    drift: float = 0.0
+
+
+@dataclass
+class TrueChannel:
+    """Classical light: from `source` along `spans`, `launch_dbm` into the first fibre (None: off). `bare`: somebody
+    couples it into the fibre itself, past the switch at its source."""
+
+    name: str
+    source: str
+    spans: tuple[str, ...]
+    slot: Slot
+    launch_dbm: float | None = None
+    bare: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TrueJoint:
+    """Two ports that are joined, around a frequency; 0: whatever it is."""
+
+    ports: frozenset[str]
+    centre_mhz: int
+
+
+@dataclass
+class TrueSwitch:
+    """An optical switch or ROADM: which two of its ports each channel joins. A channel without an entry is blocked.
+
+    `selective`: it switches by wavelength, so a channel that moves to another one has to be switched again.
+    """
+
+    insertion_db: float
+    switching_ns: int
+    selective: bool = True
+    joints: dict[str, TrueJoint] = field(default_factory=dict)
+
+    def joint(self, port: str, other: str, centre_mhz: int) -> TrueJoint:
+        """What joins two ports for a channel of this frequency."""
+        return TrueJoint(frozenset((port, other)), centre_mhz if self.selective else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One span on somebody's way."""
+
+    span: TrueSpan
+    entry: str
+    exit: str
 
 
 @dataclass
@@ -49,20 +130,53 @@ class World:
     links: dict[str, TrueLink] = field(default_factory=dict)
     edition: int = 0
     """Grows whenever the light of a link may have changed."""
+    channels: dict[str, TrueChannel] = field(default_factory=dict)
+    switches: dict[str, TrueSwitch] = field(default_factory=dict)
 
     def loss_db(self, link: str) -> float | None:
-        """End-to-end loss of a link's path, dB; None if a span of it is dark."""
+        """End-to-end loss of a link's path, dB; None if a span of it is dark or a switch blocks it."""
+        true = self.links[link]
         total = 0.0
-        for name in self.links[link].spans:
+        for name in true.spans:
             loss = self.spans[name].total_db
             if loss is None:
                 return None
             total += loss
+            if true.slot is not None:
+                total += self.spans[name].excess_db(true.slot.wavelength_nm)
+        for passed in self._switched(link, true.source, true.spans):
+            if passed is None:
+                return None
+            total += passed
         return total
 
     def links_on(self, span: str) -> list[str]:
         """Links whose path uses `span`."""
         return [link.name for link in self.links.values() if span in link.spans]
+
+    def hops(self, source: str, spans: tuple[str, ...]) -> list[Hop]:
+        """The way along some spans from a node."""
+        found = []
+        for name in spans:
+            span = self.spans[name]
+            found.append(Hop(span, source, source := span.other_end(source)))
+        return found
+
+    def passing_db(self, name: str, node: str, port: str, other: str) -> float | None:
+        """Loss of a channel between two ports at a node; None if it does not pass."""
+        switch = self.switches.get(node)
+        if switch is None:
+            return 0.0  # a patch panel
+        joint = switch.joints.get(name)
+        return switch.insertion_db if joint is not None and joint.ports == {port, other} else None
+
+    def _switched(self, name: str, source: str, spans: tuple[str, ...]) -> Iterator[float | None]:
+        if not self.switches:
+            return
+        ports = [ADD_DROP, *spans, ADD_DROP]
+        nodes = [source, *(hop.exit for hop in self.hops(source, spans))]
+        for node, port, other in zip(nodes, ports, ports[1:], strict=False):
+            yield self.passing_db(name, node, port, other)
 
 
 @message("world.CutSpan")
@@ -75,7 +189,7 @@ class CutSpan(Message):
 
 @message("world.BendSpan")
 class BendSpan(Message):
-    """Set the loss that a bend adds to a fibre, dB."""
+    """Set the loss that a bend adds to a fibre, or weather to a path through air, dB."""
 
     span: str
     loss_db: float
@@ -103,3 +217,21 @@ class SetRate(Message):
 
     link: str
     rate_bps: float | None
+
+
+@message("world.Shine")
+class Shine(Message):
+    """Somebody whom no inventory knows sends light into a span from its first end; `launch_dbm` None: no more."""
+
+    span: str
+    launch_dbm: float | None
+    centre_mhz: int
+    width_mhz: int
+
+
+@message("world.Mistune")
+class Mistune(Message):
+    """A channel's transmitter sends with another power than it was told to; None: as it was told."""
+
+    channel: str
+    launch_dbm: float | None

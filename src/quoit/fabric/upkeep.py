@@ -93,7 +93,8 @@ class FabricUpkeep(Element):
     async def on_down(self, ctx: Context, msg: PathDown) -> None:
         plan = self._plans.get(msg.link)
         if plan is not None:
-            self._alarms.raise_(ctx, msg.link, "dark", Severity.MAJOR, f"no light on span {msg.span}")
+            if not msg.planned:
+                self._alarms.raise_(ctx, msg.link, "dark", Severity.MAJOR, f"no light on span {msg.span}")
             ctx.emit("link.dark", link=msg.link, span=msg.span)
             ctx.tell(api.module(msg.link, plan.receiver), Distrust(msg.link))
 

@@ -42,6 +42,10 @@ _ROWS = (
     MetricRow("quoit_span_lit", _G, "1", ("span",), "1 while light arrives at the end of a span"),
     MetricRow("quoit_span_loss_db", _G, "dB", ("span",), "Loss of a span by its power meter"),
     MetricRow("quoit_link_loss_db", _G, "dB", ("link",), "Loss of the link's path"),
+    MetricRow("quoit_channel_power_dbm", _G, "dBm", ("span", "node", "ghz"), "Power that a channel monitor reads"),
+    MetricRow(
+        "quoit_channel_osnr_db", _G, "dB", ("span", "node", "ghz"), "OSNR in 0.1 nm that a channel monitor reads"
+    ),
     # Quantum Fabric
     MetricRow("quoit_link_qber", _G, "1", ("link",), "Error rate of the last interval's test detections"),
     MetricRow("quoit_link_sifted_bps", _G, "bit/s", ("link",), "Sifted detections per second"),

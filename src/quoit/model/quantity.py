@@ -52,6 +52,13 @@ FREQUENCIES: Mapping[str, Decimal] = MappingProxyType(
         "THz": Decimal(10**12),
     }
 )
+WAVELENGTHS: Mapping[str, Decimal] = MappingProxyType({"nm": Decimal(1), "um": Decimal(1000)})
+APERTURES: Mapping[str, Decimal] = MappingProxyType({"m": Decimal(1), "cm": Decimal("0.01"), "mm": Decimal("0.001")})
+POWERS: Mapping[str, Decimal] = MappingProxyType({"dBm": Decimal(1)})
+ANGLES: Mapping[str, Decimal] = MappingProxyType(
+    {"rad": Decimal(1), "mrad": Decimal("1e-3"), "urad": Decimal("1e-6"), "\u00b5rad": Decimal("1e-6")}
+)
+ELEVATIONS: Mapping[str, Decimal] = MappingProxyType({"deg": Decimal(1)})
 
 # Whole numbers fit 64 bits wherever they go: messages, stores, 292 years of nanoseconds.
 MAX_WHOLE = 2**63 - 1
@@ -116,6 +123,44 @@ def parse_attenuation_db_per_km(text: object) -> float:
 def parse_frequency_hz(text: object) -> float:
     """`1 GHz`, `50 Hz` as Hz."""
     return float(parse(text, FREQUENCIES, "1 GHz"))
+
+
+def parse_frequency_mhz(text: object) -> int:
+    """`193.4 THz`, `50 GHz` as whole MHz."""
+    hertz = parse(text, FREQUENCIES, "193.4 THz")
+    if hertz % 10**6:
+        raise ValueError(f"expected a whole number of MHz, found {text!r}")
+    return int(hertz // 10**6)
+
+
+def parse_wavelength_nm(text: object) -> float:
+    """`1550.12 nm` as nm; not 0."""
+    found = float(parse(text, WAVELENGTHS, "1550.12 nm"))
+    if not found:
+        raise ValueError(f"expected a wavelength above 0, found {text!r}")
+    return found
+
+
+def parse_aperture_m(text: object) -> float:
+    """`30 cm`, `1 m` as m."""
+    return float(parse(text, APERTURES, "30 cm"))
+
+
+def parse_angle_rad(text: object) -> float:
+    """`2 urad` as radians."""
+    return float(parse(text, ANGLES, "2 urad"))
+
+
+def parse_elevation_deg(text: object) -> float:
+    """`20 deg` as degrees."""
+    return float(parse(text, ELEVATIONS, "20 deg"))
+
+
+def parse_power_dbm(text: object) -> float:
+    """`-3 dBm`, `0 dBm` as dBm; the one quantity that may be below 0."""
+    if isinstance(text, str) and text.lstrip().startswith("-"):
+        return -float(parse(text.lstrip()[1:], POWERS, "-3 dBm"))
+    return float(parse(text, POWERS, "-3 dBm"))
 
 
 def write_duration(ns: int) -> str:

@@ -11,13 +11,13 @@ from importlib.metadata import entry_points
 from typing import Any, cast
 
 from quoit.connectivity.controller import ConnectivityController
+from quoit.connectivity.inventory import Inventory
 from quoit.connectivity.meters import ConnectivityMeters
 from quoit.connectivity.plant import Plant
-from quoit.connectivity.plant import Span as PlantSpan
 from quoit.connectivity.upkeep import ConnectivityUpkeep
 from quoit.engine.engine import Engine, LinkPlan
 from quoit.engine.physics import fibre
-from quoit.engine.world import BendSpan, CutSpan, Intercept, SetRate, Tamper, TrueLink, TrueSpan, World
+from quoit.engine.world import BendSpan, CutSpan, Intercept, Mistune, SetRate, Shine, Tamper, World
 from quoit.fabric.controller import FabricController, LinkEntry
 from quoit.fabric.distill.estimation import Proof, Security
 from quoit.fabric.exact import ExactPlan, ExactReceiver, ExactSender
@@ -38,6 +38,7 @@ from quoit.runtime.element import Element
 from quoit.runtime.kernel import Kernel
 from quoit.scenario.entanglement import EntanglementSide
 from quoit.scenario.fate import Fate, Load, LoadPlan, Stroke
+from quoit.scenario.light import LightSide
 from quoit.scenario.schema import Application, Event, Link, NetworkFile, PairLink, Span
 from quoit.service.access import AccessControl, Contract
 from quoit.service.admission import AdmissionControl
@@ -112,6 +113,7 @@ class Assembler:
         self.stores: dict[str, Device] = {}
         self.labels: dict[str, str] = {}
         self.entanglement = EntanglementSide(network, self._spans_of, self.seed)
+        self.light = LightSide(network, self._spans_of)
         self._protocols: dict[str, LinkProtocol] = {}
         classes = {e.name: e for e in entry_points(group="quoit.link_protocols")}
         for link in network.links:
@@ -171,31 +173,34 @@ class Assembler:
         return found
 
     def _engine_side(self) -> list[Element]:
-        spans = {s.id: TrueSpan(s.id, s.loss_db) for s in self.n.spans}
-        paths = {link.id: TrueLink(link.id, self._spans_of(link)) for link in self.n.links}
-        world = self.world = World(spans, paths | self.entanglement.true_links())
+        paths = {link.id: self.light.true_link(link) for link in self.n.links}
+        links = paths | self.entanglement.true_links()
+        world = self.world = World(self.light.true_spans(), links, switches=self.light.true_switches())
+        inventory = self.light.inventory()
         plans = []
         for link in self.n.links:
             protocol = self._protocols[link.id]
-            loss = world.loss_db(link.id) or 0.0
+            loss = world.loss_db(link.id)
+            if loss is None:  # a satellite has not risen yet: what counts is its highest culmination
+                loss = inventory.loss_db(link.between[0], self._spans_of(link))
             chunk = protocol.chunk_ns(loss, self.n.telemetry_interval_ns)
             a, b = (f"module:{link.id}:{node}" for node in link.between)
             exact = self._exact_of(link)
             source = None if exact is None else exact.exact_source()
             plans.append(LinkPlan(link.id, a, b, protocol.sampler(), chunk, source))
         strokes = [stroke for event in self.n.events for stroke in _strokes(event)]
-        return [Engine(world, plans, self.root, self.seed), Fate(tuple(strokes))]
+        return [Engine(world, plans, self.root, self.seed, self.light.drifts()), Fate(tuple(strokes))]
 
     # -- connectivity --------------------------------------------------------------------------------
 
     def _connectivity(self) -> list[Element]:
-        spans = tuple(PlantSpan(s.id, s.between[0], s.between[1], s.loss_db) for s in self.n.spans)
-        return [
-            Plant(self.center, spans),
-            ConnectivityController(self.center, spans),
-            ConnectivityMeters(self.center, spans),
-            ConnectivityUpkeep(self.center, spans),
-        ]
+        kinds: tuple[Callable[[str, Inventory], Element], ...] = (
+            Plant,
+            ConnectivityController,
+            ConnectivityMeters,
+            ConnectivityUpkeep,
+        )
+        return [kind(self.center, self.light.inventory()) for kind in kinds]
 
     # -- fabric --------------------------------------------------------------------------------------
 
@@ -396,6 +401,19 @@ def _strokes(event: Event) -> list[Stroke]:
         rate = event.rate
         begin, end = SetRate(rate.link, rate.rate_bps), SetRate(rate.link, None)
         label = f"rate {rate.link} {rate.rate_bps:g} bit/s"
+    elif event.light is not None:
+        light = event.light
+        begin = Shine(light.span, light.launch_dbm, light.frequency_mhz, light.width_mhz)
+        end = Shine(light.span, None, light.frequency_mhz, light.width_mhz)
+        label = f"light {light.span} {light.launch_dbm:g} dBm"
+    elif event.power is not None:
+        power = event.power
+        begin, end = Mistune(power.channel, power.launch_dbm), Mistune(power.channel, None)
+        label = f"power {power.channel} {power.launch_dbm:g} dBm"
+    elif event.weather is not None:
+        weather = event.weather
+        begin, end = BendSpan(weather.span, weather.loss_db), BendSpan(weather.span, 0.0)
+        label = f"weather {weather.span} {weather.loss_db:g} dB"
     else:
         return []
     strokes = [Stroke(event.at_ns, begin, label)]

@@ -19,6 +19,7 @@ from quoit.model.problem import Problem
 from quoit.model.urn import Urn
 from quoit.scenario import yamlfile
 from quoit.scenario.entanglement import hop_of, memory_plan
+from quoit.scenario.light_check import check_light
 from quoit.scenario.schema import NetworkFile
 from quoit.scenario.yamlfile import Loc, Place
 
@@ -111,6 +112,9 @@ def examine(document: yamlfile.Document, file: str) -> tuple[NetworkFile | None,
 
 SECTION_OF = {
     "span": "spans",
+    "fibre": "spans",
+    "path through air": "spans",
+    "channel": "plant",
     "link": "links",
     "pair link": "pair_links",
     "node": "nodes",
@@ -229,6 +233,7 @@ def _cross_check(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
     yield from _check_pair_links(n)
     yield from _check_service(n)
     yield from _check_events(n)
+    yield from check_light(n, _unknown)
 
 
 def _unknown(loc: Loc, what: str, name: str, known: Iterable[str]) -> Iterator[tuple[Loc, str]]:

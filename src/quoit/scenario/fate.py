@@ -9,20 +9,35 @@ import uuid
 from dataclasses import dataclass
 
 from quoit.engine.api import ENGINE
-from quoit.engine.world import BendSpan, CutSpan, Intercept, Tamper
+from quoit.engine.world import BendSpan, CutSpan, Intercept, Mistune, Shine, Tamper
 from quoit.fabric.api import UPKEEP, CommissionLink
 from quoit.model.problem import Problem
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 from quoit.runtime.wire import Message, message
+from quoit.scenario.schema import SHONE_MHZ, SHONE_WIDTH_MHZ
 from quoit.service.api import Keys, OpenKeys, TakeKeys
 
 FATE = "engine.fate"
 
+STRIKES = {
+    "cut": "span",
+    "splice": "span",
+    "bend": "span",
+    "weather": "air",
+    "light": "span",
+    "extinguish": "span",
+    "power": "channel",
+    "intercept": "link",
+    "tamper": "link",
+    "commission": "link",
+}
+"""What can be done to a running twin, and to what: a span, a path through air, a channel, a link."""
+
 
 @message("fate.Strike")
 class Strike(Message):
-    """From outside: do this to the world now. `kind`: cut, splice, bend (dB) or intercept (fraction)."""
+    """From outside: do this to the world now. `kind`: one of `STRIKES`; `amount`: dB, dBm or a fraction."""
 
     kind: str
     target: str
@@ -30,6 +45,8 @@ class Strike(Message):
 
     @property
     def label(self) -> str:
+        if self.kind in ("light", "power"):  # 0 dBm is an amount like others
+            return f"{self.kind} {self.target} {self.amount:g} dBm"
         return f"{self.kind} {self.target} {self.amount:g}".removesuffix(" 0")
 
 
@@ -69,17 +86,20 @@ class Fate(Element):
 
 
 def _edit(msg: Strike) -> Message:
-    if msg.kind == "cut":
-        return CutSpan(msg.target, True)
-    if msg.kind == "splice":
-        return CutSpan(msg.target, False)
-    if msg.kind == "bend":
-        return BendSpan(msg.target, msg.amount)
-    if msg.kind == "intercept":
-        return Intercept(msg.target, msg.amount)
-    if msg.kind == "tamper":
-        return Tamper(msg.target, msg.amount)
-    raise Problem("malformed", f"expected cut, splice, bend, intercept, tamper or commission, found {msg.kind!r}")
+    edits: dict[str, Message] = {
+        "cut": CutSpan(msg.target, True),
+        "splice": CutSpan(msg.target, False),
+        "bend": BendSpan(msg.target, msg.amount),
+        "weather": BendSpan(msg.target, msg.amount),
+        "light": Shine(msg.target, msg.amount, SHONE_MHZ, SHONE_WIDTH_MHZ),
+        "extinguish": Shine(msg.target, None, SHONE_MHZ, SHONE_WIDTH_MHZ),
+        "power": Mistune(msg.target, msg.amount),
+        "intercept": Intercept(msg.target, msg.amount),
+        "tamper": Tamper(msg.target, msg.amount),
+    }
+    if msg.kind not in edits:
+        raise Problem("malformed", f"expected one of {', '.join(STRIKES)}, found {msg.kind!r}")
+    return edits[msg.kind]
 
 
 @message("fate.Start")

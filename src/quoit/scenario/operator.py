@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from quoit.interfaces.identity import Identities, NameKind, caller_of
 from quoit.model.problem import Problem
 from quoit.model.role import Operation, Role, may
 from quoit.planes.management import Alarms, GetAlarms
-from quoit.scenario.fate import FATE, Strike
+from quoit.scenario.fate import FATE, STRIKES, Strike
 from quoit.service import api as service
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def role_identities(is_revoked: Callable[[int], bool]) -> Identities:
 
 
 class OperatorSocket:
-    """Serves GET /links, /spans, /units, /alarms, /doors, /status, /metrics, /livez, /readyz and POST /strike."""
+    """Serves GET /links, /spans, /channels, /units, /alarms, /doors, /status, /metrics, /livez, /readyz, and POST
+    /strike."""
 
     def __init__(self, path: Path, host: Host) -> None:
         self._path = path
@@ -87,6 +89,7 @@ class OperatorSocket:
             routes=[
                 Route("/links", self._links),
                 Route("/spans", self._spans),
+                Route("/channels", self._channels),
                 Route("/units", self._units),
                 Route("/alarms", self._alarms),
                 Route("/doors", self._doors),
@@ -122,6 +125,9 @@ class OperatorSocket:
 
     async def _spans(self, request: Request) -> Response:
         return _json(await self._host.world.ask(connectivity.METERS, connectivity.GetSpans()))
+
+    async def _channels(self, request: Request) -> Response:
+        return _json(await self._host.world.ask(connectivity.METERS, connectivity.GetChannels()))
 
     async def _units(self, request: Request) -> Response:
         return _json(await self._host.world.ask(service.METERS, service.GetUnitCounts()))
@@ -171,18 +177,25 @@ class OperatorSocket:
     def _check(self, strike: Strike) -> None:
         """The target must exist before fate is told: the engine is not asked by outsiders."""
         network = self._host.network
-        if strike.kind not in ("cut", "splice", "bend", "intercept", "tamper", "commission"):
-            raise Problem(
-                "malformed", f"expected cut, splice, bend, intercept, tamper or commission, found {strike.kind!r}"
-            )
-        if strike.kind in ("intercept", "tamper", "commission"):
-            known = [link.id for link in network.links]
-            if not 0 <= strike.amount <= 1:
-                raise Problem("malformed", f"a fraction of 0 to 1 is expected, found {strike.amount}")
-        else:
-            known = [span.id for span in network.spans]
+        target = STRIKES.get(strike.kind)
+        if target is None:
+            raise Problem("malformed", f"expected one of {', '.join(STRIKES)}, found {strike.kind!r}")
+        known = {
+            "link": [link.id for link in network.links],
+            "span": [span.id for span in network.spans if span.air is None or strike.kind in ("cut", "splice")],
+            "air": [span.id for span in network.spans if span.air is not None],
+            "channel": [channel.name for channel in network.plant.channels],
+        }[target]
+        if target == "link" and not 0 <= strike.amount <= 1:
+            raise Problem("malformed", f"a fraction of 0 to 1 is expected, found {strike.amount}")
+        if strike.kind in ("bend", "weather") and not 0 <= strike.amount < inf:
+            raise Problem("malformed", f"a loss of 0 dB or more is expected, found {strike.amount}")
+        if strike.kind in ("light", "power") and not -100 <= strike.amount <= 30:
+            raise Problem("malformed", f"a power of -100 to 30 dBm is expected, found {strike.amount}")
         if strike.target not in known:
-            raise Problem("no-such-element", f"{strike.target!r} is none of {', '.join(known[:20])}")
+            what = {"air": "path through air", "span": "fibre"}.get(target, target)
+            listed = f"known: {', '.join(known[:20])}" if known else "this network has none"
+            raise Problem("no-such-element", f"no {what} is called {strike.target!r}; {listed}")
 
 
 class _no_signals:  # noqa: N801 - stands in for a context manager function of uvicorn's

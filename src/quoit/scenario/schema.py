@@ -10,7 +10,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from quoit.engine.physics.satellite import slant_range_m
 from quoit.model import quantity
+from quoit.model.spectrum import centre_of
 
 Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-]{0,63}$")]
@@ -26,6 +28,18 @@ Size = Annotated[int, BeforeValidator(quantity.parse_size_bits), _shown("256 bit
 Length = Annotated[float, BeforeValidator(quantity.parse_length_km), _shown("24.5 km")]
 Loss = Annotated[float, BeforeValidator(quantity.parse_loss_db), _shown("8.72 dB")]
 Attenuation = Annotated[float, BeforeValidator(quantity.parse_attenuation_db_per_km), _shown("0.25 dB/km")]
+Frequency = Annotated[int, BeforeValidator(quantity.parse_frequency_mhz), _shown("193.4 THz")]
+Wavelength = Annotated[float, BeforeValidator(quantity.parse_wavelength_nm), _shown("1550.12 nm")]
+Power = Annotated[float, BeforeValidator(quantity.parse_power_dbm), Field(le=30), _shown("-3 dBm")]
+Aperture = Annotated[float, BeforeValidator(quantity.parse_aperture_m), Field(gt=0), _shown("30 cm")]
+Angle = Annotated[float, BeforeValidator(quantity.parse_angle_rad), _shown("2 urad")]
+Elevation = Annotated[float, BeforeValidator(quantity.parse_elevation_deg), Field(le=90), _shown("60 deg")]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+QUANTUM_MHZ, QUANTUM_WIDTH_MHZ = 193_400_000, 25_000
+"""Where a quantum channel is that does not say: 1550.12 nm, 0.2 nm wide."""
+SHONE_MHZ, SHONE_WIDTH_MHZ = 193_100_000, 50_000
+"""Where unannounced light is that does not say: the anchor of ITU-T G.694.1."""
 
 
 class Section(BaseModel):
@@ -66,12 +80,130 @@ class Node(Section):
     xy: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
 
 
+def _one_of(section: BaseModel, *names: str) -> None:
+    """ValueError unless exactly one of these keys is given."""
+    given = [name for name in names if getattr(section, name) is not None]
+    if len(given) != 1:
+        raise ValueError(f"expected exactly one of {', '.join(names)}; found {', '.join(given) or 'none'}")
+
+
+class PassSection(Section):
+    """A satellite's culmination over the station: when, and how high."""
+
+    at_ns: Duration = Field(alias="at")
+    elevation_deg: Elevation = Field(alias="elevation")
+
+
+class Satellite(Section):
+    """One end of a path is a satellite in a circular orbit. `every`: the passes come again after so long.
+
+    `zenith`: transmittance of clear air straight up.
+    """
+
+    altitude_km: Length = Field(alias="altitude")
+    passes: Annotated[list[PassSection], Field(min_length=1, max_length=1_000)]
+    every_ns: Duration | None = Field(default=None, alias="every")
+    lowest_deg: Elevation = Field(default=10.0, alias="lowest")
+    zenith: Annotated[float, Field(gt=0, le=1)] = 0.7
+
+    @model_validator(mode="after")
+    def _is_seen(self) -> Satellite:
+        if not 100 <= self.altitude_km <= 40_000:
+            raise ValueError(f"expected an altitude of 100 to 40000 km, found {self.altitude_km:g} km")
+        for one in self.passes:
+            if one.elevation_deg <= self.lowest_deg:
+                raise ValueError(
+                    f"expected passes that rise above the lowest elevation of {self.lowest_deg:g} deg, "
+                    f"found one of {one.elevation_deg:g} deg"
+                )
+            if self.every_ns is not None and one.at_ns >= self.every_ns:
+                raise ValueError("expected every pass within the time after which they come again")
+        return self
+
+
+class Wandering(Section):
+    """A slow random process: its rms, in the unit of what wanders, and its correlation time."""
+
+    time_ns: Duration = Field(default=600 * 10**9, alias="time")
+
+    @model_validator(mode="after")
+    def _takes_time(self) -> Wandering:
+        if self.time_ns < 10**9:
+            raise ValueError("expected a time of 1 s or more")
+        return self
+
+
+class Haze(Wandering):
+    rms_db: Loss = Field(alias="rms")
+
+
+class Clouds(Wandering):
+    """`share`: of the time that a cloud is in the way."""
+
+    share: Share
+
+
+class Pointing(Wandering):
+    time_ns: Duration = Field(default=30 * 10**9, alias="time")
+    rms_rad: Angle = Field(alias="rms")
+
+
+class Drift(Wandering):
+    """Of the error rate of a link, as polarisation or phase in its fibre changes."""
+
+    rms: Annotated[float, Field(gt=0, le=0.1)]
+
+
+class Sky(Section):
+    """What a receiving telescope sees behind the sender; `day` not given: it is always night."""
+
+    night: Literal["moonless", "new-moon", "full-moon", "clear-day", "hazy-day", "cloudy-day"] = "new-moon"
+    day: Literal["clear-day", "hazy-day", "cloudy-day"] | None = None
+    view_rad: Angle = Field(default=1e-4, alias="view")
+
+
+class Air(Section):
+    """A span through air or space. The first node of `between` holds the sender.
+
+    `waist`: radius of the beam at the sender; `divergence`: half angle, if wider than diffraction makes it; `jitter`:
+    rms of fast pointing errors per axis; `optics`: loss of both telescopes.
+    """
+
+    waist_m: Aperture = Field(alias="waist")
+    receiver_m: Aperture = Field(alias="receiver")
+    wavelength_nm: Wavelength = Field(default=850.0, alias="wavelength")
+    filter_mhz: Frequency = Field(default=400_000, alias="filter")
+    divergence_rad: Angle | None = Field(default=None, alias="divergence")
+    jitter_rad: Angle = Field(default=0.0, alias="jitter")
+    optics_db: Loss = Field(default=3.0, alias="optics")
+    extinction_db_per_km: Attenuation = Field(default=0.5, alias="extinction")
+    satellite: Satellite | None = None
+    sky: Sky = Field(default_factory=Sky)
+    haze: Haze | None = None
+    clouds: Clouds | None = None
+    pointing: Pointing | None = None
+
+    @model_validator(mode="after")
+    def _is_light(self) -> Air:
+        if not 631 <= self.wavelength_nm <= 1665:
+            raise ValueError(f"expected a wavelength of 631 to 1665 nm, found {self.wavelength_nm:g} nm")
+        return self
+
+
 class Span(Section):
-    """A fibre between two nodes. Loss wins over length when both are given."""
+    """A fibre between two nodes, or with `air` a path through air or space.
+
+    Loss wins over length when both are given. `duct`: spans of the same one share its risk. A path to a satellite has
+    the length that it has when the satellite is lowest.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["length"]}, {"required": ["air"]}]})
 
     name: Name | None = None
     between: Pair
-    length_km: Length = Field(alias="length")
+    length_given: Length | None = Field(default=None, alias="length")
+    duct: Name | None = None
+    air: Air | None = None
     loss_db_given: Loss | None = Field(default=None, alias="loss")
     attenuation_db_per_km: Attenuation = Field(default=0.25, alias="attenuation")
     source: str | None = None
@@ -81,15 +213,115 @@ class Span(Section):
         return self.name or "--".join(self.between)
 
     @property
+    def length_km(self) -> float:
+        """As given; of a path to a satellite, the longest."""
+        if self.length_given is not None:
+            return float(self.length_given)
+        if self.air is None or self.air.satellite is None:
+            return 0.0
+        return slant_range_m(self.air.satellite.altitude_km * 1e3, self.air.satellite.lowest_deg) / 1e3
+
+    @property
     def loss_db(self) -> float:
-        """As given, else length times attenuation."""
+        """As given, else length times attenuation. Of a path through air it is not this."""
         if self.loss_db_given is not None:
             return float(self.loss_db_given)
         return float(self.length_km * self.attenuation_db_per_km)
 
+    @model_validator(mode="after")
+    def _one_medium(self) -> Span:
+        orbiting = self.air is not None and self.air.satellite is not None
+        if self.length_given is None and not orbiting:
+            raise ValueError("expected a length, found none; add the key 'length'")
+        if self.length_given is not None and orbiting:
+            raise ValueError("the length of a path to a satellite follows from its altitude; leave it out")
+        if self.air is not None and self.loss_db_given is not None:
+            raise ValueError("the loss of a path through air follows from its optics; leave it out")
+        return self
+
+
+class Spectrum(Section):
+    """Where a quantum channel is, and how well its filter keeps other light out: frequency or wavelength, `filter`."""
+
+    frequency_mhz: Frequency | None = Field(default=None, alias="frequency")
+    wavelength_nm: Wavelength | None = Field(default=None, alias="wavelength")
+    filter_mhz: Frequency = Field(default=QUANTUM_WIDTH_MHZ, alias="filter")
+    isolation_db: Loss = Field(default=100.0, alias="isolation")
+
+    @model_validator(mode="after")
+    def _is_one_place(self) -> Spectrum:
+        _one_place(self, self.filter_mhz)
+        return self
+
+    @property
+    def centre_mhz(self) -> int:
+        return _centre(self)
+
+
+def _centre(section: Any) -> int:
+    """In MHz, from a section that has frequency or wavelength."""
+    found: int = section.frequency_mhz or centre_of(section.wavelength_nm or 1.0)
+    return found
+
+
+def _one_place(section: Any, width_mhz: int) -> None:
+    if (section.frequency_mhz is None) == (section.wavelength_nm is None):
+        raise ValueError("expected exactly one of frequency, wavelength; found both or none")
+    if width_mhz <= 0:
+        raise ValueError("expected a width above 0")
+    if not 180_000_000 <= _centre(section) <= 475_000_000:
+        raise ValueError(f"expected 180 to 475 THz (1665 to 631 nm), found {_centre(section) / 1e6:.3f} THz")
+
+
+class Switch(Section):
+    """A ROADM or an optical switch at a node: what passes it loses `insertion`, and a change takes `switching`."""
+
+    node: str
+    kind: Literal["roadm", "optical-switch"] = "roadm"
+    insertion_db: Loss = Field(default=5.0, alias="insertion")
+    switching_ns: Duration = Field(default=50 * 10**6, alias="switching")
+
+    @model_validator(mode="after")
+    def _switches_in_time(self) -> Switch:
+        if self.switching_ns > 300 * 10**9:
+            raise ValueError("expected a switching time of at most 300 s")
+        return self
+
+
+class Channel(Section):
+    """A classical channel: from a node along spans, with a launch power into the first of them."""
+
+    name: Name
+    source: str = Field(alias="from")
+    spans: Annotated[list[str], Field(min_length=1)]
+    frequency_mhz: Frequency | None = Field(default=None, alias="frequency")
+    wavelength_nm: Wavelength | None = Field(default=None, alias="wavelength")
+    width_mhz: Frequency = Field(default=50_000, alias="width")
+    launch_dbm: Power = Field(default=0.0, alias="launch")
+    lit: bool = True
+
+    @model_validator(mode="after")
+    def _is_one_place(self) -> Channel:
+        _one_place(self, self.width_mhz)
+        return self
+
+    @property
+    def centre_mhz(self) -> int:
+        return _centre(self)
+
+
+class PlantSection(Section):
+    """Optical equipment beside fibres: switches, classical channels; spectrum to keep between channels (`guard`), and
+    between quantum and classical ones."""
+
+    switches: list[Switch] = Field(default_factory=list)
+    channels: list[Channel] = Field(default_factory=list)
+    guard_mhz: Frequency = Field(default=0, alias="guard")
+    quantum_guard_mhz: Frequency = Field(default=100_000, alias="quantum_guard")
+
 
 class Link(Section):
-    """A QKD link. The first node of `between` holds the transmitter."""
+    """A QKD link. The first node of `between` holds the transmitter. `drift`: slow changes of its error rate."""
 
     name: Name | None = None
     between: Pair
@@ -101,6 +333,8 @@ class Link(Section):
     rate_bps: Rate | None = Field(default=None, alias="rate")
     qber: Annotated[float, Field(ge=0, le=0.5)] | None = None
     mode: Literal["counts", "exact"] | None = None
+    spectrum: Spectrum | None = None
+    drift: Drift | None = None
 
     @property
     def id(self) -> str:
@@ -206,8 +440,40 @@ class Load(Section):
     arrivals: Literal["constant", "poisson"] = "constant"
 
 
+class Weather(Section):
+    """Loss that weather adds to a path through air."""
+
+    span: str
+    loss_db: Loss = Field(alias="loss")
+
+
+class Shining(Section):
+    """Light of which no inventory knows, from the first end of a span."""
+
+    span: str
+    launch_dbm: Power = Field(default=0.0, alias="launch")
+    frequency_mhz: Frequency = Field(default=SHONE_MHZ, alias="frequency")
+    width_mhz: Frequency = Field(default=SHONE_WIDTH_MHZ, alias="width")
+
+    @model_validator(mode="after")
+    def _is_light(self) -> Shining:
+        if self.width_mhz <= 0 or not 180_000_000 <= self.frequency_mhz <= 475_000_000:
+            raise ValueError("expected a width above 0 and a frequency of 180 to 475 THz")
+        return self
+
+
+class Mistuning(Section):
+    """A classical channel sends with another power than it was told to."""
+
+    channel: str
+    launch_dbm: Power = Field(alias="launch")
+
+
+KINDS_OF_EVENTS = ("cut", "bend", "attack", "rate", "load", "light", "power", "weather")
+
+
 class Event(Section):
-    """Something that happens at a time: exactly one of cut, bend, attack, rate, load."""
+    """Something that happens at a time: exactly one of cut, bend, attack, rate, load, light, power, weather."""
 
     at_ns: Duration = Field(alias="at")
     until_ns: Duration | None = Field(default=None, alias="until")
@@ -216,14 +482,13 @@ class Event(Section):
     attack: Attack | None = None
     rate: RateChange | None = None
     load: Load | None = None
+    light: Shining | None = None
+    power: Mistuning | None = None
+    weather: Weather | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> Event:
-        given = [k for k in ("cut", "bend", "attack", "rate", "load") if getattr(self, k) is not None]
-        if len(given) != 1:
-            raise ValueError(
-                f"expected exactly one of cut, bend, attack, rate, load; found {', '.join(given) or 'none'}"
-            )
+        _one_of(self, *KINDS_OF_EVENTS)
         if self.until_ns is not None and self.until_ns <= self.at_ns:
             raise ValueError("until must come after at")
         return self
@@ -246,6 +511,7 @@ class NetworkFile(Section):
     profiles: dict[Name, dict[str, Any]] = Field(default_factory=dict)
     links: list[Link] = Field(default_factory=list)
     pair_links: list[PairLink] = Field(default_factory=list)
+    plant: PlantSection = Field(default_factory=PlantSection)
     kmes: list[Kme] | None = None
     applications: list[Application] = Field(default_factory=list)
     policies: Policies = Field(default_factory=Policies)

@@ -14,6 +14,7 @@ from quoit.engine.physics import (
     bb84,
     bell_pairs,
     bounds,
+    coexistence,
     cutoffs,
     cv,
     detectors,
@@ -21,11 +22,13 @@ from quoit.engine.physics import (
     entangled,
     fibre,
     finite_key,
+    free_space,
     heralding,
     mdi,
     memories,
     postprocessing,
     relay,
+    satellite,
     services,
     twin_field,
 )
@@ -186,6 +189,13 @@ def _dejmps(a: Sequence[float], b: Sequence[float]) -> dict[str, Any]:
     return {"p_succ": r.p_success, "lam": list(r.pair)}
 
 
+_COEXISTING = {
+    "p_raman_w": "P_raman_w",
+    "p_noise_gate": "p_noise_gate",
+    "gain": "Q_mu",
+    "error": "E_mu",
+    "rate": "R",
+}
 _MDI = {
     "yield_11": "Y11",
     "error_11": "e11_X",
@@ -252,6 +262,23 @@ def _same(*names: str) -> dict[str, str]:
 FORMULAS: dict[str, Callable[..., Any]] = {
     "link.fibre_eta": fibre.eta,
     "link.fibre_delay_s": fibre.delay_s,
+    "fibre.raman_power_w": coexistence.raman_power_w,
+    "fibre.raman_gate": _renamed(coexistence.raman_gate, _same("photon_rate", "p_gate")),
+    "fibre.coexist_qber": coexistence.coexist_qber,
+    "fibre.noise_tolerable": coexistence.noise_tolerable,
+    "fibre.rayleigh_back_w": coexistence.rayleigh_back_w,
+    "fibre.crosstalk_photons": coexistence.crosstalk_photons,
+    "fibre.fwm_power_w": coexistence.fwm_power_w,
+    "fibre.coexist_decoy_link": _renamed(coexistence.coexist_decoy_link, _COEXISTING),
+    "fibre.coexist_max_channels": coexistence.coexist_max_channels,
+    "sat.slant_range_m": satellite.slant_range_m,
+    "sat.beam": _renamed(free_space.beam, {"w_m": "w", "centred": "eta_centred", "jittered": "eta_jitter"}),
+    "sat.atm_trans": free_space.flat_atmosphere_trans,
+    "sat.airmass_kasten_young": free_space.airmass_kasten_young,
+    "sat.orbit": _renamed(satellite.orbit, _same("omega", "period", "v")),
+    "sat.pass_duration_s": satellite.pass_duration_s,
+    "sat.pass_elevation_deg": satellite.pass_elevation_deg,
+    "sat.background_cps": free_space.background_cps,
     "det.dark_prob": detectors.dark_probability,
     "det.deadtime_rate": detectors.deadtime_rate,
     "det.afterpulse": _renamed(detectors.afterpulsed, _same("first_order", "cascade")),

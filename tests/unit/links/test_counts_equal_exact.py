@@ -26,7 +26,7 @@ def exact_counts(protocol: DecoyBB84, intercepted: float) -> list[int]:
     for _ in range(SECONDS):
         sent, detected = draw_detections(
             round(source.source_rate_hz),
-            source.clicks(LOSS_DB),
+            source.clicks(Channel(LOSS_DB)),
             p_z_sender=source.p_z_sender,
             p_z_receiver=source.p_z_receiver,
             entropy=rng.bytes,

@@ -52,6 +52,31 @@ def test_sizes(text: str, bits: int) -> None:
     assert q.parse_size_bits(text) == bits
 
 
+def test_optics() -> None:
+    assert q.parse_frequency_mhz("193.4 THz") == 193_400_000
+    assert q.parse_wavelength_nm("1.55 um") == 1550.0
+    assert q.parse_aperture_m("30 cm") == 0.3
+    assert q.parse_angle_rad("2 urad") == q.parse_angle_rad("2 \u00b5rad") == 2e-6
+    assert q.parse_elevation_deg("20 deg") == 20.0
+    assert [q.parse_power_dbm(text) for text in ("-3 dBm", "0 dBm", " -20.5dBm")] == [-3.0, 0.0, -20.5]
+
+
+@pytest.mark.parametrize(
+    ("parse", "text"),
+    [
+        (q.parse_frequency_mhz, "0.5 MHz"),
+        (q.parse_wavelength_nm, "0 nm"),
+        (q.parse_power_dbm, "-3 dB"),
+        (q.parse_power_dbm, "--3 dBm"),
+        (q.parse_power_dbm, -3),
+        (q.parse_aperture_m, "-1 m"),
+    ],
+)
+def test_optics_that_are_none(parse: Callable[[object], float], text: object) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        parse(text)
+
+
 def test_reals() -> None:
     assert q.parse_rate_bps("8192 bit/s") == 8192.0
     assert q.parse_rate_bps("2 kbit/s") == 2000.0

@@ -11,6 +11,7 @@ Approximations, shown in the profile's label: dead time acts as one non-paralysa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import expm1
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,17 @@ class Optics:
     dead_time_s: float = 0.0
     afterpulse: float = 0.0
     max_click_hz: float = 0.0
+    background_s: float = 0.0
+    """Clicks per gate, both detectors together, of one photon per second of steady light at the receiver's input."""
+
+    def p_background(self, noise_hz: float) -> float:
+        """Dark counts a gate and detector, together with those of steady light in the receiver's filter."""
+        return with_background(self.p_dark, noise_hz * self.background_s)
+
+
+def with_background(p_dark: float, clicks_per_gate: float) -> float:
+    """Click probability of each of two detectors that share so many background clicks a gate on average."""
+    return p_dark - (1 - p_dark) * expm1(-clicks_per_gate / 2) if clicks_per_gate else p_dark
 
 
 def intercepted_error(error: float, fraction: float) -> float:
@@ -60,8 +72,9 @@ def rates(optics: Optics, channel: Channel) -> Rates:
     """What the detectors do on average over this channel."""
     eta = 0.0 if channel.loss_db is None else optics.receiver_eta * 10 ** (-channel.loss_db / 10)
     gains, errors = [], []
+    p_dark, misalignment = optics.p_background(channel.noise_hz), channel.drifted(optics.misalignment)
     for mu in optics.mu:
-        clicks = wcp_two_detector(mu, eta, optics.p_dark, optics.misalignment)
+        clicks = wcp_two_detector(mu, eta, p_dark, misalignment)
         error = intercepted_error(clicks.error, channel.intercepted) if eta > 0 else clicks.error
         gain = clicks.gain * (1 + optics.afterpulse)
         gains.append(min(1.0, gain))

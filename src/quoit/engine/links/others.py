@@ -43,10 +43,10 @@ class Bbm92Sampler:
             source.eta_sender,
             eta,
             source.dark_sender_hz,
-            source.dark_receiver_hz,
+            source.dark_receiver_hz + channel.noise_hz * source.eta_receiver,
             source.coincidence_s,
             source.peak_fwhm_s,
-            source.polarisation_error,
+            channel.drifted(source.polarisation_error),
         )
         error = intercepted_error(clicks.qber, channel.intercepted)
         columns = []
@@ -73,7 +73,8 @@ class CvSampler:
     """Counts: symbols, disclosed symbols, estimated sqrt(eta T) and conditional variance, in millionths.
 
     The estimates scatter as the maximum-likelihood estimators of `disclosed` symbols do (Leverrier 2010).
-    An eavesdropper who measures and resends a fraction f in heterodyne adds 2 f units of noise at the input.
+    An eavesdropper who measures and resends a fraction f in heterodyne adds 2 f units of noise at the input. Light of n
+    photons per mode at the detector adds 2 n units there; a phase error of mean square e adds V_A e at the input.
     """
 
     optics: GaussianOptics
@@ -83,9 +84,10 @@ class CvSampler:
         symbols = round(optics.symbol_rate_hz * duration_s)
         disclosed = max(2, round(symbols * optics.disclosed))
         transmittance = 0.0 if channel.loss_db is None else 10 ** (-channel.loss_db / 10)
-        noise = optics.excess_noise + 2 * channel.intercepted
+        noise = optics.excess_noise + 2 * channel.intercepted + optics.modulation * max(0.0, channel.drift)
         slope = (optics.detector_eta * transmittance) ** 0.5
         variance = 1 + optics.electronic_noise + optics.detector_eta * transmittance * noise
+        variance += 2 * optics.detector_eta * channel.noise_per_mode
         slopes = rng.normal(slope, (variance / (disclosed * optics.modulation)) ** 0.5, size=chunks)
         variances = rng.normal(variance, variance * (2 / disclosed) ** 0.5, size=chunks)
         columns = [
@@ -99,7 +101,10 @@ class CvSampler:
 
 @dataclass(frozen=True)
 class RatedSampler:
-    """A link whose key rate and error rate are given. Counts: secret bits, sifted bits, errors among them."""
+    """A link whose key rate and error rate are given. Counts: secret bits, sifted bits, errors among them.
+
+    Of such a system nothing is known that noise light could act on: `Channel.noise_hz` changes nothing here.
+    """
 
     rate_bps: float
     qber: float
@@ -109,5 +114,5 @@ class RatedSampler:
         rate = self.rate_bps if channel.rate_bps is None else channel.rate_bps
         secret = 0 if channel.loss_db is None else round(rate * duration_s)
         sifted = np.full(chunks, round(secret * self.sifted_per_secret), dtype=np.int64)
-        errors = rng.binomial(sifted, intercepted_error(self.qber, channel.intercepted))
+        errors = rng.binomial(sifted, intercepted_error(channel.drifted(self.qber), channel.intercepted))
         return np.stack([np.full(chunks, secret, dtype=np.int64), sifted, errors], axis=1)

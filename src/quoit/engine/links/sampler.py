@@ -21,11 +21,22 @@ AHEAD = 64
 @dataclass(frozen=True)
 class Channel:
     """What the light meets: path loss (None: dark) and the fraction that an eavesdropper intercepts.
-    `rate_bps` is only read by protocols whose rate is given."""
+    `rate_bps` is only read by protocols whose rate is given.
+
+    `noise_hz`: photons per second of other light at the receiver's input, in its filter; `noise_per_mode`: of those,
+    what a homodyne receiver finds in its mode. `drift`: error that slow changes of polarisation or phase add.
+    """
 
     loss_db: float | None
     intercepted: float = 0.0
     rate_bps: float | None = None
+    noise_hz: float = 0.0
+    noise_per_mode: float = 0.0
+    drift: float = 0.0
+
+    def drifted(self, error: float) -> float:
+        """A misalignment error with the drift, within 0 and 1/2."""
+        return min(0.5, max(0.0, error + self.drift)) if self.drift else error
 
 
 class Sampler(Protocol):

@@ -59,6 +59,8 @@ class DecoyBB84:
             dead_time_s=p.dead_time_ns * 1e-9,
             afterpulse=p.afterpulse,
             max_click_hz=min(caps) / sifted if caps else 0.0,
+            # Steady light comes at any time in the gate: jitter costs it nothing.
+            background_s=p.gate_s * p.detector_efficiency * 10 ** (-p.receiver_loss_db / 10),
         )
 
     def sampler(self) -> Sampler:
@@ -77,6 +79,7 @@ class DecoyBB84:
             o.receiver_eta,
             o.p_dark,
             o.misalignment,
+            o.background_s,
         )
 
     def chunk_ns(self, loss_db: float, telemetry_ns: int) -> int:

@@ -63,6 +63,34 @@ class Flow(Message):
     name: str = ""
 
 
+@message("fabric.GetFlows")
+class GetFlows(Message):
+    """Which routes are installed, for pairs of nodes and for sessions? Answered with `Flows`."""
+
+
+@message("fabric.Flows")
+class Flows(Message):
+    """`name` of a session's flow begins with the session and a slash; it is empty for the flow of a pair of nodes.
+    `waiting`: links that are planned, and not commissioned before a node at their end has joined."""
+
+    flows: tuple[Flow, ...]
+    waiting: tuple[str, ...] = ()
+
+
+@message("fabric.CommissionNode")
+class CommissionNode(Message):
+    """`node` has joined: the links to it whose other ends are there get their paths and begin. Answered with
+    `Commissioned`, also if it had been said before."""
+
+    node: str
+
+
+@message("fabric.Commissioned")
+class Commissioned(Message):
+    node: str
+    links: tuple[str, ...]
+
+
 @message("fabric.ReserveFlows")
 class ReserveFlows(Message):
     """Service asks: `paths` routes of its own for `session`, each with `rate_bps` of key kept for it on every link.

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from quoit.connectivity.api import CONTROLLER as PATHS
 from quoit.connectivity.api import PATH_NEWS, Path, PathDown, PathUp, RequestPath
 from quoit.fabric import api
 from quoit.fabric.api import (
     SESSION_NEWS,
     BlockMade,
+    Commissioned,
+    CommissionNode,
     Flow,
     FlowChanged,
+    Flows,
+    GetFlows,
     LinkQuarantined,
     LinkReleased,
     OpenFlow,
@@ -76,8 +82,10 @@ class FabricController(Element):
         f"{api.LINK_NEWS}.*.released",
     )
 
-    def __init__(self, place: str, links: tuple[LinkEntry, ...]) -> None:
+    def __init__(self, place: str, links: tuple[LinkEntry, ...], joining: frozenset[str] = frozenset()) -> None:
+        """`joining`: nodes whose links are planned and not commissioned before they have joined."""
         super().__init__(api.CONTROLLER, place)
+        self._joining = set(joining)
         self._links = {entry.link: entry for entry in links}
         self._graph = Graph((entry.link, entry.sender, entry.receiver) for entry in links)
         self._states = {entry.link: _State() for entry in links}
@@ -92,10 +100,36 @@ class FabricController(Element):
 
     async def start(self, ctx: Context) -> None:
         for entry in self._links.values():
-            request = RequestPath(entry.link, entry.sender, entry.receiver, entry.spans)
-            path: Path = await ctx.ask(PATHS, request, within=WITHIN)
-            ctx.gauge("quoit_link_loss_db", (entry.link,), path.loss_db)
-            ctx.tell(api.module(entry.link, entry.sender), ActivateLink(entry.link))
+            if not self._waits(entry):
+                await self._commission(ctx, entry)
+
+    def _waits(self, entry: LinkEntry) -> bool:
+        return entry.sender in self._joining or entry.receiver in self._joining
+
+    async def _commission(self, ctx: Context, entry: LinkEntry) -> None:
+        request = RequestPath(entry.link, entry.sender, entry.receiver, entry.spans)
+        path: Path = await ctx.ask(PATHS, request, within=WITHIN)
+        ctx.gauge("quoit_link_loss_db", (entry.link,), path.loss_db)
+        ctx.tell(api.module(entry.link, entry.sender), ActivateLink(entry.link))
+
+    @handles(CommissionNode)
+    async def on_commission(self, ctx: Context, msg: CommissionNode) -> Commissioned:
+        if all(msg.node not in (entry.sender, entry.receiver) for entry in self._links.values()):
+            return Commissioned(msg.node, ())
+        new = msg.node in self._joining
+        self._joining.discard(msg.node)
+        here = [e for e in self._links.values() if msg.node in (e.sender, e.receiver) and not self._waits(e)]
+        for entry in here if new else ():
+            await self._commission(ctx, entry)
+            ctx.emit("link.commissioned", link=entry.link, node=msg.node)
+        return Commissioned(msg.node, tuple(entry.link for entry in here))
+
+    @handles(GetFlows)
+    async def on_get_flows(self, ctx: Context, msg: GetFlows) -> Flows:
+        pairs = (msgspec.structs.replace(f, offered_bps=self._offer(f)) for f in self._flows.values() if f is not None)
+        sessions = (flow for flows in self._installed.values() for flow in flows)
+        waiting = tuple(entry.link for entry in self._links.values() if self._waits(entry))
+        return Flows((*pairs, *sessions), waiting)
 
     # -- what Service asks ---------------------------------------------------------------------------
 

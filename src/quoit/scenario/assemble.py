@@ -39,6 +39,7 @@ from quoit.runtime.kernel import Kernel
 from quoit.scenario.entanglement import EntanglementSide
 from quoit.scenario.fate import Fate, Load, LoadPlan, Stroke
 from quoit.scenario.light import LightSide
+from quoit.scenario.orchestration import orchestration
 from quoit.scenario.schema import Application, Event, Link, NetworkFile, PairLink, Span
 from quoit.service.access import AccessControl, Contract
 from quoit.service.admission import AdmissionControl
@@ -143,6 +144,7 @@ class Assembler:
         ]
         calendar = Calendar(self.n.epoch_unix_s, Namespace(self.n.nid))
         elements += self.entanglement.elements(self.world, self.center, attachments, calendar)
+        elements += orchestration(self.n, self.center)
         kernel = Kernel(elements, seed=self.seed, latency=Latency(self.n), start_ns=self.parts.start_ns)
         kmes = {k.id: k.node for k in self.n.all_kmes()}
         return Twin(
@@ -218,7 +220,7 @@ class Assembler:
             meters.append(MeterPlan(link.id, a, b, ceiling or abort, self.n.policies.quarantine_hold_ns))
             upkeep.append(UpkeepPlan(link.id, a, b))
         out += [
-            FabricController(self.center, tuple(entries)),
+            FabricController(self.center, tuple(entries), self.n.joining),
             FabricMeters(self.center, tuple(meters)),
             FabricUpkeep(self.center, tuple(upkeep)),
         ]
@@ -307,7 +309,7 @@ class Assembler:
             mine = tuple(a for a in attachments.values() if a.domain == domain.name)
             peers = tuple(d.name for d in domains if d.name != domain.name)
             place = next((n for n in self.n.nodes if self.n.domain_of(n) == domain.name), self.center)
-            out.append(ServiceController(place, domain.name, domain.prefix, mine, peers))
+            out.append(ServiceController(place, domain.name, domain.prefix, mine, peers, self.n.joining))
             out += self._session_control(domain.name, place, mine, policy)
         for kme in self.n.all_kmes():
             store = self.stores[kme.id] = self.parts.make_store(kme.id)
@@ -350,12 +352,16 @@ class Assembler:
     def _app(app: Application, attachment: Attachment) -> App:
         return App(attachment, app.rate_bps, app.burst_bits, app.key_size_bits, "allow_self_pair" in app.compat)
 
-    @staticmethod
-    def _prefill(kme: str, apps: tuple[App, ...], attachments: dict[str, Attachment]) -> tuple[tuple[str, str], ...]:
-        """Streams to fill before anybody asks: those between applications that name each other."""
+    def _prefill(
+        self, kme: str, apps: tuple[App, ...], attachments: dict[str, Attachment]
+    ) -> tuple[tuple[str, str], ...]:
+        """Streams to fill before anybody asks: those between applications that name each other. Of a node that joins
+        later nothing is known then: its streams begin when somebody asks."""
+        if any(app.attachment.node in self.n.joining for app in apps):
+            return ()
         named = {peer for app in apps for peer in app.attachment.allow or ()}
         found = {(attachments[p].kme, attachments[p].node) for p in named if attachments[p].kme != kme}
-        return tuple(sorted(found))
+        return tuple(sorted(pair for pair in found if pair[1] not in self.n.joining))
 
     def _load(self, number: int, event: Event, attachments: dict[str, Attachment]) -> Load:
         load = event.load

@@ -72,7 +72,10 @@ class Memories(Section):
 
 
 class Node(Section):
+    """`joins: token`: planned, and not there before a device has enrolled with a one-time token."""
+
     memories: Memories | None = None
+    joins: Literal["token"] | None = None
     domain: str | None = None
     title: str | None = None
     lat: Annotated[float, Field(ge=-90, le=90)] | None = None
@@ -412,6 +415,8 @@ class Policies(Section):
     commit_time_ns: Duration = Field(default=10**6, alias="commit_time")
     pair_compiler: str = "asap"
     control_instances: Annotated[int, Field(ge=1, le=8)] = 1
+    orchestration: Literal["hierarchical", "federated"] = "hierarchical"
+    intent_period_ns: Duration = Field(default=10 * 10**9, alias="intent_period")
 
 
 class Bend(Section):
@@ -530,6 +535,11 @@ class NetworkFile(Section):
     def domain_of(self, node: str) -> str:
         """A node's domain; the first one if the file does not say."""
         return self.nodes[node].domain or self.all_domains()[0].name
+
+    @property
+    def joining(self) -> frozenset[str]:
+        """Nodes that come with a token."""
+        return frozenset(name for name, node in self.nodes.items() if node.joins is not None)
 
     def all_kmes(self) -> list[Kme]:
         """The KMEs of the file, or one a node."""

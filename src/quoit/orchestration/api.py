@@ -306,6 +306,110 @@ class PlannedWorks(Message):
     works: tuple[Works, ...]
 
 
+LINK_SEEN = "orchestration.link"
+"""Subjects are `orchestration.link.<link>`."""
+
+
+@message("orchestration.LinkSeen")
+class LinkSeen(Message):
+    """News: a physical link's state changed. `state`: dark, lit, quarantined or released."""
+
+    link: str
+    state: str
+    why: str
+    at_ns: int
+
+
+# -- service links: applications, candidate paths, deployment ----------------------------------------------
+
+SERVICE_LINKS = "orchestration.service-links"
+
+
+@message("orchestration.RegisterApplication")
+class RegisterApplication(Message):
+    """`app` is to open keys that it shares with `peer`. Answered with `ServiceLink`, registered; registering it anew
+    changes peer and rate until it is deployed. Problems `unknown-sae`, `malformed`, `unit-exists`, `overloaded`."""
+
+    app: str
+    peer: str
+    rate_bps: float
+    priority: int = 0
+
+
+@message("orchestration.CreateServiceLink")
+class CreateServiceLink(Message):
+    """Give the registered application's link an identifier: a random version-4 UUID drawn at the edge. Answered with
+    `ServiceLink`; it keeps the identifier that it has."""
+
+    app: str
+    link_id: str
+
+
+@message("orchestration.FindCandidates")
+class FindCandidates(Message):
+    """Ways over physical links that could carry it: fewest links first, then the widest. `include`: nodes that must be
+    on them. Answered with `ServiceLink`; Problem `no-route` if there is none."""
+
+    link_id: str
+    number: int = 3
+    exclude: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    most_transit: int | None = None
+
+
+@message("orchestration.DeployCandidate")
+class DeployCandidate(Message):
+    """Make the service link stand on this candidate. Answered with `ServiceLink`; problems of the session that is
+    opened."""
+
+    link_id: str
+    number: int
+
+
+@message("orchestration.ReleaseServiceLink")
+class ReleaseServiceLink(Message):
+    """Its session is closed, and its application forgotten. Answered with `ServiceLink`."""
+
+    link_id: str
+
+
+@message("orchestration.GetServiceLinks")
+class GetServiceLinks(Message):
+    """Answered with `ServiceLinks`."""
+
+
+class Candidate(Message):
+    """`bps`: secret key rate of its narrowest link's last block."""
+
+    number: int
+    nodes: tuple[str, ...]
+    links: tuple[str, ...]
+    bps: float
+
+
+@message("orchestration.ServiceLink")
+class ServiceLink(Message):
+    """`state`: registered, linked, deployed or lost. `route`: nodes of the route that stands."""
+
+    link_id: str
+    app: str
+    peer: str
+    local: str
+    remote: str
+    kme: str
+    rate_bps: float
+    priority: int
+    state: str
+    candidates: tuple[Candidate, ...] = ()
+    deployed: int | None = None
+    route: tuple[str, ...] = ()
+
+
+@message("orchestration.ServiceLinks")
+class ServiceLinks(Message):
+    links: tuple[ServiceLink, ...]
+
+
 # -- nodes that join --------------------------------------------------------------------------------------
 
 

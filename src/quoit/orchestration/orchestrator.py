@@ -14,11 +14,21 @@ from typing import Any, TypeVar
 import msgspec
 
 from quoit.connectivity import api as connectivity
-from quoit.connectivity.api import GetInventory, GetSpans, InventoryRows, Spans
+from quoit.connectivity.api import GetInventory, GetSpans, InventoryRows, PathDown, PathUp, Spans
 from quoit.fabric import api as fabric
-from quoit.fabric.api import Commissioned, CommissionNode, Flows, GetFlows, GetLinks, Links
+from quoit.fabric.api import (
+    Commissioned,
+    CommissionNode,
+    Flows,
+    GetFlows,
+    GetLinks,
+    LinkQuarantined,
+    LinkReleased,
+    Links,
+)
 from quoit.model.problem import Problem
 from quoit.orchestration.api import (
+    LINK_SEEN,
     NODE_NEWS,
     WORKS_NEWS,
     AnnounceWorks,
@@ -26,6 +36,7 @@ from quoit.orchestration.api import (
     GetView,
     GetWorks,
     Interface,
+    LinkSeen,
     NodeJoined,
     PlannedWorks,
     QuantumNode,
@@ -85,6 +96,12 @@ class Orchestrator(Element):
         self._joining = joining
         self._joined: set[str] = set()
         self._works: dict[str, Works] = {}
+        self._nodes = frozenset(node for plan in own for node in plan.nodes)
+        self.subscribes = (
+            f"{connectivity.PATH_NEWS}.*",
+            f"{fabric.LINK_NEWS}.*.quarantined",
+            f"{fabric.LINK_NEWS}.*.released",
+        )
 
     # -- the view ------------------------------------------------------------------------------------
 
@@ -98,7 +115,7 @@ class Orchestrator(Element):
         spans = await self._asked(ctx, connectivity.METERS, GetSpans(), Spans(()), silent)
         alarms = [await self._asked(ctx, upkeep, GetAlarms(), Alarms(()), silent) for upkeep in UPKEEPS]
         applications, kmes = await self._service(ctx, abroad, silent)
-        here = {node for domain in self._own for node in domain.nodes}
+        here = self._nodes
         view = View(
             began,
             ctx.now,
@@ -161,6 +178,28 @@ class Orchestrator(Element):
 
     def _is_there(self, node: str) -> bool:
         return node not in self._joining or node in self._joined
+
+    # -- news of links, as others may know them -----------------------------------------------------------
+
+    @handles(PathDown)
+    async def on_dark(self, ctx: Context, msg: PathDown) -> None:
+        self._seen(ctx, msg.link, "dark", f"no light on span {msg.span}")
+
+    @handles(PathUp)
+    async def on_lit(self, ctx: Context, msg: PathUp) -> None:
+        self._seen(ctx, msg.link, "lit", "all spans carry light")
+
+    @handles(LinkQuarantined)
+    async def on_quarantined(self, ctx: Context, msg: LinkQuarantined) -> None:
+        self._seen(ctx, msg.link, "quarantined", msg.why)
+
+    @handles(LinkReleased)
+    async def on_released(self, ctx: Context, msg: LinkReleased) -> None:
+        self._seen(ctx, msg.link, "released", "its error rate has been normal for the hold time")
+
+    def _seen(self, ctx: Context, link: str, state: str, why: str) -> None:
+        if any(one.link == link for node in self._nodes for one in self._interfaces.get(node, ())):
+            ctx.publish(f"{LINK_SEEN}.{link}", LinkSeen(link, state, why, ctx.now))
 
     # -- planned works, of either side ------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from quoit.model.urn import Namespace
 from quoit.orchestration.api import Interface, orchestrator
 from quoit.orchestration.intents import IntentManager
 from quoit.orchestration.orchestrator import DomainPlan, Orchestrator
+from quoit.orchestration.servicelinks import ServiceLinkManager
 from quoit.runtime.element import Element
 from quoit.scenario.schema import NetworkFile
 
@@ -28,6 +29,7 @@ def orchestration(network: NetworkFile, center: str) -> list[Element]:
     names = tuple(plan.name for plan in plans)
     period_ns = network.policies.intent_period_ns
     out.append(IntentManager(center, names, Namespace(network.nid), period_ns=period_ns))
+    out.append(ServiceLinkManager(center, names))
     return out
 
 

@@ -13,9 +13,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from fake_kme import URNS, FakeGate
 
 from quoit.adapters.crypto.pki import Authority, Issued, PkiError
+from quoit.interfaces.enrolment.server import make_enrolment
 from quoit.interfaces.identity import Identities, Peer
 from quoit.interfaces.northbound import make_app
 from quoit.model.role import MAY, NAMED, Operation, Role, may
+from quoit.scenario import orchestration_door
+from quoit.scenario.joining import AgentIdentities
 from quoit.scenario.operator import OperatorSocket, RoleGate, role_identities
 
 UNIT = "/api/v1/units/0b9e6d7a-6f0c-4f43-9d0e-6a2b3b9ad3c5"
@@ -39,11 +42,26 @@ ASKED: dict[Operation, tuple[tuple[str, str], ...]] = {
     Operation.DESCRIBE: (("GET", "/openapi.json"), ("GET", "/api/v1/keys/openapi.json"), ("GET", "/livez")),
     Operation.READ: tuple(
         (method, f"/{path}")
-        for path in ("links", "spans", "units", "alarms", "doors", "status", "metrics", "livez", "readyz")
+        for path in ("links", "spans", "channels", "units", "alarms", "doors", "status", "metrics", "livez", "readyz")
         for method in ("GET", "HEAD")
     ),
-    Operation.STRIKE: (("POST", "/strike"),),
+    Operation.STRIKE: (("POST", "/strike"), ("POST", "/tokens")),
+    Operation.VIEW: (
+        ("GET", "/tmf-api/intentManagement/v5/intent"),
+        ("HEAD", "/restconf/data"),
+        ("GET", "/restconf/streams/NETCONF/json"),
+    ),
+    Operation.ORCHESTRATE: (
+        ("POST", "/tmf-api/intentManagement/v5/intent"),
+        ("PATCH", UNIT),
+        ("DELETE", UNIT),
+        ("PUT", "/restconf/data/quoit-orchestration:planned-works"),
+        ("POST", "/restconf/operations/quoit-orchestration:app-registration"),
+    ),
+    Operation.REGISTER: (("GET", "/enrol/v1/equipment"), ("POST", "/enrol/v1/interfaces")),
 }
+MANAGES = (Operation.READ, Operation.STRIKE)
+ORCHESTRATES = (Operation.VIEW, Operation.ORCHESTRATE)
 DENIED = (401, 403)
 
 
@@ -57,6 +75,10 @@ class Listeners:
         self.applications = Identities.of(URNS.items(), is_revoked=self.authority.is_revoked)
         self.management = RoleGate(_Everything())
         self.roles = role_identities(self.authority.is_revoked)
+        self.orchestration = RoleGate(_Everything(), orchestration_door.OPERATIONS)
+        self.orchestrators = role_identities(self.authority.is_revoked, orchestration_door.ROLES)
+        self.enrolment = make_enrolment(_Desk())
+        self.agents = AgentIdentities(frozenset({"alice"}), self.authority.is_revoked)
 
     def leaf(self, role: Role, name: str = "alice") -> Issued:
         if role is Role.SAE:
@@ -67,9 +89,25 @@ class Listeners:
 
     def status(self, leaf: Issued, operation: Operation, method: str, path: str) -> int:
         """Of an answer to whoever came in with this certificate."""
-        manages = operation in (Operation.READ, Operation.STRIKE)
-        app: Any = self.management if manages else self.kme
-        return answer(app, (self.roles if manages else self.applications).read(der(leaf)), method, path)
+        app, identities = self.door(operation)
+        return answer(app, identities.read(der(leaf)), method, path)
+
+    def door(self, operation: Operation) -> tuple[Any, Any]:
+        """The application that answers to it, and who comes in there."""
+        if operation in MANAGES:
+            return self.management, self.roles
+        if operation in ORCHESTRATES:
+            return self.orchestration, self.orchestrators
+        if operation is Operation.REGISTER:
+            return self.enrolment, self.agents
+        return self.kme, self.applications
+
+
+class _Desk:
+    """Behind the enrolment listener: whoever gets here has been let in."""
+
+    def equipment(self, node: str) -> tuple[Any, ...]:
+        return ()
 
 
 class _Everything:
@@ -129,7 +167,7 @@ def test_what_the_table_does_not_list_is_denied(
 @pytest.mark.realises("G3")
 @pytest.mark.parametrize("operation", sorted(set(Operation) - {Operation.DESCRIBE}))
 def test_nobody_and_whoever_has_two_roles_are_denied(operation: Operation, listeners: Listeners) -> None:
-    app: Any = listeners.management if operation in (Operation.READ, Operation.STRIKE) else listeners.kme
+    app, _ = listeners.door(operation)
     nameless = Peer(None, "0" * 64, 1, 0.0, "no application is registered under a name of this certificate")
     for method, path in ASKED[operation]:
         assert answer(app, None, method, path) == 401
@@ -146,8 +184,10 @@ def test_the_table_has_a_row_for_each_operation_and_the_operator_gets_no_keys() 
     assert set(MAY) == set(Operation) == set(ASKED)
     assert not any(may(role, Operation.TAKE_KEYS) or may(role, Operation.USE_UNITS) for role in NAMED)
     assert {Role.AGENT, Role.CONTROLLER} <= NAMED
-    for role in (Role.AGENT, Role.CONTROLLER, Role.KME):
-        assert [operation for operation in Operation if may(role, operation)] == [Operation.DESCRIBE]
+    mine = {role: {operation for operation in Operation if may(role, operation)} for role in Role}
+    assert mine[Role.KME] == {Operation.DESCRIBE}
+    assert mine[Role.AGENT] == {Operation.DESCRIBE, Operation.REGISTER}
+    assert mine[Role.CONTROLLER] == {Operation.DESCRIBE, *ORCHESTRATES}
 
 
 def test_what_management_shows_is_what_this_test_asks_for() -> None:

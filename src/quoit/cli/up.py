@@ -46,6 +46,8 @@ class UpOptions:
     certificate_life: str = "24h"
     management_port: int | None = None
     kek: str | None = None
+    orchestration_port: int | None = None
+    join_port: int | None = None
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
@@ -65,10 +67,7 @@ def bring_up(file: Path, options: UpOptions) -> int:
     network = show.network(file)
     if options.speed <= 0:
         raise show.UserError(f"--speed: expected above 0, found {options.speed}")
-    if not 0 <= (options.management_port or 0) <= 65535:
-        raise show.UserError(f"--management-port: expected 0 (any free one) to 65535, found {options.management_port}")
-    if not 0 <= options.port <= 65535:
-        raise show.UserError(f"--port: expected 0 (any free one) to 65535, found {options.port}")
+    _check_ports(options, bool(network.joining))
     if options.digest and options.until is None:
         raise show.UserError("--digest needs --until: a digest is of a whole run")
     if options.resume and (options.processes > 1 or options.start != "0s" or options.digest):
@@ -102,8 +101,26 @@ def bring_up(file: Path, options: UpOptions) -> int:
         tls13_only=options.tls13_only,
         management_port=options.management_port,
         kek=options.kek,
+        orchestration_port=options.orchestration_port,
+        join_port=options.join_port,
     )
     return run_loop(lambda: _host(file, host_options, options.digest, options.json))
+
+
+def _check_ports(options: UpOptions, somebody_joins: bool) -> None:
+    ports = {
+        "--port": options.port,
+        "--management-port": options.management_port,
+        "--orchestration-port": options.orchestration_port,
+        "--join-port": options.join_port,
+    }
+    for name, port in ports.items():
+        if not 0 <= (port or 0) <= 65535:
+            raise show.UserError(f"{name}: expected 0 (any free one) to 65535, found {port}")
+    if options.processes > 1 and (options.orchestration_port is not None or options.join_port is not None):
+        raise show.UserError("--orchestration-port and --join-port are for a twin in one process")
+    if options.join_port is not None and not somebody_joins:
+        raise show.UserError("--join-port: no node of this network has `joins: token`, so nobody could enrol")
 
 
 def _life(text: str) -> timedelta:
@@ -175,6 +192,11 @@ def tell_how_to_go_on(host: Host) -> None:
     console.print(
         f"certificates: {host.authority.directory}   metrics and operation: {host.options.directory}/operator.sock"
     )
+    if host.orchestration is not None:
+        console.print(f"intents and the view of all strata: https://127.0.0.1:{host.orchestration.listener.port}")
+    if host.join_door is not None:
+        waiting = ", ".join(sorted(host.network.joining))
+        console.print(f"let a node in ({waiting}): quoit token NODE --dir {host.options.directory}")
     line = curl_line(host)
     if line:
         console.print(f"take a key:\n{line}", soft_wrap=True)
@@ -189,7 +211,7 @@ def curl_line(host: Host) -> str:
         if app.sae not in host.apps:
             continue
         for other in host.twin.attachments.values():
-            if other.kme != app.kme and (app.allow is None or other.sae in app.allow):
+            if other.kme != app.kme and other.sae in host.apps and (app.allow is None or other.sae in app.allow):
                 leaf = host.apps[app.sae]
                 return (
                     f"curl --cacert {host.authority.root_pem} --cert {leaf.chain} --key {leaf.key} "

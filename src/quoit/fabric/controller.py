@@ -121,7 +121,7 @@ class FabricController(Element):
         here = [e for e in self._links.values() if msg.node in (e.sender, e.receiver) and not self._waits(e)]
         for entry in here if new else ():
             await self._commission(ctx, entry)
-            ctx.emit("link.commissioned", link=entry.link, node=msg.node)
+            ctx.emit("link.joined", link=entry.link, node=msg.node)
         return Commissioned(msg.node, tuple(entry.link for entry in here))
 
     @handles(GetFlows)

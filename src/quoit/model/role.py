@@ -20,9 +20,9 @@ class Role(StrEnum):
     KME = "kme"
     """A KME, and the processes of one twin towards each other."""
     AGENT = "agent"
-    """Acts for a device towards a controller. No listener lets it in yet."""
+    """A device that has joined with a token, towards whom it registers with."""
     CONTROLLER = "controller"
-    """A control plane from outside. No listener lets it in yet."""
+    """A control plane from outside, such as an optical network's management. It states intents and plans works."""
     OBSERVER = "observer"
     """Reads what the twin tells of itself."""
     OPERATOR = "operator"
@@ -45,7 +45,10 @@ class Operation(StrEnum):
     USE_UNITS = "KME: units, memories and messages"
     DESCRIBE = "KME: its OpenAPI documents, whether it lives and whether it is ready"
     READ = "management: GET and HEAD of what there is"
-    STRIKE = "management: POST of a strike"
+    STRIKE = "management: POST of a strike, or of a request for a join token"
+    VIEW = "orchestration: GET and HEAD of the view, of intents and their reports"
+    ORCHESTRATE = "orchestration: stating intents, operations, planned works"
+    REGISTER = "enrolment: registering a node's interfaces"
 
 
 MAY: Mapping[Operation, frozenset[Role]] = {
@@ -54,6 +57,9 @@ MAY: Mapping[Operation, frozenset[Role]] = {
     Operation.DESCRIBE: frozenset(Role),  # the same for all, and no network's own; still only by a valid certificate
     Operation.READ: frozenset({Role.OBSERVER, Role.OPERATOR}),
     Operation.STRIKE: frozenset({Role.OPERATOR}),
+    Operation.VIEW: frozenset({Role.OBSERVER, Role.OPERATOR, Role.CONTROLLER}),
+    Operation.ORCHESTRATE: frozenset({Role.OPERATOR, Role.CONTROLLER}),
+    Operation.REGISTER: frozenset({Role.AGENT}),
 }
 """The table of roles. Which keys and units an application may have, its KME decides for each of them."""
 

@@ -31,14 +31,17 @@ from quoit.interfaces.identity import Identities
 from quoit.interfaces.listener import Census, Listener, ListenerLimits, listen
 from quoit.interfaces.northbound import Counted, make_app
 from quoit.interfaces.repeated import Repeated
+from quoit.interfaces.restconf.schema import Schema
 from quoit.model.role import Role
 from quoit.runtime.journal import FORMAT, Header, JournalWriter
 from quoit.runtime.kernel import Kernel
 from quoit.runtime.live import LiveWorld
 from quoit.runtime.trace import Digest, Event, Sink, to_line
 from quoit.runtime.virtual import VirtualWorld
+from quoit.scenario import orchestration_door
 from quoit.scenario.assemble import Parts, Twin, assemble
 from quoit.scenario.check import loads
+from quoit.scenario.joining import EnrolmentDesk, JoinDoor, token_book
 from quoit.scenario.operator import ROLES, OperatorSocket, RoleGate, role_identities
 from quoit.scenario.spread import Spread
 from quoit.service.api import eme
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("quoit", element="host")
 CERTIFICATE_CHECK_S = 1.0
 MANAGEMENT = "management"
+ORCHESTRATION, JOINING = "orchestration", "joining"
 """Name on the certificate of the operator's door."""
 """How soon `quoit pki --revoke` beside a running twin ends live connections, at the latest."""
 
@@ -72,7 +76,9 @@ class HostOptions:
     URL of a PostgreSQL that holds the key stores instead of files, one schema a KME. `kek`: name of the key-encryption
     key of all stores (`quoit.adapters.crypto.kek_uri`), instead of a file in each. `certificate_life`: of the KMEs' and
     the applications' certificates. `tls13_only`: listeners refuse TLS 1.2, which ETSI GS QKD 014 permits.
-    `management_port`: the operator's door over mutual TLS on that port of 127.0.0.1 (0: any); None: only its socket."""
+    `management_port`: the operator's door over mutual TLS on that port of 127.0.0.1 (0: any); None: only its socket.
+    `orchestration_port`: the door for intents and the view of all strata, likewise; `join_port`: where devices with a
+    token enrol. None: there is no such door."""
 
     directory: Path
     seed: int | None = None
@@ -89,6 +95,8 @@ class HostOptions:
     tls13_only: bool = False
     management_port: int | None = None
     kek: str | None = None
+    orchestration_port: int | None = None
+    join_port: int | None = None
 
 
 @dataclass
@@ -112,6 +120,8 @@ class Host:
     apps: dict[str, Issued] = field(default_factory=dict)
     roles: dict[Role, Issued] = field(default_factory=dict)
     management: Door | None = None
+    orchestration: Door | None = None
+    join_door: JoinDoor | None = None
 
     def __post_init__(self) -> None:
         self.network = loads(self.network_text, self.file)
@@ -120,6 +130,11 @@ class Host:
         self._spread = None if share is None else Spread(self.network, share.processes)
         self._renewal: asyncio.Task[None] | None = None
         self._operator: OperatorSocket | None = None
+        self._orchestrating: orchestration_door.OrchestrationDoor | None = None
+        self._joining: Door | None = None
+        self._enrolment: EnrolmentDesk | None = None
+        limits = self._limits_of_listeners = ListenerLimits()
+        self._census = Census(limits.in_all, limits.per_identity)
         self._faults = Repeated(_log)
         self._prepare_directory()
         self._state = TwinState(self.options.directory / "twin.json")
@@ -220,31 +235,81 @@ class Host:
             self.twin.kernel.split(self._spread, share.process, share.bus)
             await share.bus.connect(self.world.receive, self.world.missed, self.world.fail)
             wall_ns = await share.bus.start_together(share.processes)
-        for attachment in self.twin.attachments.values():
-            if attachment.kme not in self.here:
-                continue
-            self.apps[attachment.sae] = self.authority.issue_application(
-                attachment.sae, attachment.urn, self.options.certificate_life
-            )
+        self._issue_applications(lambda kme: self.twin.kmes[kme] not in self.network.joining)
         if self.options.serve:
-            await self._open_doors()
-            doors = self.options.directory / f"doors{self._suffix}.json"
-            doors.write_text(json.dumps(self.doors_told()), encoding="utf-8")
+            await self._open_doors(lambda kme: self.twin.kmes[kme] not in self.network.joining)
+            self._note_doors()
             if share is None or share.process == 0:
                 self._operator = OperatorSocket(self.options.directory / "operator.sock", self)
                 await self._operator.start()
                 await self._open_management(self._operator)
+                await self._open_joining()
+                self._note_doors()
+        # Reading the modules takes a while, in which a twin that was live already would be late.
+        schema = None if self.options.orchestration_port is None else orchestration_door.schema()
         self.world.begin(stop_at=self.options.until_ns, wall_ns=wall_ns)
+        if schema is not None and self.options.serve:
+            await self._open_orchestration(schema)
+            self._note_doors()
+        if self._enrolment is not None and self.options.resume:
+            await self._enrolment.join_again()
         self._renewal = asyncio.get_running_loop().create_task(self._renew())
 
-    async def _open_doors(self) -> None:
+    def _issue_applications(self, which: Callable[[str], bool]) -> None:
+        for attachment in self.twin.attachments.values():
+            if attachment.kme in self.here and which(attachment.kme):
+                self.apps[attachment.sae] = self.authority.issue_application(
+                    attachment.sae, attachment.urn, self.options.certificate_life
+                )
+
+    def _note_doors(self) -> None:
+        doors = self.options.directory / f"doors{self._suffix}.json"
+        doors.write_text(json.dumps(self.doors_told()), encoding="utf-8")
+
+    async def _open_orchestration(self, schema: Schema) -> None:
+        """Intents and the view, and certificates for whoever may come."""
+        life = self.options.certificate_life
+        leaf = self.authority.issue_kme(ORCHESTRATION, ["127.0.0.1"], ["localhost"], life)
+        for role in orchestration_door.ROLES:
+            if role not in self.roles:
+                self.roles[role] = self.authority.issue_role(role, role.value, life)
+        context = self.authority.server_context(leaf, tls13_only=True)
+        app = orchestration_door.OrchestrationApp(self.world, self.network, schema)
+        port, revoked = self.options.orchestration_port or 0, self.authority.is_revoked
+        self._orchestrating = await orchestration_door.OrchestrationDoor.open(app, port, context, revoked)
+        self.orchestration = Door(ORCHESTRATION, self._orchestrating.listener, leaf, context)
+
+    async def _open_joining(self) -> None:
+        """The listener where devices with a token enrol; nodes that had joined before a stop are there again."""
+        if not self.network.joining:
+            return
+        book = token_book(self.network, self.options.directory, anew=not self.options.resume)
+        desk = self._enrolment = EnrolmentDesk(
+            self.network, self.authority, self.world, book, self._open_doors_of, self.options.certificate_life
+        )
+        if self.options.join_port is None:
+            return
+        leaf = self.authority.issue_kme(JOINING, ["127.0.0.1"], ["localhost"], self.options.certificate_life)
+        context = self.authority.enrolment_context(leaf)
+        self.join_door = await JoinDoor.open(desk, self.options.join_port, context)
+        self._joining = Door(JOINING, self.join_door.listener, leaf, context)
+
+    async def _open_doors_of(self, node: str) -> dict[str, Any]:
+        """The node has joined: its KMEs' listeners, and certificates for its applications."""
+        mine = {kme for kme, at in self.twin.kmes.items() if at == node}
+        self._issue_applications(lambda kme: kme in mine)
+        await self._open_doors(lambda kme: kme in mine and kme not in self.doors)
+        self._note_doors()
+        told: dict[str, Any] = self.doors_told()["applications"]
+        return {sae: told[sae] for sae in told if told[sae]["kme"] in mine}
+
+    async def _open_doors(self, which: Callable[[str], bool]) -> None:
         names = [(a.sae, a.urn) for a in self.twin.attachments.values()]
         identities = Identities.of(names, is_revoked=self.authority.is_revoked)
-        limits = ListenerLimits()
-        census = Census(limits.in_all, limits.per_identity)
+        limits, census = self._limits_of_listeners, self._census
         life = self.options.certificate_life
         for number, kme in enumerate(sorted(self.twin.kmes)):
-            if kme not in self.here:
+            if kme not in self.here or not which(kme):
                 continue
             given = next((k.address for k in self.network.all_kmes() if k.id == kme), None)
             own = given or f"127.77.{number // 250}.{number % 250 + 1}"
@@ -296,7 +361,8 @@ class Host:
         self.management = Door(MANAGEMENT, listener, leaf, context)
 
     def _all_doors(self) -> list[Door]:
-        return [*self.doors.values(), *([self.management] if self.management is not None else [])]
+        others = (self.management, self.orchestration, self._joining)
+        return [*self.doors.values(), *(door for door in others if door is not None)]
 
     def _eme_of(self, kme: str) -> str | None:
         """The element that keeps shared states at a KME's node, if there is one."""
@@ -336,10 +402,19 @@ class Host:
             if (a := self.twin.attachments[sae])
         }
         told: dict[str, Any] = {"ca": str(self.authority.root_pem), "applications": apps}
+        if self.orchestration is not None:
+            url = f"https://127.0.0.1:{self.orchestration.listener.port}"
+            told["orchestration"] = {"url": url, "roles": self._leaves_of(orchestration_door.ROLES)}
+        if self.join_door is not None:
+            told["joining"] = {"url": self.join_door.url}
         if self.management is not None:
-            roles = {role: {"cert": str(leaf.chain), "key": str(leaf.key)} for role, leaf in self.roles.items()}
-            told["management"] = {"url": f"https://127.0.0.1:{self.management.listener.port}", "roles": roles}
+            url = f"https://127.0.0.1:{self.management.listener.port}"
+            told["management"] = {"url": url, "roles": self._leaves_of(ROLES)}
         return told
+
+    def _leaves_of(self, roles: tuple[Role, ...]) -> dict[Role, dict[str, str]]:
+        leaves = {role: self.roles[role] for role in roles if role in self.roles}
+        return {role: {"cert": str(leaf.chain), "key": str(leaf.key)} for role, leaf in leaves.items()}
 
     # -- upkeep --------------------------------------------------------------------------------------
 
@@ -393,6 +468,8 @@ class Host:
                 await self._renewal
         if self._operator is not None:
             await self._operator.stop()
+        if self._orchestrating is not None:
+            await self._orchestrating.close()
         for door in self._all_doors():
             await door.listener.close()
         self.world.end()

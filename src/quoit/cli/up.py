@@ -195,7 +195,7 @@ def tell_how_to_go_on(host: Host) -> None:
     if host.orchestration is not None:
         console.print(f"intents and the view of all strata: https://127.0.0.1:{host.orchestration.listener.port}")
     if host.join_door is not None:
-        waiting = ", ".join(sorted(host.network.joining))
+        waiting = ", ".join(sorted(host.network.joining - host.joined)) or "all have joined"
         console.print(f"let a node in ({waiting}): quoit token NODE --dir {host.options.directory}")
     line = curl_line(host)
     if line:

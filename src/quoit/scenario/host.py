@@ -140,6 +140,10 @@ class Host:
         self._state = TwinState(self.options.directory / "twin.json")
         if self.options.resume:
             self._state.next_life(self.network.name)
+        try:
+            self._tokens = token_book(self.network, self.options.directory, anew=not self.options.resume)
+        except ValueError as fault:  # who has joined is not known then
+            raise NothingToResume(str(fault)) from fault
         # Before any store is made: a name that is misspelt must not leave stores under other keys.
         kek = self.options.kek
         self._kek = None if kek is None else open_kek(kek, make=not self.options.resume)
@@ -283,9 +287,8 @@ class Host:
         """The listener where devices with a token enrol; nodes that had joined before a stop are there again."""
         if not self.network.joining:
             return
-        book = token_book(self.network, self.options.directory, anew=not self.options.resume)
         desk = self._enrolment = EnrolmentDesk(
-            self.network, self.authority, self.world, book, self._open_doors_of, self.options.certificate_life
+            self.network, self.authority, self.world, self._tokens, self._open_doors_of, self.options.certificate_life
         )
         if self.options.join_port is None:
             return
@@ -388,6 +391,11 @@ class Host:
             quditto2="quditto2" in flags,
             qukaydee="qukaydee" in flags,
         )
+
+    @property
+    def joined(self) -> frozenset[str]:
+        """Nodes that came with a token."""
+        return frozenset(self._tokens.joined)
 
     def url(self, kme: str) -> str:
         """Base URL of a KME's listener."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from quoit.engine.physics.bell_pairs import swap_noise
 from quoit.engine.program import Circuit, Decay, Hop, Node, Purification, Swap
 
 GROUP = "quoit.compilers"
@@ -43,11 +44,8 @@ class Station:
 
     @property
     def swap_noise(self) -> float:
-        """Factor on a pair's eigenvalues at each swap: p2 (4 eta^2 - 1)/3, as in `bell_pairs.swap_chain_fidelity`.
-
-        Exact for a node that turns each Bell measurement's axes at random, so that misread bits hit all alike.
-        """
-        return max(0.0, self.gate_p2 * (4 * self.readout**2 - 1) / 3)
+        """Factor on a pair's eigenvalues at each swap."""
+        return swap_noise(self.gate_p2, self.readout)
 
 
 @dataclass(frozen=True, slots=True)

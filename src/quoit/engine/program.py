@@ -16,6 +16,9 @@ from quoit.engine.physics.bell_pairs import BellDiagonal
 State = tuple[float, float, float]
 """Eigenvalues (x, y, z) of a pair."""
 
+WINDOW_NS = 1_000_000
+"""So far ahead of the present the engine runs circuits; what one does to another comes so much too soon or too late."""
+
 
 class ProgramFault(ValueError):
     """A circuit that no device could execute; says where and what was expected."""

@@ -5,9 +5,10 @@ What a circuit promises is its compiler's to say (`fabric.programs`): a bound th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import exp
 
-from quoit.engine.program import Circuit, Hop
+from quoit.engine.program import WINDOW_NS, Circuit, Hop
 from quoit.fabric.api import (
     PAIR_CONTROLLER,
     CloseCircuit,
@@ -20,7 +21,7 @@ from quoit.fabric.api import (
 )
 from quoit.fabric.memory import EndProgram, ExpectPairs, RenewPair, RunProgram
 from quoit.fabric.programs.demand import Compiler, Demand, Refused, Station
-from quoit.fabric.programs.promises import worst
+from quoit.fabric.programs.promises import EDGES, worst
 from quoit.model.problem import Problem
 from quoit.planes.graph import Graph
 from quoit.runtime.context import Context
@@ -131,7 +132,7 @@ class PairController(Element):
 
     def _compiled(self, nodes: tuple[str, ...], links: tuple[str, ...], fidelity: float | None, wanted: int) -> Circuit:
         """The program for a path; `fidelity` None: the one that promises most. Problem `fidelity-unreachable`."""
-        stations = tuple(self._stations[node] for node in nodes)
+        stations = tuple(self._beside(node, links) for node in nodes)
         hops = tuple(self._links[link].hop for link in links)
         floor = 1.0 if fidelity is None else fidelity
         try:
@@ -145,12 +146,36 @@ class PairController(Element):
                 "fidelity-unreachable", f"from {nodes[0]} to {nodes[-1]}: {refused}", nodes=list(nodes), **offered
             ) from refused
 
+    def _beside(self, node: str, links: tuple[str, ...]) -> Station:
+        """A node as a circuit over these links finds it, if all other circuits that its links can bear are open: their
+        attempts may cost what it stores."""
+        station = self._stations[node]
+        if not station.attempt_loss:
+            return station
+        entries = [entry for entry in self._links.values() if node in (entry.a, entry.b)]
+        free = [(entry.width - (entry.link in links), entry.hop.cycle_ns) for entry in entries]
+        tries_hz = sum(width / cycle_ns for width, cycle_ns in free) * 1e9
+        return replace(station, others_hz=tries_hz, others=sum(width for width, _ in free))
+
+    def _held(self, node: str) -> tuple[float, float]:
+        """What attempts of a node cost pairs that it keeps when they have been delivered: at once, and per second."""
+        loss = self._stations[node].attempt_loss
+        if not loss:
+            return 0.0, 0.0
+        beside = self._beside(node, ())
+        at_once = EDGES * beside.others + beside.others_hz * 2 * WINDOW_NS * 1e-9
+        return loss * at_once, loss * beside.others_hz
+
     def _plan(self, nodes: tuple[str, ...], links: tuple[str, ...], circuit: Circuit) -> PairPlan:
         state = worst(circuit)
         if state is None:
             raise Problem("fidelity-unreachable", "nothing is proved of the compiler's circuit", nodes=list(nodes))
         ends = circuit.nodes[0].decay, circuit.nodes[-1].decay
-        decay = ends[0].x_hz + ends[1].x_hz, ends[0].y_hz + ends[1].y_hz, ends[0].z_hz + ends[1].z_hz
+        (once_a, a_hz), (once_b, b_hz) = (self._held(node) for node in (nodes[0], nodes[-1]))
+        tried = exp(-once_a - once_b)
+        state = state[0] * tried, state[1] * tried, state[2]
+        x_hz, y_hz = ends[0].x_hz + ends[1].x_hz + a_hz + b_hz, ends[0].y_hz + ends[1].y_hz + a_hz + b_hz
+        decay = x_hz, y_hz, ends[0].z_hz + ends[1].z_hz
         cutoffs = [node.cutoff_ns for node in circuit.nodes if node.cutoff_ns is not None]
         cutoff_ns = min(cutoffs, default=None)
         return PairPlan(nodes, links, state, decay, cutoff_ns)

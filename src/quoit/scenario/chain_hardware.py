@@ -54,8 +54,9 @@ def station_of(node: NodeGiven) -> Station:
     except Silent as silent:
         raise ValueError(f"{silent}: {ADVICE}") from silent
     return Station(
-        node.name, model.decay, node.memories, model.gate, model.readout, node.swap_success, node.swap_time_ns
-    )
+        node.name, model.decay, node.memories, model.gate, model.readout, node.swap_success, node.swap_time_ns,
+        model.attempt_loss,
+    )  # fmt: skip
 
 
 def hop_of(hop: HopGiven) -> Hop:

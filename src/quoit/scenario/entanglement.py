@@ -141,14 +141,10 @@ class EntanglementSide:
             loss_db = world.loss_db(link.id) or 0.0
             hop = hop_of(link, sum(lengths[span] for span in self._spans_of(link)), loss_db)
             scheme = SCHEMES.get(link.scheme.replace("-", "_"))
-            true_links.append(PairLink(link.id, loss_db, 2 if scheme is None else scheme.photons))
+            photons = 2 if scheme is None else scheme.photons
+            true_links.append(PairLink(link.id, loss_db, photons, (link.between[0], link.between[1])))
             entries.append(PairLinkEntry(link.id, link.between[0], link.between[1], hop, link.pairs))
-        stations = tuple(
-            Station(
-                name, plan.model.decay, 1, plan.model.gate, plan.model.readout, swap_ns=plan.gate_ns + plan.readout_ns
-            )
-            for name, plan in self._memories.items()
-        )
+        stations = tuple(_station(name, plan) for name, plan in self._memories.items())
         compiler = {e.name: e for e in entry_points(group=GROUP)}[self._n.policies.pair_compiler].load()()
         true_nodes = {name: plan.true_node for name, plan in self._memories.items()}
         return [
@@ -167,3 +163,9 @@ class EntanglementSide:
             apps = tuple(a for a in attachments.values() if a.node == name)
             emes.append(Eme(name, domain, stages[domain], apps, centres, calendar))
         return emes
+
+
+def _station(name: str, plan: MemoryPlan) -> Station:
+    """A node as control knows it."""
+    model, swap_ns = plan.model, plan.gate_ns + plan.readout_ns
+    return Station(name, model.decay, 1, model.gate, model.readout, swap_ns=swap_ns, attempt_loss=model.attempt_loss)

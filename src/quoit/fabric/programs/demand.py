@@ -32,7 +32,9 @@ class Refused(ValueError):
 class Station:
     """A node of the path. `memories`: on each side that has a link. `gate_p2`: probability that a two-qubit gate is
     ideal and does not leave white noise; `readout`: that a result is right; `swap_success`: that a Bell measurement
-    gives a result; `swap_ns`: how long it takes."""
+    gives a result; `swap_ns`: how long it takes. `attempt_loss`: what each attempt of the node costs the coherence of
+    what it stores, as an exponent; `others_hz`, `others`: attempts that it may make for others meanwhile, and on how
+    many set-ups."""
 
     name: str
     decay: Decay = STILL
@@ -41,6 +43,9 @@ class Station:
     readout: float = 1.0
     swap_success: float = 1.0
     swap_ns: int = 0
+    attempt_loss: float = 0.0
+    others_hz: float = 0.0
+    others: int = 0
 
     @property
     def swap_noise(self) -> float:
@@ -88,7 +93,7 @@ class Demand:
                     rule.left, rule.right, rule.wait_ns + station.swap_ns, station.swap_success, station.swap_noise,
                     rule.on_demand,
                 )  # fmt: skip
-            nodes.append(Node(station.decay, rule))
+            nodes.append(Node(station.decay, rule, None, station.attempt_loss, station.others_hz, station.others))
         return Circuit(tuple(nodes), self.links, width, self.pairs, purification or Purification({}))
 
     def check_deadline(self, pairs_per_link: float = 1.0) -> None:

@@ -30,7 +30,7 @@ from quoit.engine.program import WINDOW_NS, Circuit, Node, State, fidelity_of, p
 
 NS = 1e-9
 EDGES = 2
-"""Attempts of one set-up that a wait may meet beyond one a cycle: on its edge, and one that changing light cut short."""
+"""Attempts of one set-up that a wait may meet beyond one a cycle: on its edge, and one that a loss cut short."""
 LONGEST_CUTOFF_NS = 2**55
 """More than a year: whoever could wait that long needs no cut-off."""
 

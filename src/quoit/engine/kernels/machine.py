@@ -288,6 +288,7 @@ class _Layout:
                 "width": circuit.width,
                 "wanted": t.OPEN if circuit.wanted is None else circuit.wanted,
                 "cutoffs": int(any(node.cutoff_ns is not None for node in circuit.nodes)),
+                "disturbs": int(any(node.attempt_loss for node in circuit.nodes)),
                 "purifies": int(any(circuit.purification.rounds.values())),
                 "werner_first": int(circuit.purification.scheme == "bbpssw"),
                 "gates": circuit.purification.gates,

@@ -15,7 +15,6 @@ from quoit.engine.kernels.heap_lists import at, pop
 from quoit.engine.kernels.tables import (
     ALIKE,
     ANY,
-    APART,
     BOTH_ENDS,
     CUTOFF,
     DISTURBED,
@@ -100,10 +99,11 @@ def new_serial(m: Tables) -> int:
 def start(m: Tables, s: int, t: int) -> None:
     """Both memories of the slot are free: attempts begin, if anybody wants pairs and there is light."""
     slot = m.slots[s]
-    if slot.pending:  # another success probability: what was tried has been tried
+    circuit = m.circuits[slot.circuit]
+    if slot.pending and circuit.disturbs:  # another success probability: what was tried has been tried
         over(m, slot, tried(m, slot, t))
     slot.a_freed = t
-    attempt(m, s, slot, m.circuits[slot.circuit], t)
+    attempt(m, s, slot, circuit, t)
 
 
 def attempt(m: Tables, s: int, slot: SlotRow, circuit: CircuitRow, t: int) -> None:
@@ -121,10 +121,10 @@ def attempt(m: Tables, s: int, slot: SlotRow, circuit: CircuitRow, t: int) -> No
     begins = t - hop.asks_ns
     if slot.a_freed > begins:
         begins = slot.a_freed
-    begins += hop.restart_ns
-    slot.tries = attempts
-    slot.tries_from = begins
-    slot.pending = at(m, begins + attempts * hop.cycle_ns, HERALD, s, 0)
+    if circuit.disturbs:
+        slot.tries = attempts
+        slot.tries_from = begins + hop.restart_ns
+    slot.pending = at(m, begins + hop.restart_ns + attempts * hop.cycle_ns, HERALD, s, 0)
 
 
 def tried(m: Tables, slot: SlotRow, t: int) -> int:
@@ -162,6 +162,10 @@ def herald(m: Tables, s: int, sequence: int, t: int) -> None:
     circuit = m.circuits[slot.circuit]
     circuit.heralds += 1
     number = stored(m, s, slot, sequence, t)
+    if circuit.disturbs:
+        over(m, slot, slot.tries)
+        m.pairs[number].near_tries = tries_at(m, p, t)
+        m.pairs[number].far_tries = tries_at(m, p + 1, t)
     if circuit.cutoffs:
         arm(m, s, p, circuit, t)
     if circuit.purifies and m.positions[circuit.first + 1].rounds:
@@ -221,10 +225,6 @@ def stored(m: Tables, s: int, slot: SlotRow, serial: int, t: int) -> int:
     slot.since = t
     slot.a_used = 0
     slot.b_used = 0
-    if m.positions[slot.left].decay == DISTURBED:
-        over(m, slot, slot.tries)
-        pair.near_tries = tries_at(m, slot.left, t)
-        pair.far_tries = tries_at(m, slot.left + 1, t)
     return number
 
 
@@ -404,6 +404,15 @@ def disturbed(m: Tables, pair: PairRow, t: int) -> None:
     pair.far_tries = far
 
 
+def disturbed_here(m: Tables, left: PairRow, right: PairRow, k: int, t: int) -> None:
+    """The same for the two qubits that are swapped at position k; `left` will end where `right` does."""
+    tries = 2 * tries_at(m, k, t) - left.far_tries - right.near_tries
+    e = exp(m.positions[k].attempt_loss * -tries)
+    left.x *= e
+    left.y *= e
+    left.far_tries = right.far_tries
+
+
 def swap(m: Tables, slot_b: int, slot_a: int, t: int) -> None:
     """Join the pair that ends in B memory `slot_b` with the one that begins in A memory `slot_a`, at one node."""
     left_slot, right_slot = m.slots[slot_b], m.slots[slot_a]
@@ -426,15 +435,11 @@ def swap(m: Tables, slot_b: int, slot_a: int, t: int) -> None:
             aging = (near.rate_x + here.rate_x) * (left.time_ns - t) + (here.rate_x + far.rate_x) * (right.time_ns - t)
             noise *= exp(aging)
             left.time_ns = t
-        elif near.decay >= APART:
+        elif near.decay != KEEPS:
             aged(left, near, here, t)
             aged(right, here, far, t)
             if near.decay == DISTURBED:
-                tries = 2 * tries_at(m, right_slot.left, t) - left.far_tries - right.near_tries
-                e = exp(here.attempt_loss * -tries)
-                left.x *= e
-                left.y *= e
-                left.far_tries = right.far_tries
+                disturbed_here(m, left, right, right_slot.left, t)
         left.x *= right.x * noise
         left.y *= right.y * noise
         left.z *= right.z * noise
@@ -720,14 +725,7 @@ def end(m: Tables, place: int, serial: int, t: int) -> None:
         pair.y *= exp(here.rate_y * -dt)
         pair.z *= exp(here.rate_z * -dt)
         if here.decay == DISTURBED:
-            told = tries_at(m, slot.left + right_end, t)
-            e = exp(here.attempt_loss * ((pair.far_tries if right_end else pair.near_tries) - told))
-            pair.x *= e
-            pair.y *= e
-            if right_end:
-                pair.far_tries = told
-            else:
-                pair.near_tries = told
+            disturbed_end(m, pair, slot.left + right_end, right_end, t)
     if pair.ended_ns < 0:
         pair.ended_ns = t
     else:
@@ -737,6 +735,18 @@ def end(m: Tables, place: int, serial: int, t: int) -> None:
         free_b(m, s, t)
     else:
         free_a(m, s, t)
+
+
+def disturbed_end(m: Tables, pair: PairRow, p: int, right_end: int, t: int) -> None:
+    """Account for the attempts that the node at one end has made beside the pair."""
+    tries = tries_at(m, p, t)
+    e = exp(m.positions[p].attempt_loss * ((pair.far_tries if right_end else pair.near_tries) - tries))
+    pair.x *= e
+    pair.y *= e
+    if right_end:
+        pair.far_tries = tries
+    else:
+        pair.near_tries = tries
 
 
 def both_ends(m: Tables, number: int, serial: int, t: int) -> None:

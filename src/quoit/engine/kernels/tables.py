@@ -46,12 +46,14 @@ OUTCOMES = {True: 4_096, False: 256}
 @dataclass(slots=True)
 class CircuitRow:
     """`wanted`: pairs still to deliver (OPEN: without end). `werner_first`: 1 for BBPSSW. `gates`, `readout`:
-    probabilities that a purification's CNOTs work and that its parity is read as it is. `cutoffs`, `purifies`: 1 if any
-    node has a cut-off, any length of pair needs purification. `matches`: purifications begun. Then counters."""
+    probabilities that a purification's CNOTs work and that its parity is read as it is. `cutoffs`, `disturbs`,
+    `purifies`: 1 if any node has a cut-off, any loses coherence by its attempts, any length of pair needs purification.
+    `matches`: purifications begun. Then counters."""
 
     attempts: int = 0
     cutoffs: int = 0
     delivered: int = 0
+    disturbs: int = 0
     expired: int = 0
     first: int = 0
     gates: float = 0.0

@@ -112,6 +112,20 @@ class Entangler(Element):
 
     @handles(InstallCircuit)
     async def on_install(self, ctx: Context, msg: InstallCircuit) -> None:
+        kept = self._circuits.pop(msg.adopts, None)
+        if kept is None:
+            self._new(ctx, msg)
+        else:
+            self._catch_up(ctx, kept)
+            kept.plan, kept.told = msg, 0
+            kept.slots = deque(zip(msg.left_slots, msg.right_slots, strict=True))
+            self._circuits[msg.circuit] = kept
+        running = self._circuits[msg.circuit]
+        if running.plan.program.wanted is None and running.slots:  # it keeps links ready, and joins them when asked
+            running.machine.demand(0, len(running.slots))
+        self._go_on(ctx, running)
+
+    def _new(self, ctx: Context, msg: InstallCircuit) -> None:
         self._installed += 1
         stream = f"circuit {self._installed}"  # its name is random, and must not decide what happens
         machine = PairMachine(
@@ -119,21 +133,36 @@ class Entangler(Element):
             lambda purpose, number: seeds.generator(self._seed, PAIRS, f"{stream} {purpose} {number}"),
             compiled=False,
         )
-        running = self._circuits[msg.circuit] = _Running(msg, self._nodes_of(msg), machine, ctx.now)
-        self._go_on(ctx, running)
+        self._circuits[msg.circuit] = _Running(msg, self._nodes_of(msg), machine, ctx.now)
+
+    def _catch_up(self, ctx: Context, running: _Running) -> None:
+        """Bring a circuit that has slept to the present."""
+        if ctx.now - running.since > running.machine.now_ns:
+            self._deliver(ctx, running, ctx.now - running.since)
 
     @handles(MorePairs)
     async def on_more(self, ctx: Context, msg: MorePairs) -> None:
         running = self._running(msg.circuit)
-        if ctx.now - running.since > running.machine.now_ns:
-            self._deliver(ctx, running, ctx.now - running.since)
+        self._catch_up(ctx, running)
         running.slots.append((msg.left_slot, msg.right_slot))
         running.machine.demand(0, 1)
         self._go_on(ctx, running)
 
     @handles(StopCircuit)
     async def on_stop(self, ctx: Context, msg: StopCircuit) -> None:
-        self._circuits.pop(msg.circuit, None)
+        running = self._circuits.pop(msg.circuit, None)
+        if running is None or not msg.leaves:
+            return
+        plan = running.plan
+        kept = InstallCircuit(
+            msg.leaves, plan.links, plan.left, plan.right, plan.left_agent, plan.right_agent, plan.program, (), ()
+        )
+        if running.slots:  # it still owes pairs, which nobody waits for any more: begin anew
+            self._new(ctx, kept)
+        else:
+            running.plan = kept
+            self._circuits[msg.leaves] = running
+        self._go_on(ctx, self._circuits[msg.leaves])
 
     @handles(RunCircuit)
     async def on_run(self, ctx: Context, msg: RunCircuit) -> None:
@@ -146,7 +175,7 @@ class Entangler(Element):
             self._deliver(ctx, running, edge)
         if running.machine.next_ns < FAR_FUTURE:
             ctx.tell(PAIRS, msg, after=max(WINDOW_NS, running.machine.next_ns + running.since - 1 - ctx.now))
-        elif running.slots:  # all is dark: look again
+        elif running.slots or running.plan.program.wanted is None:  # all is dark: look again
             ctx.tell(PAIRS, msg, after=DARK_NS)
 
     def _nodes_of(self, plan: InstallCircuit) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from itertools import combinations
 
 from quoit.engine.entangler import Entangler, PairLink
 from quoit.engine.equipment import (
@@ -25,7 +26,7 @@ from quoit.engine.physics.bell_pairs import werner
 from quoit.engine.program import Hop
 from quoit.engine.world import TrueLink, World
 from quoit.fabric.memory import MemoryAgent
-from quoit.fabric.pairs import PairController, PairLinkEntry
+from quoit.fabric.pairs import KeptReady, PairController, PairLinkEntry
 from quoit.fabric.programs.demand import GROUP, Station
 from quoit.runtime.element import Element
 from quoit.scenario import schema
@@ -149,10 +150,15 @@ class EntanglementSide:
         true_nodes = {name: plan.true_node for name, plan in self._memories.items()}
         return [
             Entangler(world, tuple(true_links), true_nodes, self._seed),
-            PairController(center, tuple(entries), stations, compiler),
+            PairController(center, tuple(entries), stations, compiler, self._kept_ready(attachments)),
             *(MemoryAgent(name, plan.number) for name, plan in self._memories.items()),
             *self._emes(attachments, calendar),
         ]
+
+    def _kept_ready(self, attachments: Mapping[str, Attachment]) -> KeptReady:
+        """Between all nodes that have applications and memories."""
+        nodes = sorted({a.node for a in attachments.values()} & set(self._memories))
+        return KeptReady(tuple(combinations(nodes, 2)), self._n.policies.virtual_link_fidelity)
 
     def _emes(self, attachments: Mapping[str, Attachment], calendar: Calendar) -> list[Element]:
         stages = {domain.name: domain.stage for domain in self._n.all_domains()}

@@ -182,6 +182,8 @@ class Policies(Section):
     control_latency_ns: Duration = Field(default=10**6, alias="control_latency")
     commit_time_ns: Duration = Field(default=10**6, alias="commit_time")
     pair_compiler: str = "asap"
+    virtual_link_fidelity: Annotated[float, Field(gt=0.25, lt=1)] = 0.8
+    """Of a compiler that keeps virtual links ready: what pairs made of them have at least."""
 
 
 class Bend(Section):

@@ -162,7 +162,8 @@ class SpectrumSeen(Message):
 @message("engine.InstallCircuit")
 class InstallCircuit(Message):
     """Run `program` along `links` from node `left` to node `right`. The n-th pair that it delivers goes into the
-    n-th of `left_slots` and `right_slots`; their holders `left_agent` and `right_agent` hear `PairHeld`."""
+    n-th of `left_slots` and `right_slots`; their holders `left_agent` and `right_agent` hear `PairHeld`. `adopts`: the
+    circuit of the same program that goes on under this name, with what it has in its memories."""
 
     circuit: str
     links: tuple[str, ...]
@@ -173,6 +174,7 @@ class InstallCircuit(Message):
     program: Circuit
     left_slots: tuple[int, ...]
     right_slots: tuple[int, ...]
+    adopts: str = ""
 
 
 @message("engine.MorePairs")
@@ -186,7 +188,10 @@ class MorePairs(Message):
 
 @message("engine.StopCircuit")
 class StopCircuit(Message):
+    """`leaves`: the name under which its program goes on, keeping pairs ready that nobody has asked for."""
+
     circuit: str
+    leaves: str = ""
 
 
 @message("engine.PairHeld")

@@ -21,7 +21,8 @@ WITHIN = 5_000_000_000
 
 @message("fabric.RunProgram")
 class RunProgram(Message):
-    """Control to the node at a circuit's head: run it. Slots at both ends have been reserved by their holders."""
+    """Control to the node at a circuit's head: run it. Slots at both ends have been reserved by their holders; without
+    any it keeps pairs ready that nobody has asked for. `adopts`: the circuit that goes on under this name."""
 
     circuit: str
     links: tuple[str, ...]
@@ -30,6 +31,7 @@ class RunProgram(Message):
     head_slots: tuple[int, ...]
     tail_slots: tuple[int, ...]
     head_holder: str
+    adopts: str = ""
 
 
 @message("fabric.ExpectPairs")
@@ -51,7 +53,10 @@ class RenewPair(Message):
 
 @message("fabric.EndProgram")
 class EndProgram(Message):
+    """`leaves`: the name under which the circuit keeps pairs ready for the next demand."""
+
     circuit: str
+    leaves: str = ""
 
 
 @dataclass
@@ -127,6 +132,7 @@ class MemoryAgent(Element):
             msg.program,
             msg.head_slots,
             msg.tail_slots,
+            msg.adopts,
         )
         ctx.tell(PAIRS, install)
 
@@ -141,7 +147,7 @@ class MemoryAgent(Element):
     @handles(EndProgram)
     async def on_end(self, ctx: Context, msg: EndProgram) -> None:
         if self._holders.pop(msg.circuit, None) is not None:
-            ctx.tell(PAIRS, StopCircuit(msg.circuit))
+            ctx.tell(PAIRS, StopCircuit(msg.circuit, msg.leaves))
 
     @handles(PairHeld)
     async def on_held(self, ctx: Context, msg: PairHeld) -> None:

@@ -5,9 +5,10 @@ What a circuit promises is its compiler's to say (`fabric.programs`): a bound th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import exp
 
-from quoit.engine.program import Circuit, Hop
+from quoit.engine.program import WINDOW_NS, Circuit, Hop
 from quoit.fabric.api import (
     PAIR_CONTROLLER,
     CloseCircuit,
@@ -20,7 +21,7 @@ from quoit.fabric.api import (
 )
 from quoit.fabric.memory import EndProgram, ExpectPairs, RenewPair, RunProgram
 from quoit.fabric.programs.demand import Compiler, Demand, Refused, Station
-from quoit.fabric.programs.promises import worst
+from quoit.fabric.programs.promises import EDGES, worst
 from quoit.model.problem import Problem
 from quoit.planes.graph import Graph
 from quoit.runtime.context import Context
@@ -42,10 +43,35 @@ class PairLinkEntry:
 
 
 @dataclass(frozen=True)
+class KeptReady:
+    """What a compiler that keeps virtual links ready (`keeps_ready`) is to keep ready from the start: pairs of nodes,
+    and the floor that their circuits keep."""
+
+    ends: tuple[tuple[str, str], ...] = ()
+    floor: float = 0.8
+
+
+@dataclass(frozen=True)
 class _Open:
+    """`head`: where the circuit's program begins, which may be the demand's tail if `turned`. `standing`: what it was
+    made of and goes on as."""
+
     head: str
     tail: str
     links: tuple[str, ...]
+    standing: _Standing | None = None
+    turned: bool = False
+
+
+@dataclass
+class _Standing:
+    """A circuit whose virtual links are kept ready ahead of demand."""
+
+    name: str
+    nodes: tuple[str, ...]
+    links: tuple[str, ...]
+    program: Circuit
+    free: bool = True
 
 
 class PairController(Element):
@@ -55,15 +81,53 @@ class PairController(Element):
     realises = ("D1", "D2", "D3")
 
     def __init__(
-        self, place: str, links: tuple[PairLinkEntry, ...], stations: tuple[Station, ...], compiler: Compiler
+        self,
+        place: str,
+        links: tuple[PairLinkEntry, ...],
+        stations: tuple[Station, ...],
+        compiler: Compiler,
+        ready: KeptReady = KeptReady(),
     ) -> None:
         super().__init__(PAIR_CONTROLLER, place)
+        self._ready = ready
+        self._standing: dict[frozenset[str], _Standing] = {}
         self._links = {entry.link: entry for entry in links}
         self._stations = {station.name: station for station in stations}
         self._compiler = compiler
         self._graph = Graph((entry.link, entry.a, entry.b) for entry in links)
         self._used = dict.fromkeys(self._links, 0)
         self._open: dict[str, _Open] = {}
+
+    # -- virtual links, ahead of demand --------------------------------------------------------------
+
+    async def start(self, ctx: Context) -> None:
+        """Have virtual links kept ready between all pairs of nodes that are asked for and have no link of their own,
+        as long as every link on the way can bear another circuit beside."""
+        if not getattr(self._compiler, "keeps_ready", False):
+            return
+        for head, tail in self._ready.ends:
+            try:
+                nodes, links = self._route(head, tail)
+                program = self._compiled(nodes, links, self._ready.floor, 1)
+            except Problem as problem:
+                ctx.emit("virtual-links.refused", head=head, tail=tail, why=problem.detail)
+                continue
+            if program.wanted is not None or any(self._links[n].width - self._used[n] < 2 for n in links):
+                continue
+            found = _Standing(f"standing {head} {tail}", nodes, links, program)
+            self._standing[frozenset((head, tail))] = found
+            for link in links:
+                self._used[link] += 1
+            ctx.emit("virtual-links.ready", nodes=nodes, links=links)
+            ctx.tell(memory(head), RunProgram(found.name, links, tail, program, (), (), ""))
+
+    def _adopted(self, msg: OpenCircuit) -> tuple[_Standing, PairPlan] | None:
+        """Virtual links that are kept ready between these nodes and keep what is asked for."""
+        found = self._standing.get(frozenset((msg.head, msg.tail)))
+        if found is None or not found.free:
+            return None
+        plan = self._plan(found.nodes, found.links, found.program)
+        return (found, plan) if (1 + sum(plan.state)) / 4 >= msg.fidelity else None
 
     # -- what Service asks ---------------------------------------------------------------------------
 
@@ -76,6 +140,9 @@ class PairController(Element):
     async def on_open(self, ctx: Context, msg: OpenCircuit) -> PairPlan:
         if msg.circuit in self._open:
             raise Problem("unit-exists", f"circuit {msg.circuit} is open")
+        adopted = self._adopted(msg)
+        if adopted is not None:
+            return self._join(ctx, msg, *adopted)
         nodes, links = self._route(msg.head, msg.tail)
         program = self._compiled(nodes, links, msg.fidelity, len(msg.head_slots))
         plan = self._plan(nodes, links, program)
@@ -88,22 +155,43 @@ class PairController(Element):
         ctx.tell(memory(msg.head), run)
         return plan
 
+    def _join(self, ctx: Context, msg: OpenCircuit, found: _Standing, plan: PairPlan) -> PairPlan:
+        """Only join the virtual links that are there. They may have been made from the demand's tail on."""
+        head, tail = (msg.head, msg.head_slots, msg.head_holder), (msg.tail, msg.tail_slots, msg.tail_holder)
+        turned = found.nodes[0] != msg.head
+        first, last = (tail, head) if turned else (head, tail)
+        found.free = False
+        self._open[msg.circuit] = _Open(first[0], last[0], found.links, found, turned)
+        nodes = found.nodes[::-1] if turned else found.nodes
+        ctx.emit("circuit.opened", circuit=msg.circuit, nodes=nodes, cutoff_ns=plan.cutoff_ns, adopted=found.name)
+        ctx.tell(memory(last[0]), ExpectPairs(msg.circuit, last[2]))
+        run = RunProgram(
+            msg.circuit, found.links, last[0], found.program, first[1], last[1], first[2], adopts=found.name
+        )
+        ctx.tell(memory(first[0]), run)
+        links = found.links[::-1] if turned else found.links
+        return PairPlan(nodes, links, plan.state, plan.decay_hz, plan.cutoff_ns)
+
     @handles(RenewHalf)
     async def on_renew(self, ctx: Context, msg: RenewHalf) -> Done:
         found = self._open.get(msg.circuit)
         if found is None:
             raise Problem("no-such-element", f"no circuit {msg.circuit!r} is open", circuit=msg.circuit)
-        ctx.tell(memory(found.head), RenewPair(msg.circuit, msg.head_slot, msg.tail_slot))
+        slots = (msg.tail_slot, msg.head_slot) if found.turned else (msg.head_slot, msg.tail_slot)
+        ctx.tell(memory(found.head), RenewPair(msg.circuit, *slots))
         return Done()
 
     @handles(CloseCircuit)
     async def on_close(self, ctx: Context, msg: CloseCircuit) -> Done:
         found = self._open.pop(msg.circuit, None)
         if found is not None:
-            for link in found.links:
+            leaves = ""
+            if found.standing is not None:
+                found.standing.free, leaves = True, found.standing.name
+            for link in () if found.standing else found.links:
                 self._used[link] -= 1
             for node in (found.head, found.tail):
-                ctx.tell(memory(node), EndProgram(msg.circuit))
+                ctx.tell(memory(node), EndProgram(msg.circuit, leaves))
             ctx.emit("circuit.closed", circuit=msg.circuit)
         return Done()
 
@@ -131,7 +219,7 @@ class PairController(Element):
 
     def _compiled(self, nodes: tuple[str, ...], links: tuple[str, ...], fidelity: float | None, wanted: int) -> Circuit:
         """The program for a path; `fidelity` None: the one that promises most. Problem `fidelity-unreachable`."""
-        stations = tuple(self._stations[node] for node in nodes)
+        stations = tuple(self._beside(node, links) for node in nodes)
         hops = tuple(self._links[link].hop for link in links)
         floor = 1.0 if fidelity is None else fidelity
         try:
@@ -145,12 +233,36 @@ class PairController(Element):
                 "fidelity-unreachable", f"from {nodes[0]} to {nodes[-1]}: {refused}", nodes=list(nodes), **offered
             ) from refused
 
+    def _beside(self, node: str, links: tuple[str, ...]) -> Station:
+        """A node as a circuit over these links finds it, if all other circuits that its links can bear are open: their
+        attempts may cost what it stores."""
+        station = self._stations[node]
+        if not station.attempt_loss:
+            return station
+        entries = [entry for entry in self._links.values() if node in (entry.a, entry.b)]
+        free = [(entry.width - (entry.link in links), entry.hop.cycle_ns) for entry in entries]
+        tries_hz = sum(width / cycle_ns for width, cycle_ns in free) * 1e9
+        return replace(station, others_hz=tries_hz, others=sum(width for width, _ in free))
+
+    def _held(self, node: str) -> tuple[float, float]:
+        """What attempts of a node cost pairs that it keeps when they have been delivered: at once, and per second."""
+        loss = self._stations[node].attempt_loss
+        if not loss:
+            return 0.0, 0.0
+        beside = self._beside(node, ())
+        at_once = EDGES * beside.others + beside.others_hz * 2 * WINDOW_NS * 1e-9
+        return loss * at_once, loss * beside.others_hz
+
     def _plan(self, nodes: tuple[str, ...], links: tuple[str, ...], circuit: Circuit) -> PairPlan:
         state = worst(circuit)
         if state is None:
             raise Problem("fidelity-unreachable", "nothing is proved of the compiler's circuit", nodes=list(nodes))
         ends = circuit.nodes[0].decay, circuit.nodes[-1].decay
-        decay = ends[0].x_hz + ends[1].x_hz, ends[0].y_hz + ends[1].y_hz, ends[0].z_hz + ends[1].z_hz
+        (once_a, a_hz), (once_b, b_hz) = (self._held(node) for node in (nodes[0], nodes[-1]))
+        tried = exp(-once_a - once_b)
+        state = state[0] * tried, state[1] * tried, state[2]
+        x_hz, y_hz = ends[0].x_hz + ends[1].x_hz + a_hz + b_hz, ends[0].y_hz + ends[1].y_hz + a_hz + b_hz
+        decay = x_hz, y_hz, ends[0].z_hz + ends[1].z_hz
         cutoffs = [node.cutoff_ns for node in circuit.nodes if node.cutoff_ns is not None]
         cutoff_ns = min(cutoffs, default=None)
         return PairPlan(nodes, links, state, decay, cutoff_ns)

@@ -324,8 +324,8 @@ def _check_memories(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
 
 
 def _check_pair_links(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
-    spans = {s.id for s in n.spans}
-    ends = {frozenset(s.between) for s in n.spans}
+    spans = {s.id: s for s in n.spans}
+    ends = {frozenset(s.between): s for s in n.spans}
     compilers = [e.name for e in entry_points(group=GROUP)]
     yield from _unknown(("policies", "pair_compiler"), "compiler", n.policies.pair_compiler, compilers)
     for i, link in enumerate(n.pair_links):
@@ -339,8 +339,10 @@ def _check_pair_links(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
         if link.hardware is not None and link.hardware not in PROFILES:
             yield from _unknown(("pair_links", i, "hardware"), "hardware", link.hardware, PROFILES)
         else:
+            path = [spans.get(name) for name in link.spans] if link.spans else [ends.get(frozenset(link.between))]
+            known = [span for span in path if span is not None]
             try:
-                hop_of(link, 1.0, 0.2)
+                hop_of(link, sum(span.length_km for span in known), sum(span.loss_db for span in known))
             except ValueError as fault:
                 yield ("pair_links", i), str(fault)
 

@@ -345,18 +345,25 @@ class PairLink(Section):
     """A link that makes entangled pairs between memories of its two nodes.
 
     `scheme` given: `success` of an attempt and `fidelity` of a heralded pair are as told. single-click, double-click:
-    from the published `hardware` and the loss of the path, with a station in its middle. `attempt`: preparation time,
-    to which light's way comes. `pairs`: how many circuits can use the link at once.
+    from the published `hardware` and the loss of the path, with a station in its middle. midpoint-source: both
+    memories load photons of a source in the middle; sender-receiver: one loads the other's. Of these, `emission` and
+    `absorption` are probabilities that an attempt sends a pair (a photon) out and that what arrives is stored and known
+    to be, `dark` that a memory says so of nothing; or `hardware` is a published source of pairs, or a sequential
+    set-up. `attempt`: preparation time, or how long a memory listens to a source, to which light's way comes. `pairs`:
+    how many circuits can use the link at once.
     """
 
     name: Name | None = None
     between: Pair
     spans: list[str] | None = None
-    scheme: Literal["given", "single-click", "double-click"] = "given"
+    scheme: Literal["given", "single-click", "double-click", "midpoint-source", "sender-receiver"] = "given"
     hardware: str | None = None
     success: Annotated[float, Field(gt=0, le=1)] | None = None
     fidelity: Annotated[float, Field(gt=0.25, le=1)] | None = None
     bright: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    emission: Annotated[float, Field(gt=0, le=1)] | None = None
+    absorption: Annotated[float, Field(gt=0, le=1)] | None = None
+    dark: Annotated[float, Field(ge=0, lt=1)] = 0.0
     attempt_ns: Duration = Field(default=1_000, alias="attempt")
     pairs: Annotated[int, Field(ge=1, le=1_000)] = 4
 
@@ -412,6 +419,8 @@ class Policies(Section):
     commit_time_ns: Duration = Field(default=10**6, alias="commit_time")
     pair_compiler: str = "asap"
     control_instances: Annotated[int, Field(ge=1, le=8)] = 1
+    virtual_link_fidelity: Annotated[float, Field(gt=0.25, lt=1)] = 0.8
+    """Of a compiler that keeps virtual links ready: what pairs made of them have at least."""
 
 
 class Bend(Section):

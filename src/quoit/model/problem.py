@@ -90,6 +90,7 @@ _ROWS = (
     # Must read the same, so that a stranger does not learn what exists; edges answer both as unknown-unit.
     Row("unknown-unit", "no such service unit", 404, _C, "list your units"),
     Row("foreign-unit", "no such service unit", 404, _C, "list your units"),
+    Row("session-exists", "there is a session with this application", 409, _C, "close it, or use it"),
     Row("unknown-session", "no such session", 404, _C, "list your sessions"),
     Row("malformed-urn", "not a URN", 400, _C, "write it as RFC 8141 says: urn:NID:NSS"),
     Row(
@@ -102,6 +103,7 @@ _ROWS = (
     Row("bad-transition", "a unit cannot go from one of these states to the other", 409, _U, "report it"),
     Row("unit-exists", "the identifier is in use", 409, _C, "draw a new identifier"),
     Row("not-admitted", "the network cannot give this rate now", 503, _N, "ask for offered_bps or wait"),
+    Row("quality-unreachable", "this network never answers so fast", 409, _C, "ask for offered_latency_ns or more"),
     Row("no-key-material", "not enough key material now", 503, _N, "wait for the refill, or ask for less"),
     Row("rate-exceeded", "the application's agreed rate is used up", 503, _C, "ask more slowly"),
     Row("no-route", "no route to the other KME now", 503, _N, "wait until a link comes back"),

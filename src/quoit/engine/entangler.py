@@ -1,9 +1,9 @@
 """The engine's entangled states: circuits that make pairs, memories that hold them, operations on what is held.
 
 Circuits run in the pair machine, a window ahead of the present; pairs come to their holders at their due time. What
-control says takes effect when the window under way ends: a device's reaction time, which is at most `WINDOW_NS`. A
-delivered pair enters the ledger at the instant at which both ends have heard of all swaps, and ages there until it is
-used.
+control says takes effect when the window under way ends: a device's reaction time, which is at most `WINDOW_NS`, and
+light's time along the path more for circuits that hand halves over early. A delivered pair enters the ledger at the
+instant at which both ends have heard of all swaps (early: the first of them), and ages there until it is used.
 """
 
 from __future__ import annotations
@@ -40,13 +40,16 @@ class RunCircuit(Message):
 
 @message("engine.HoldPair")
 class HoldPair(Message):
-    """The entangler to itself: a delivered pair is in memory from now on."""
+    """The entangler to itself: a delivered pair is in memory from now on. Its own times as in `PairHeld`."""
 
     circuit: str
     number: int
     left_slot: int
     right_slot: int
     bell: tuple[float, float, float, float]
+    attempt_ns: int
+    left_ns: int
+    right_ns: int
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,12 @@ class PairLink:
 class _Running:
     """A circuit: its machine, since when, and the slots that wait for its pairs."""
 
-    __slots__ = ("edition", "machine", "plan", "since", "slots", "told", "turn")
+    __slots__ = ("ahead_ns", "edition", "machine", "plan", "since", "slots", "told", "turn")
 
     def __init__(self, plan: InstallCircuit, machine: PairMachine, since: int) -> None:
         self.plan = plan
+        # The machine tells of a pair when its second end has heard: so much sooner it must run for the first one.
+        self.ahead_ns = WINDOW_NS + (sum(hop.light_ns for hop in plan.program.hops) if plan.early else 0)
         self.machine = machine
         self.since = since
         self.slots = deque(zip(plan.left_slots, plan.right_slots, strict=True))
@@ -128,7 +133,7 @@ class Entangler(Element):
         if running is None or running.turn != msg.turn:
             return
         self._let_light_through(running)
-        edge = ctx.now + WINDOW_NS - running.since
+        edge = ctx.now + running.ahead_ns - running.since
         if edge > running.machine.now_ns:
             self._deliver(ctx, running, edge)
         if running.machine.next_ns < FAR_FUTURE:
@@ -153,15 +158,19 @@ class Entangler(Element):
         plan = running.plan
         ends = plan.program.nodes[0].decay, plan.program.nodes[-1].decay
         found = running.machine.run(edge)
-        for left_ns, right_ns, state in zip(found.left_ns, found.right_ns, found.state, strict=True):
+        columns = found.left_ns, found.right_ns, found.born_ns, found.state
+        for left_ns, right_ns, born_ns, state in zip(*columns, strict=True):
             running.told += 1
             left_slot, right_slot = running.slots.popleft()
-            both_ns = max(int(left_ns), int(right_ns))
-            # The half that was handed over first goes on ageing until the other end has heard.
-            early = ends[0] if left_ns < right_ns else ends[1]
-            bell = _bell(tuple(state), early, both_ns - min(int(left_ns), int(right_ns)))
-            held = HoldPair(plan.circuit, running.told, left_slot, right_slot, bell)
-            ctx.tell(PAIRS, held, after=max(0, both_ns + running.since - ctx.now))
+            left, right = int(left_ns), int(right_ns)
+            due_ns = (min(left, right) if plan.early else max(left, right)) + running.since
+            held_ns = max(due_ns, ctx.now) - running.since
+            bell = _bell(tuple(state), ((ends[0], held_ns - left), (ends[1], held_ns - right)))
+            held = HoldPair(
+                plan.circuit, running.told, left_slot, right_slot, bell,
+                int(born_ns) + running.since, left + running.since, right + running.since,
+            )  # fmt: skip
+            ctx.tell(PAIRS, held, after=held_ns + running.since - ctx.now)
 
     @handles(HoldPair)
     async def on_hold(self, ctx: Context, msg: HoldPair) -> None:
@@ -174,8 +183,13 @@ class Entangler(Element):
             self._ledger.herald(slots, msg.bell, ctx.now)
         except LedgerError as fault:
             raise Problem("internal", f"circuit {plan.circuit}: {fault}") from fault
-        ctx.tell(plan.left_agent, PairHeld(plan.circuit, msg.number, msg.left_slot, ctx.now))
-        ctx.tell(plan.right_agent, PairHeld(plan.circuit, msg.number, msg.right_slot, ctx.now))
+        both_ns = max(msg.left_ns, msg.right_ns)
+        for agent, slot, heard_ns in (
+            (plan.left_agent, msg.left_slot, msg.left_ns),
+            (plan.right_agent, msg.right_slot, msg.right_ns),
+        ):
+            held = PairHeld(plan.circuit, msg.number, slot, ctx.now, msg.attempt_ns, heard_ns, both_ns)
+            ctx.tell(agent, held, after=max(0, heard_ns - ctx.now) if plan.early else 0)
 
     def _running(self, circuit: str) -> _Running:
         if circuit not in self._circuits:
@@ -216,10 +230,13 @@ class Entangler(Element):
                 return ledger.gate(msg.name.upper(), slots, now, angle_rad=msg.angle_rad)
 
 
-def _bell(state: tuple[float, ...], decay: Decay, gap_ns: int) -> tuple[float, float, float, float]:
-    """Probabilities of Phi+, Phi-, Psi+ and Psi- from eigenvalues, after one half has waited so much longer."""
-    gap_s = gap_ns * 1e-9
-    x, y, z = (e * exp(-rate * gap_s) for e, rate in zip(state, (decay.x_hz, decay.y_hz, decay.z_hz), strict=True))
+def _bell(state: tuple[float, ...], waits: tuple[tuple[Decay, int], ...]) -> tuple[float, float, float, float]:
+    """Probabilities of Phi+, Phi-, Psi+ and Psi- from eigenvalues as each half was handed over, after each has waited
+    so much longer since (ns; below 0: at so much earlier an instant)."""
+    x, y, z = state
+    for decay, wait_ns in waits:
+        wait_s = wait_ns * 1e-9
+        x, y, z = x * exp(-decay.x_hz * wait_s), y * exp(-decay.y_hz * wait_s), z * exp(-decay.z_hz * wait_s)
     pair = pair_of((x, y, z))
     total = sum(pair)  # rounding
     return pair[0] / total, pair[1] / total, pair[2] / total, pair[3] / total

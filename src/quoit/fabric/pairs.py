@@ -69,14 +69,14 @@ class PairController(Element):
 
     @handles(PlanPairs)
     async def on_plan(self, ctx: Context, msg: PlanPairs) -> PairPlan:
-        nodes, links = self._route(msg.head, msg.tail)
+        nodes, links = self._route(msg.head, msg.tail, msg.via)
         return self._plan(nodes, links, self._compiled(nodes, links, msg.fidelity, 1))
 
     @handles(OpenCircuit)
     async def on_open(self, ctx: Context, msg: OpenCircuit) -> PairPlan:
         if msg.circuit in self._open:
             raise Problem("unit-exists", f"circuit {msg.circuit} is open")
-        nodes, links = self._route(msg.head, msg.tail)
+        nodes, links = self._route(msg.head, msg.tail, msg.via)
         program = self._compiled(nodes, links, msg.fidelity, len(msg.head_slots))
         plan = self._plan(nodes, links, program)
         for link in links:
@@ -84,7 +84,9 @@ class PairController(Element):
         self._open[msg.circuit] = _Open(msg.head, msg.tail, links)
         ctx.emit("circuit.opened", circuit=msg.circuit, nodes=nodes, cutoff_ns=plan.cutoff_ns)
         ctx.tell(memory(msg.tail), ExpectPairs(msg.circuit, msg.tail_holder))
-        run = RunProgram(msg.circuit, links, msg.tail, program, msg.head_slots, msg.tail_slots, msg.head_holder)
+        run = RunProgram(
+            msg.circuit, links, msg.tail, program, msg.head_slots, msg.tail_slots, msg.head_holder, msg.early
+        )
         ctx.tell(memory(msg.head), run)
         return plan
 
@@ -109,12 +111,12 @@ class PairController(Element):
 
     # -- routes and promises -------------------------------------------------------------------------
 
-    def _route(self, head: str, tail: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _route(self, head: str, tail: str, via: tuple[str, ...] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The path with the best pairs among links that are not used up: a pair's loss of its eigenvalues adds up
-        over the hops, and waiting for success counts as well."""
+        over the hops, and waiting for success counts as well. `via`: among these links alone."""
         if head not in self._graph or tail not in self._graph:
             raise Problem("no-route", f"no link for entangled pairs joins {head} and {tail}")
-        route = self._graph.route(head, tail, self._cost)
+        route = self._graph.route(head, tail, lambda link: self._cost(link) if not via or link in via else None)
         if route is None:
             busy = sorted(name for name, used in self._used.items() if used >= self._links[name].width)
             raise Problem("no-route", f"no path from {head} to {tail} has a link free", busy=busy)

@@ -17,6 +17,9 @@ from quoit.engine.program import Decay, Hop, state_of, werner_state
 from quoit.engine.states.device import DeviceNoise
 from quoit.engine.states.memory import MemoryNoise
 from quoit.engine.world import TrueLink, World
+from quoit.fabric.linkservice.circuits import NetworkService
+from quoit.fabric.linkservice.links import LinkEnds, LinkService
+from quoit.fabric.linkservice.request import Devices, Facts
 from quoit.fabric.memory import MemoryAgent
 from quoit.fabric.pairs import PairController, PairLinkEntry
 from quoit.fabric.programs.demand import GROUP, Station
@@ -152,8 +155,25 @@ class EntanglementSide:
             Entangler(world, tuple(true_links), true_nodes, self._seed),
             PairController(center, tuple(entries), stations, compiler),
             *(MemoryAgent(name, plan.number) for name, plan in self._memories.items()),
+            *self._pair_services(entries, {station.name: station for station in stations}),
             *self._emes(attachments, calendar),
         ]
+
+    def _pair_services(self, entries: list[PairLinkEntry], stations: Mapping[str, Station]) -> list[Element]:
+        """Link service and network service of each node."""
+        stages = {domain.name: domain.stage for domain in self._n.all_domains()}
+        hear_ns = self._n.policies.control_latency_ns
+        devices = {
+            name: Devices(hear_ns, plan.gate_ns, plan.readout_ns, plan.number) for name, plan in self._memories.items()
+        }
+        ends = [LinkEnds(e.link, e.a, e.b, Facts.of_link(e.link, e.hop, stations[e.a], stations[e.b])) for e in entries]
+        numbers = {name: number for number, name in enumerate(self._n.nodes)}
+        services: list[Element] = []
+        for name in self._memories:
+            stage = stages[self._n.domain_of(name)]
+            mine = tuple(e for e in ends if name in (e.a, e.b))
+            services += [LinkService(name, stage, devices, mine, numbers), NetworkService(name, stage, devices, mine)]
+        return services
 
     def _emes(self, attachments: Mapping[str, Attachment], calendar: Calendar) -> list[Element]:
         stages = {domain.name: domain.stage for domain in self._n.all_domains()}

@@ -19,7 +19,7 @@ from quoit.engine.states.memory import MemoryNoise
 from quoit.engine.world import TrueLink, World
 from quoit.fabric.linkservice.circuits import NetworkService
 from quoit.fabric.linkservice.links import LinkEnds, LinkService
-from quoit.fabric.linkservice.request import Devices, Facts
+from quoit.fabric.linkservice.rules import Devices, Facts
 from quoit.fabric.memory import MemoryAgent
 from quoit.fabric.pairs import PairController, PairLinkEntry
 from quoit.fabric.programs.demand import GROUP, Station

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from quoit.engine.program import Circuit, Decay, Hop, Node, werner_state
 from quoit.fabric.api import CreatePairs, Reading
-from quoit.fabric.linkservice.desk import Line, PairDesk, Request, runs
-from quoit.fabric.linkservice.request import LONGEST_NS, Facts, drawn, longest_wait_ns, steps
+from quoit.fabric.linkservice.head import PairService
+from quoit.fabric.linkservice.rules import LONGEST_NS, Facts, drawn, longest_wait_ns, steps
+from quoit.fabric.linkservice.state import Line, Request, runs
 from quoit.fabric.programs.demand import Station
 from quoit.fabric.programs.promises import least
 
@@ -76,7 +77,7 @@ def test_turns_go_by_priority_then_age_unless_an_atomic_request_has_begun(
     entries: list[tuple[int, int]], begun: int
 ) -> None:
     waiting = [request(number, priority, blocked) for number, (priority, blocked) in enumerate(entries)]
-    chosen = PairDesk.choose(waiting, f"a#{begun}", 50)
+    chosen = PairService.choose(waiting, f"a#{begun}", 50)
     ready = [r for r in waiting if not r.blocked_until]
     if 0 <= begun < len(waiting):
         assert chosen is (waiting[begun] if waiting[begun] in ready else None)

@@ -28,8 +28,8 @@ from quoit.fabric.api import (
     VirtualCircuit,
     network_service,
 )
-from quoit.fabric.linkservice import request as rules
-from quoit.fabric.linkservice.desk import WITHIN, Line, PairDesk, Request
+from quoit.fabric.linkservice import rules
+from quoit.fabric.linkservice.head import PairService
 from quoit.fabric.linkservice.links import LinkEnds
 from quoit.fabric.linkservice.messages import (
     Complete,
@@ -40,7 +40,8 @@ from quoit.fabric.linkservice.messages import (
     RemoveEntry,
     SettleCircuit,
 )
-from quoit.fabric.linkservice.request import Devices, Facts, refusal
+from quoit.fabric.linkservice.rules import Devices, Facts, refusal
+from quoit.fabric.linkservice.state import WITHIN, Line, Request
 from quoit.model.problem import Problem
 from quoit.runtime.context import Context
 from quoit.runtime.element import Plane, Stratum, handles
@@ -60,7 +61,7 @@ class _Circuit:
     rates: dict[str, float]
 
 
-class NetworkService(PairDesk):
+class NetworkService(PairService):
     """One node's network service."""
 
     stratum, plane = Stratum.FABRIC, Plane.RESOURCE

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from quoit.fabric.api import AskFrame, CreatePairs, Frames, PairsAccepted, link_service
-from quoit.fabric.linkservice import request as rules
+from quoit.fabric.linkservice import rules
 from quoit.fabric.linkservice.codec import ErrorCode, FrameFault, WireAck, WireErr, decode_create, encode_answer
-from quoit.fabric.linkservice.desk import Line, PairDesk
-from quoit.fabric.linkservice.request import Devices, Facts, refusal
+from quoit.fabric.linkservice.head import PairService
+from quoit.fabric.linkservice.rules import Devices, Facts, refusal
+from quoit.fabric.linkservice.state import Line
 from quoit.fabric.linkservice.wire import create_of
 from quoit.model.problem import Problem
 from quoit.runtime.context import Context
@@ -33,7 +34,7 @@ class LinkEnds:
     facts: Facts
 
 
-class LinkService(PairDesk):
+class LinkService(PairService):
     """One node's link service. Between two nodes with several links, the one with the best pairs is used."""
 
     stratum, plane = Stratum.FABRIC, Plane.RESOURCE

@@ -48,11 +48,17 @@ class Client(Element):
             assert pair.slot is not None
             target = ("phi+", "phi-", "psi+", "psi-").index(pair.bell)
             seen = self._entangler.ledger.observe((self.place, pair.slot), ctx.now)
-            self.truths.append((seen.fidelity(target), pair))
+            self.truths.append((seen.fidelity(target) if len(seen.slots) == 2 else 0.0, pair))
 
     @handles(PairsFailed)
     async def on_failed(self, ctx: Context, msg: PairsFailed) -> None:
         self.failed.append((ctx.now, msg))
+
+    @property
+    def expired(self) -> set[int]:
+        """Sequence numbers that it was told are of no use."""
+        ranges = [(err.low, err.high) for _, err in self.failed if err.code == "EXPIRE"]
+        return {n % 2**16 for low, high in ranges for n in range(low, low + (high - low) % 2**16)}
 
     @property
     def pairs(self) -> list[MadePair]:

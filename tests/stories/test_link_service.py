@@ -400,3 +400,58 @@ def test_the_same_seed_is_the_same_run() -> None:
         return [(e.t, e.event) for e in stage.events]
 
     assert once() == once()
+
+
+def lossy(stage: PairStage, share: float, seed: int) -> None:
+    """Of what the link services of different nodes say to each other, this share is lost, and as much comes twice."""
+    rng = np.random.default_rng(seed)
+
+    def carrier(sender: str, target: str, put: Any) -> Any:
+        if not (sender.startswith("link-service:") and target.startswith("link-service:")) or sender == target:
+            return put
+
+        def carry(due: int, entry: Any) -> None:
+            fate = rng.random()
+            if fate >= share:
+                put(due, entry)
+            if share <= fate < 2 * share and entry[1] == 0:  # what is said, not what is answered
+                put(due + MS, entry)
+
+        return carry
+
+    stage.kernel.carrier = carrier
+    for context in stage.kernel._contexts:
+        context.forget_ways()
+
+
+@pytest.mark.realises("D2", "D3")
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_is_lost_between_the_ends_every_request_ends_and_no_memory_is_lost(seed: int) -> None:
+    stage = PairStage(seed=20 + seed)
+    stage.receive("mit", "harvard")
+    stage.receive("harvard", "mit")
+    lossy(stage, 0.15, seed)
+    asked = []
+    for turn in range(12):
+        creator, receiver = ("harvard", "mit") if turn % 2 else ("mit", "harvard")
+        kind, consecutive = ("K", "M", "K", "R")[turn % 4], turn % 3 == 0
+        more = {"kind": kind, "number": 2, "consecutive": consecutive, "max_time_ns": 8 * S}
+        asked.append((creator, stage.create(creator, receiver, **more)))
+        stage.run(1.5)
+    stage.run(10)
+    for creator, create_id in asked:
+        client = stage.at[creator]
+        done = [n for _, n in client.made if (n.origin, n.create_id) == (creator, create_id) and n.done]
+        ended = [e for _, e in client.failed if (e.origin, e.create_id) == (creator, create_id) and e.code != "EXPIRE"]
+        assert len(done) + len(ended) >= 1, (creator, create_id)
+    for node in ("harvard", "mit"):
+        client = stage.at[node]
+        for truth, pair in client.truths:
+            assert truth >= pair.goodness or pair.sequence in client.expired
+        slots = tuple({pair.slot for pair in client.pairs if pair.slot is not None})
+        stage.ask(memory(node), FreeSlots(f"client:{node}", slots))
+        assert len(stage.free(node)) == 8
+    lossy(stage, 0.0, 0)
+    stage.create("harvard", "mit", number=2)
+    stage.run(2)
+    assert stage.at["mit"].made[-1][1].done

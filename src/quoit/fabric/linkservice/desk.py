@@ -15,12 +15,22 @@ from quoit.fabric.api import (
     memory,
 )
 from quoit.fabric.linkservice import rules
-from quoit.fabric.linkservice.messages import CheckDeadline, EndRequest, ExpireHalves, FreeLater, OfferPairs, SetUp
+from quoit.fabric.linkservice.messages import (
+    CheckDeadline,
+    EndRequest,
+    ExpireHalves,
+    FreeLater,
+    OfferPairs,
+    SayExpired,
+    SetUp,
+)
 from quoit.fabric.linkservice.rules import Devices, refusal
 from quoit.fabric.linkservice.state import (
     DRAIN_NS,
     MOST_RECEIVERS,
     MOST_REQUESTS,
+    MOST_TRIES,
+    PEER_NS,
     SEQUENCES,
     WITHIN,
     Line,
@@ -174,6 +184,8 @@ class RequestDesk(Element):
         if client is None:
             text = f"nobody at {self._node} receives from {msg.origin} for purpose {msg.order.purpose}"
             raise refusal("not-receiving", text)
+        if f"{msg.origin}#{msg.create_id}" in self._requests:
+            return Done()  # said twice
         rules.need_stage(self._stage, self._node, msg.order.kind)
         rules.need_memories(msg.order, self._node, self._own)
         if msg.deadline_ns <= ctx.now:
@@ -228,6 +240,9 @@ class RequestDesk(Element):
         ctx.emit("pairs.failed", request=request.key, code=code, why=why, node=self._node)
         if code:
             self._fail(ctx, request, code, why)
+        if request.kept:  # the other end may have told its client of them
+            lost, request.kept = tuple(sequence_of(half) for half in request.kept), []
+            self.say_expired(ctx, request.remote, request.line.name, lost)
         slots = tuple(sorted(request.slots))
         if slots:
             wait_ns = DRAIN_NS + 4 * request.line.facts.light_ns
@@ -278,6 +293,11 @@ class RequestDesk(Element):
         if told is not None:
             self._expired(ctx, told, (sequence,), why, whole=False)
 
+    async def _drop_untold(self, ctx: Context, line: Line, sequence: int) -> None:
+        """A pair that an end has used already, and no client heard of, was in vain."""
+        for request in [r for r in self._requests.values() if r.line.name == line.name]:
+            await self._undo(ctx, line, sequence, request, "")
+
     @handles(ExpirePairs)
     async def on_expire(self, ctx: Context, msg: ExpirePairs) -> Done:
         width = (msg.high - msg.low) % SEQUENCES
@@ -291,18 +311,36 @@ class RequestDesk(Element):
         for line, sequences in found.items():
             for sequence in sequences:
                 del self._told[line, sequence]
-            ctx.tell(self.peer(msg.remote), ExpireHalves(line, tuple(sequences), msg.create_id is not None))
+            self.say_expired(ctx, msg.remote, line, tuple(sequences), whole=msg.create_id is not None)
         return Done()
 
+    def say_expired(self, ctx: Context, to: str, line: str, sequences: tuple[int, ...], *, whole: bool = False) -> None:
+        """The other end shall know that its halves of these pairs are of no use."""
+        ctx.tell(self.name, SayExpired(to, ExpireHalves(line, sequences, whole)))
+
+    @handles(SayExpired)
+    async def on_say_expired(self, ctx: Context, msg: SayExpired) -> None:
+        try:
+            await ctx.ask(self.peer(msg.to), msg.halves, within=PEER_NS)
+        except Problem as problem:
+            if msg.tries < MOST_TRIES:
+                ctx.tell(self.name, SayExpired(msg.to, msg.halves, msg.tries + 1), after=PEER_NS)
+            else:
+                ctx.emit("pairs.expiry-unheard", to=msg.to, sequences=msg.halves.sequences, why=problem.code)
+
     @handles(ExpireHalves)
-    async def on_expire_halves(self, ctx: Context, msg: ExpireHalves) -> None:
+    async def on_expire_halves(self, ctx: Context, msg: ExpireHalves) -> Done:
         by_request: dict[Told, list[int]] = {}
         for sequence in msg.sequences:
             told = self._told.pop((msg.line, sequence), None)
             if told is not None:
                 by_request.setdefault(told, []).append(sequence)
+            line = self._lines.get(msg.line)
+            if line is not None:
+                await self._drop_untold(ctx, line, sequence)
         for told, sequences in by_request.items():
             self._expired(ctx, told, tuple(sequences), "the other half is gone", msg.whole)
+        return Done()
 
     def _expired(self, ctx: Context, told: Told, sequences: tuple[int, ...], why: str, whole: bool) -> None:
         for low, high in [(0, 0)] if whole else runs(sequences):

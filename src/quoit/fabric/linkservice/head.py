@@ -76,6 +76,8 @@ class PairService(HalfDesk):
         try:
             await self._order(ctx, queue, request)
         except Problem as problem:
+            if problem.code == "no-such-element":
+                await self._end(ctx, request, "OTHER", f"{request.line.tail} knows nothing of it any more")
             request.blocked_until = ctx.now + RETRY_NS
             ctx.emit("pairs.blocked", request=request.key, why=problem.code)
         queue.working = False
@@ -193,6 +195,7 @@ class PairService(HalfDesk):
             theirs, why = answer.ok, f"{line.tail} could not use its half"
         except Problem as problem:
             theirs, why = False, f"{line.tail}: {problem.row.title}"
+            self.say_expired(ctx, line.tail, line.name, (sequence_of(msg),))  # if it did use its half
         if ok and not theirs:
             await self._undo(ctx, line, sequence_of(msg), request, why)
         if queue.circuit == msg.circuit and queue.order == key:

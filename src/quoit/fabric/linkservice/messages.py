@@ -61,11 +61,21 @@ class EndRequest(Message):
 
 @message("fabric.ExpireHalves")
 class ExpireHalves(Message):
-    """One end to the other: these pairs have no other half any more. `whole`: they are all of their request."""
+    """One end to the other: these pairs have no other half any more. `whole`: they are all of their request. Answered
+    with `Done`."""
 
     line: str
     sequences: tuple[int, ...]
     whole: bool = False
+
+
+@message("fabric.SayExpired")
+class SayExpired(Message):
+    """An end to itself: tell the other one, and again until it has heard."""
+
+    to: str
+    halves: ExpireHalves
+    tries: int = 0
 
 
 @message("fabric.FreeLater")

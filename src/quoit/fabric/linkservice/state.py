@@ -16,6 +16,8 @@ IDLE_NS = 200_000_000
 """How long a circuit that nobody uses is kept."""
 DRAIN_NS = 20_000_000
 """How long after a circuit was closed pairs of it may still arrive, beyond four times light's way."""
+MOST_TRIES = 30
+"""At telling the other end of expired pairs, a `PEER_NS` and another one apart."""
 POLL_NS = 200_000
 MOST_REQUESTS = 1_000
 """That an element has under way at once."""

@@ -135,3 +135,50 @@ def test_the_example_plays() -> None:
     done = subprocess.run([sys.executable, str(example)], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert "CHSH" in done.stdout
+
+
+@pytest.mark.realises("D1", "D2")
+def test_applications_without_a_link_share_pairs_over_a_circuit() -> None:
+    """Psi- read in Z is opposite; at F > 0.88 an error is rarer than 9 %: 5 of 10 are one in 10^4."""
+    text = BOSTON.replace("  - {between: [harvard, mit], success: 0.004, fidelity: 0.97}\n", "")
+    net = network(seed=2, text=text)
+    alice, bob = net.application("alice"), net.application("bob")
+    alike = 0
+
+    async def story() -> None:
+        nonlocal alike
+        await bob.receive_pairs("alice", 4)
+        with pytest.raises(Refusal, match="no-route"):
+            await alice.create_pairs("bob", purpose=4)
+        with pytest.raises(Refusal, match="fidelity-unreachable") as refused:
+            await alice.open_circuit("bob", 0.99)
+        assert 0.88 < refused.value.fields["best"] < 0.99
+        circuit = await alice.open_circuit("bob", 0.88)
+        assert circuit.nodes == ("harvard", "bu", "mit")
+        with pytest.raises(Refusal, match="not-receiving"):
+            await alice.request_pairs(circuit, number=1, within_s=1, purpose=5)
+        with pytest.raises(Refusal, match="not-admitted") as refused:
+            await alice.request_pairs(circuit, rate_hz=2 * circuit.rate_hz, within_s=1, purpose=4)
+        assert refused.value.fields["offered_hz"] == pytest.approx(circuit.rate_hz)
+        create_id = await alice.request_pairs(circuit, number=10, within_s=20, bell="psi-", purpose=4)
+        for _ in range(10):
+            own, other = await alice.next_pairs(), await bob.next_pairs()
+            assert own.circuit == other.circuit == circuit.circuit
+            assert own.create_id == other.create_id == create_id
+            (a,), (b,) = own.pairs, other.pairs
+            assert (a.sequence, a.bell) == (b.sequence, "psi-")
+            assert min(a.goodness, b.goodness) >= 0.88
+            alike += await alice.measure(a.address or "") == await bob.measure(b.address or "")
+            await alice.free(a.address or "")
+            await bob.free(b.address or "")
+        create_id = await alice.request_pairs(circuit, number=50, within_s=20, delivery="MEASURE", purpose=4)
+        await alice.cancel_pairs(create_id, circuit)
+        with pytest.raises(Refusal, match="no-such-element"):
+            await alice.cancel_pairs(create_id)
+        await alice.close_circuit(circuit)
+        with pytest.raises(Refusal, match="no-such-element"):
+            await alice.request_pairs(circuit, number=1, within_s=1)
+        assert len(await alice.allocate(8)) == 8
+
+    play(story())
+    assert alike <= 4

@@ -503,8 +503,8 @@ class CancelPairs(Message):
 @message("fabric.ExpirePairs")
 class ExpirePairs(Message):
     """A client's half is gone, so the other one is of no use: pairs with `remote` of sequence numbers in [low, high),
-    counted modulo 2**16; or all of one request, if `create_id` is given with its `origin`. The other end's client
-    hears EXPIRE. Answered with `Done`."""
+    counted modulo 2**16; or all of one request, if `create_id` is given with its `origin`. `circuit`: of the network
+    service's. The other end's client hears EXPIRE. Answered with `Done`."""
 
     client: str
     remote: str
@@ -512,6 +512,7 @@ class ExpirePairs(Message):
     high: int = 0
     origin: str = ""
     create_id: int | None = None
+    circuit: str = ""
 
 
 class MadePair(Message):
@@ -537,7 +538,7 @@ class MadePair(Message):
 @message("fabric.PairsMade")
 class PairsMade(Message):
     """OK, to both ends' clients. `origin`: the node that created the request `create_id`. `done`: of the request's
-    pairs none is to come."""
+    pairs none is to come. `circuit`: of the network service; empty: of the link service."""
 
     origin: str
     create_id: int
@@ -546,6 +547,7 @@ class PairsMade(Message):
     kind: str
     pairs: tuple[MadePair, ...]
     done: bool
+    circuit: str = ""
 
 
 @message("fabric.PairsFailed")
@@ -562,6 +564,7 @@ class PairsFailed(Message):
     why: str
     low: int = 0
     high: int = 0
+    circuit: str = ""
 
 
 @message("fabric.AskFrame")

@@ -7,11 +7,12 @@
 `virtual_network(file)` runs the same programs in virtual time.
 """
 
-from quoit.sdk.application import Application, Message, Pair, Pairs, PairsLost, Refusal, Unit
+from quoit.sdk.application import Application, Circuit, Message, Pair, Pairs, PairsLost, Refusal, Unit
 from quoit.sdk.virtual import VirtualNetwork, virtual_network
 
 __all__ = [
     "Application",
+    "Circuit",
     "Message",
     "Pair",
     "Pairs",

@@ -98,8 +98,20 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Circuit:
+    """A virtual circuit. `fidelity`: no pair is below when it is delivered; `rate_hz`: most pairs a second."""
+
+    circuit: str
+    peer: str
+    nodes: tuple[str, ...]
+    fidelity: float
+    rate_hz: float
+
+
+@dataclass(frozen=True, slots=True)
 class Pairs:
-    """An OK. `mine`: this application has asked; `done`: of the request none is to come."""
+    """An OK. `mine`: this application has asked; `done`: of the request none is to come; `circuit`: None for pairs of
+    the link service."""
 
     create_id: int
     mine: bool
@@ -108,6 +120,7 @@ class Pairs:
     kind: str
     done: bool
     pairs: tuple[Pair, ...]
+    circuit: str | None = None
 
 
 class PairsLost(Exception):
@@ -119,6 +132,7 @@ class PairsLost(Exception):
         self.mine: bool = news["mine"]
         self.peer: str = news["peer"]
         self.purpose: int = news["purpose"]
+        self.circuit: str | None = news["circuit"]
         self.code: str = news["code"]
         self.low: int = news["low"]
         self.high: int = news["high"]
@@ -320,9 +334,45 @@ class Application:
         """Take part no longer; the peer hears REJECTED for what is under way."""
         await self._call("POST", "/api/v1/pairs/stop", {"peer": self._urn(peer), "purpose": purpose})
 
-    async def cancel_pairs(self, create_id: int) -> None:
+    async def cancel_pairs(self, create_id: int, circuit: Circuit | None = None) -> None:
         """Give a request of this party's up. Refusal `no-such-element` if it has ended."""
-        await self._call("DELETE", f"/api/v1/pairs/{create_id}")
+        over = "" if circuit is None else f"/circuits/{circuit.circuit}"
+        await self._call("DELETE", f"/api/v1{over}/pairs/{create_id}")
+
+    async def open_circuit(self, peer: str, fidelity: float) -> Circuit:
+        """A virtual circuit to an application at any node with memories. Raises Refusal: `fidelity-unreachable` with
+        `fields["best"]`, `no-route`..."""
+        found = await self._call("POST", "/api/v1/circuits", {"peer": self._urn(peer), "fidelity": fidelity})
+        return Circuit(**{**found, "nodes": tuple(found["nodes"])})
+
+    async def request_pairs(
+        self,
+        circuit: Circuit,
+        *,
+        within_s: float,
+        number: int = 0,
+        rate_hz: float = 0.0,
+        delivery: str = "KEEP",
+        bell: str = "phi+",
+        purpose: int = 0,
+        priority: int = 0,
+        near: dict[str, Any] | None = None,
+        far: dict[str, Any] | None = None,
+    ) -> int:
+        """Pairs over a circuit, so many or at such a rate, all within that time; the create id. The peer must
+        `receive_pairs`; `next_pairs` tells of them. `delivery`: KEEP, EARLY (as soon as this end can be sure) or
+        MEASURE. Raises Refusal: `not-admitted` with `fields["offered_hz"]`, `no-time`..."""
+        body: dict[str, Any] = {
+            "within_ms": max(1, int(within_s * 1e3)), "number": number, "rate_hz": rate_hz, "delivery": delivery,
+            "bell": bell, "purpose": purpose, "priority": priority,
+        }  # fmt: skip
+        body |= {name: reading for name, reading in (("near", near), ("far", far)) if reading is not None}
+        create_id: int = (await self._call("POST", f"/api/v1/circuits/{circuit.circuit}/pairs", body))["create_id"]
+        return create_id
+
+    async def close_circuit(self, circuit: Circuit) -> None:
+        """End it; what is under way ends with REJECTED."""
+        await self._call("DELETE", f"/api/v1/circuits/{circuit.circuit}")
 
     async def next_pairs(self, within_s: float = 10.0) -> Pairs:
         """The next OK. Raises PairsLost for an ERR, TimeoutError."""
@@ -337,7 +387,10 @@ class Application:
         if news["type"] == "ERR":
             raise PairsLost(news)
         pairs = tuple(Pair(**pair) for pair in news["pairs"])
-        return Pairs(news["create_id"], news["mine"], news["peer"], news["purpose"], news["kind"], news["done"], pairs)
+        return Pairs(
+            news["create_id"], news["mine"], news["peer"], news["purpose"], news["kind"], news["done"], pairs,
+            news["circuit"],
+        )  # fmt: skip
 
     # -- classical messages ----------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from typing import Any
 from quoit.fabric.api import CreatePairs as CreatePairs
 from quoit.fabric.api import MadePair as MadePair
 from quoit.fabric.api import Reading as Reading
+from quoit.fabric.api import RequestPairs as RequestPairs
 from quoit.model.secret import Secret
 from quoit.runtime.wire import Message, message
 
@@ -256,6 +257,44 @@ class PairsAsked(Message):
     create_id: int
 
 
+@message("service.OpenPairCircuit")
+class OpenPairCircuit(Message):
+    """A virtual circuit of the caller's to another application's node, by the network service, for pairs of `fidelity`
+    or better. Answered with `PairCircuit`; Problems as of `fabric.OpenVirtualCircuit`."""
+
+    caller: str
+    peer: str
+    fidelity: float
+
+
+@message("service.PairCircuit")
+class PairCircuit(Message):
+    """`fidelity`: no pair is below when it is delivered; `rate_hz`: most pairs a second."""
+
+    circuit: str
+    peer: str
+    nodes: tuple[str, ...]
+    fidelity: float
+    rate_hz: float
+
+
+@message("service.ClosePairCircuit")
+class ClosePairCircuit(Message):
+    """End a circuit of the caller's, and all its requests. Answered with `PairNews` of none."""
+
+    caller: str
+    circuit: str
+
+
+@message("service.AskOver")
+class AskOver(Message):
+    """Pairs over a circuit of the caller's: `request` says what; its `client` is filled in. Answered with
+    `PairsAsked`; Problems as of `fabric.RequestPairs`, and `not-receiving`."""
+
+    caller: str
+    request: RequestPairs
+
+
 @message("service.TakePart")
 class TakePart(Message):
     """The caller takes part in pairs that `peer` asks for with this purpose; `stop`: no longer. Answered with
@@ -269,10 +308,12 @@ class TakePart(Message):
 
 @message("service.GivePairsUp")
 class GivePairsUp(Message):
-    """End a request of the caller's. Answered with `PairNews` of none; Problem `no-such-element`."""
+    """End a request of the caller's, of the link service or over a circuit. Answered with `PairNews` of none; Problem
+    `no-such-element`."""
 
     caller: str
     create_id: int
+    circuit: str = ""
 
 
 @message("service.TakePairs")
@@ -285,9 +326,10 @@ class TakePairs(Message):
 
 
 class PairTold(Message):
-    """One OK or ERR. `peer`: the other application's SAE ID; `mine`: the caller has asked for these pairs. OK: `pairs`,
-    with `addresses` of the halves that are kept, empty for those that are measured; `done`: none is to come. ERR:
-    `code`, `why`, and for EXPIRE the sequence numbers [low, high), or, if equal, the whole request."""
+    """One OK or ERR. `circuit`: empty if it is of the link service. `peer`: the other application's SAE ID; `mine`: the
+    caller has asked for these pairs. OK: `pairs`, with `addresses` of the halves that are kept, empty for those that
+    are measured; `done`: none is to come. ERR: `code`, `why`, and for EXPIRE the sequence numbers [low, high), or, if
+    equal, the whole request."""
 
     create_id: int
     mine: bool
@@ -301,6 +343,7 @@ class PairTold(Message):
     why: str = ""
     low: int = 0
     high: int = 0
+    circuit: str = ""
 
 
 @message("service.PairNews")

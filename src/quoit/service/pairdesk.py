@@ -1,7 +1,7 @@
-"""Pairs of the link service for applications: whose request it is, whose purpose, and whose qubits come of it (D1, D2).
+"""Pairs on request for applications: whose request it is, whose purpose, and whose qubits come of it (D1, D2).
 
-The link service knows nodes and purposes; which application stands behind them is agreed here, between the two
-applications' entities, before a request goes down. Each application sees its own pairs alone.
+Link service and network service know nodes and purposes; which application stands behind them is agreed here, between
+the two applications' entities, before a request goes down. Each application sees its own pairs alone.
 """
 
 from __future__ import annotations
@@ -13,20 +13,37 @@ import msgspec
 
 from quoit.fabric.api import (
     CancelPairs,
+    CloseVirtualCircuit,
     FreeSlots,
+    OpenVirtualCircuit,
     PairsAccepted,
     PairsFailed,
     PairsMade,
     ReceivePairs,
     StopReceiving,
+    VirtualCircuit,
     link_service,
     memory,
+    network_service,
 )
 from quoit.model.problem import Problem
 from quoit.runtime.context import Context
 from quoit.runtime.element import handles
 from quoit.runtime.wire import Message, message
-from quoit.service.api import AskPairs, GivePairsUp, PairNews, PairsAsked, PairTold, TakePairs, TakePart, eme
+from quoit.service.api import (
+    AskOver,
+    AskPairs,
+    ClosePairCircuit,
+    GivePairsUp,
+    OpenPairCircuit,
+    PairCircuit,
+    PairNews,
+    PairsAsked,
+    PairTold,
+    TakePairs,
+    TakePart,
+    eme,
+)
 from quoit.service.directory import Attachment
 from quoit.service.memories import POLL_NS, WITHIN, MemoryDesk
 from quoit.service.states import Heard
@@ -62,7 +79,9 @@ class PairDesk(MemoryDesk):
     def __init__(self, name: str, node: str, domain: str, apps: tuple[Attachment, ...]) -> None:
         super().__init__(name, node, domain, apps)
         self._taking: dict[tuple[str, int], _Side] = {}
-        self._sides: dict[tuple[str, int], _Side] = {}
+        self._sides: dict[tuple[str, str, int], _Side] = {}
+        self._pair_circuits: dict[str, _Side] = {}
+        self._opened = 0
         self._told: dict[str, deque[PairTold]] = {sae: deque() for sae in self._apps}
 
     @handles(AskPairs)
@@ -71,8 +90,46 @@ class PairDesk(MemoryDesk):
         await ctx.ask(eme(found.node), AgreePairs(msg.caller, found.sae, msg.request.purpose), within=WITHIN)
         order = msgspec.structs.replace(msg.request, client=self.name, remote=found.node)
         accepted: PairsAccepted = await ctx.ask(link_service(self._node), order, within=WITHIN)
-        self._remember_side(self._node, accepted.create_id, _Side(msg.caller, found.sae, True))
+        self._remember_side(("", self._node, accepted.create_id), _Side(msg.caller, found.sae, True))
         return PairsAsked(accepted.create_id)
+
+    # -- circuits ------------------------------------------------------------------------------------
+
+    @handles(OpenPairCircuit)
+    async def on_open_circuit(self, ctx: Context, msg: OpenPairCircuit) -> PairCircuit:
+        found = await self._resolve(ctx, self._app(msg.caller), msg.peer)
+        self._opened += 1
+        name = f"{self._node}.{self._opened}"
+        order = OpenVirtualCircuit(name, found.node, msg.fidelity)
+        made: VirtualCircuit = await ctx.ask(network_service(self._node), order, within=2 * WITHIN)
+        self._pair_circuits[name] = _Side(msg.caller, found.sae, True)
+        return PairCircuit(name, found.sae, made.nodes, made.fidelity, made.rate_hz)
+
+    @handles(ClosePairCircuit)
+    async def on_close_circuit(self, ctx: Context, msg: ClosePairCircuit) -> PairNews:
+        self._own_circuit(msg.caller, msg.circuit)
+        await ctx.ask(network_service(self._node), CloseVirtualCircuit(msg.circuit), within=WITHIN)
+        self._pair_circuits.pop(msg.circuit, None)
+        return NOTHING
+
+    @handles(AskOver)
+    async def on_ask_over(self, ctx: Context, msg: AskOver) -> PairsAsked:
+        side = self._own_circuit(msg.caller, msg.request.circuit)
+        found = await self._resolve(ctx, self._app(msg.caller), side.peer)
+        await ctx.ask(eme(found.node), AgreePairs(msg.caller, found.sae, msg.request.purpose), within=WITHIN)
+        order = msgspec.structs.replace(msg.request, client=self.name)
+        accepted: PairsAccepted = await ctx.ask(network_service(self._node), order, within=WITHIN)
+        self._remember_side((order.circuit, self._node, accepted.create_id), side)
+        return PairsAsked(accepted.create_id)
+
+    def _own_circuit(self, caller: str, circuit: str) -> _Side:
+        self._app(caller)
+        side = self._pair_circuits.get(circuit)
+        if side is None or side.sae != caller:
+            raise Problem("no-such-element", "expected a circuit of the caller's")
+        return side
+
+    # -- who takes part --------------------------------------------------------------------------------
 
     @handles(AgreePairs)
     async def on_agree(self, ctx: Context, msg: AgreePairs) -> Heard:
@@ -90,7 +147,8 @@ class PairDesk(MemoryDesk):
         order = (StopReceiving if msg.stop else ReceivePairs)(self.name, found.node, msg.purpose)
         self._taking[door] = side
         try:
-            await ctx.ask(link_service(self._node), order, within=WITHIN)
+            for service in (link_service(self._node), network_service(self._node)):
+                await ctx.ask(service, order, within=WITHIN)
         except Problem:
             self._taking.pop(door, None)
             raise
@@ -101,10 +159,11 @@ class PairDesk(MemoryDesk):
     @handles(GivePairsUp)
     async def on_give_up(self, ctx: Context, msg: GivePairsUp) -> PairNews:
         self._app(msg.caller)
-        side = self._sides.get((self._node, msg.create_id))
+        side = self._sides.get((msg.circuit, self._node, msg.create_id))
         if side is None or side.sae != msg.caller:
             raise Problem("no-such-element", "expected a request of the caller's under way")
-        await ctx.ask(link_service(self._node), CancelPairs(self.name, msg.create_id), within=WITHIN)
+        service = (network_service if msg.circuit else link_service)(self._node)
+        await ctx.ask(service, CancelPairs(self.name, msg.create_id), within=WITHIN)
         return NOTHING
 
     @handles(TakePairs)
@@ -132,7 +191,8 @@ class PairDesk(MemoryDesk):
         addresses = tuple("" if pair.slot is None else f"{self._node}/{pair.slot}" for pair in msg.pairs)
         self._told[side.sae].append(
             PairTold(
-                msg.create_id, side.mine, side.peer, msg.purpose, msg.kind, msg.pairs, addresses, msg.done
+                msg.create_id, side.mine, side.peer, msg.purpose, msg.kind, msg.pairs, addresses, msg.done,
+                circuit=msg.circuit,
             )
         )  # fmt: skip
 
@@ -142,21 +202,21 @@ class PairDesk(MemoryDesk):
         if side is not None and len(self._told[side.sae]) < MOST_NEWS:
             told = PairTold(
                 msg.create_id, side.mine, side.peer, msg.purpose, code=msg.code, why=msg.why, low=msg.low,
-                high=msg.high,
+                high=msg.high, circuit=msg.circuit,
             )  # fmt: skip
             self._told[side.sae].append(told)
 
     def _side(self, msg: PairsMade | PairsFailed) -> _Side | None:
-        key = msg.origin, msg.create_id
+        key = msg.circuit, msg.origin, msg.create_id
         side = self._sides.get(key)
         if side is None and msg.origin != self._node:
             side = self._taking.get((msg.remote, msg.purpose))
             if side is not None:
-                self._remember_side(*key, side)
+                self._remember_side(key, side)
         return side
 
-    def _remember_side(self, origin: str, create_id: int, side: _Side) -> None:
-        self._sides.pop((origin, create_id), None)
-        self._sides[origin, create_id] = side
+    def _remember_side(self, key: tuple[str, str, int], side: _Side) -> None:
+        self._sides.pop(key, None)
+        self._sides[key] = side
         while len(self._sides) > MOST_REMEMBERED:
             del self._sides[next(iter(self._sides))]

@@ -41,7 +41,7 @@ from quoit.fabric.linkservice.messages import (
     SettleCircuit,
 )
 from quoit.fabric.linkservice.rules import Devices, Facts, refusal
-from quoit.fabric.linkservice.state import WITHIN, Line, Request
+from quoit.fabric.linkservice.state import CIRCUIT, WITHIN, Line, Request
 from quoit.model.problem import Problem
 from quoit.runtime.context import Context
 from quoit.runtime.element import Plane, Stratum, handles
@@ -109,7 +109,7 @@ class NetworkService(PairService):
         for node in plan.nodes:
             await ctx.ask(network_service(node), SettleCircuit(msg.circuit, rate_hz, light_ns), within=WITHIN)
         facts = Facts(plan.links, plan.state, plan.decay_hz, 1e9 / rate_hz, light_ns)
-        line = Line(f"vc:{msg.circuit}", self._node, msg.tail, facts, floor, early=True)
+        line = Line(CIRCUIT + msg.circuit, self._node, msg.tail, facts, floor, early=True)
         self.add_line(line)
         rated = tuple(_rated(entry, rate_hz) for entry in entries)
         shown = VirtualCircuit(msg.circuit, plan.nodes, line.facts.fidelity(0), rate_hz, rated)
@@ -150,7 +150,7 @@ class NetworkService(PairService):
         if msg.place == last:
             # the tail neither schedules nor asks control: it needs no rate and no floor
             promised = Facts(msg.links, msg.state, msg.decay_hz, inf, 0)
-            self.add_line(Line(f"vc:{msg.circuit}", msg.nodes[0], self._node, promised, 0.0, early=True))
+            self.add_line(Line(CIRCUIT + msg.circuit, msg.nodes[0], self._node, promised, 0.0, early=True))
         return VirtualCircuit(msg.circuit, msg.nodes, 0.0, 0.0, (entry,))
 
     @handles(SettleCircuit)
@@ -159,7 +159,7 @@ class NetworkService(PairService):
         if entry is None:
             raise refusal("no-route", f"{self._node} has no entry for circuit {msg.circuit!r}")
         self._entries[msg.circuit] = _rated(entry, msg.rate_hz)
-        line = self._lines.get(f"vc:{msg.circuit}")
+        line = self._lines.get(CIRCUIT + msg.circuit)
         if line is not None:
             self.add_line(replace(line, facts=replace(line.facts, light_ns=msg.light_ns)))
         return Done()
@@ -167,7 +167,7 @@ class NetworkService(PairService):
     @handles(RemoveEntry)
     async def on_remove(self, ctx: Context, msg: RemoveEntry) -> None:
         self._entries.pop(msg.circuit, None)
-        self._lines.pop(f"vc:{msg.circuit}", None)
+        self._lines.pop(CIRCUIT + msg.circuit, None)
 
     def _remove(self, ctx: Context, circuit: str, nodes: tuple[str, ...]) -> None:
         for node in nodes:
@@ -219,7 +219,7 @@ class NetworkService(PairService):
         return accepted
 
     async def offer(self, ctx: Context, line: Line, offer: OfferPairs, to: str) -> None:
-        circuit = line.name.removeprefix("vc:")
+        circuit = line.circuit
         await self.on_forward(ctx, Forward(circuit, offer))
 
     @handles(Forward)
@@ -234,7 +234,7 @@ class NetworkService(PairService):
         return answer
 
     def request_over(self, ctx: Context, request: Request) -> None:
-        circuit = request.line.name.removeprefix("vc:")
+        circuit = request.line.circuit
         if not request.creator:
             return
         if circuit in self._circuits:

@@ -263,7 +263,10 @@ class RequestDesk(Element):
 
     def _fail(self, ctx: Context, request: Request, code: str, why: str) -> None:
         """ERR."""
-        news = PairsFailed(request.origin, request.create_id, request.remote, request.order.purpose, code, why)
+        news = PairsFailed(
+            request.origin, request.create_id, request.remote, request.order.purpose, code, why,
+            circuit=request.line.circuit,
+        )  # fmt: skip
         ctx.tell(request.client, news)
 
     @handles(FreeLater)
@@ -303,7 +306,7 @@ class RequestDesk(Element):
         width = (msg.high - msg.low) % SEQUENCES
         found: dict[str, list[int]] = {}
         for (line, sequence), told in self._told.items():
-            if told.client != msg.client or told.remote != msg.remote:
+            if (told.client, told.remote, told.circuit) != (msg.client, msg.remote, msg.circuit):
                 continue
             of_request = msg.create_id is not None and (told.origin, told.create_id) == (msg.origin, msg.create_id)
             if of_request or (msg.create_id is None and (sequence - msg.low) % SEQUENCES < width):
@@ -344,8 +347,8 @@ class RequestDesk(Element):
 
     def _expired(self, ctx: Context, told: Told, sequences: tuple[int, ...], why: str, whole: bool) -> None:
         for low, high in [(0, 0)] if whole else runs(sequences):
-            ctx.tell(
-                told.client,
-                PairsFailed(told.origin, told.create_id, told.remote, told.purpose, "EXPIRE", why, low, high),
+            news = PairsFailed(
+                told.origin, told.create_id, told.remote, told.purpose, "EXPIRE", why, low, high, told.circuit
             )
+            ctx.tell(told.client, news)
         ctx.emit("pairs.expired", origin=told.origin, create_id=told.create_id, sequences=sequences, node=self._node)

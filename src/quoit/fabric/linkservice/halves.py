@@ -146,7 +146,9 @@ class HalfDesk(RequestDesk):
     def _tell(self, ctx: Context, request: Request, pairs: list[MadePair]) -> None:
         """OK."""
         order = request.order
-        told = Told(request.client, request.origin, request.create_id, request.remote, order.purpose)
+        told = Told(
+            request.client, request.origin, request.create_id, request.remote, order.purpose, request.line.circuit
+        )
         for pair in pairs:
             self._told.pop((request.line.name, pair.sequence), None)
             self._told[request.line.name, pair.sequence] = told
@@ -154,8 +156,9 @@ class HalfDesk(RequestDesk):
             del self._told[next(iter(self._told))]
         whole = request.done == order.number
         news = PairsMade(
-            request.origin, request.create_id, request.remote, order.purpose, order.kind, tuple(pairs), whole
-        )
+            request.origin, request.create_id, request.remote, order.purpose, order.kind, tuple(pairs), whole,
+            request.line.circuit,
+        )  # fmt: skip
         ctx.emit(
             "pairs.made", request=request.key, sequences=tuple(pair.sequence for pair in pairs), node=self._node,
             done=whole,

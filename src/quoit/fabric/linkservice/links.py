@@ -14,7 +14,7 @@ from quoit.fabric.linkservice import rules
 from quoit.fabric.linkservice.codec import ErrorCode, FrameFault, WireAck, WireErr, decode_create, encode_answer
 from quoit.fabric.linkservice.head import PairService
 from quoit.fabric.linkservice.rules import Devices, Facts, refusal
-from quoit.fabric.linkservice.state import Line
+from quoit.fabric.linkservice.state import LINK, Line
 from quoit.fabric.linkservice.wire import create_of
 from quoit.model.problem import Problem
 from quoit.runtime.context import Context
@@ -55,7 +55,7 @@ class LinkService(PairService):
         self._names = {number: name for name, number in numbers.items()}
         self._to: dict[str, Line] = {}
         for ends in sorted(links, key=lambda ends: (-ends.facts.fidelity(0), ends.link)):
-            line = Line(f"link:{ends.link}", ends.a, ends.b, ends.facts, max(0.0, ends.facts.fidelity(0) - ROUNDING))
+            line = Line(LINK + ends.link, ends.a, ends.b, ends.facts, max(0.0, ends.facts.fidelity(0) - ROUNDING))
             self.add_line(line)
             self._to.setdefault(ends.b if ends.a == node else ends.a, line)
 

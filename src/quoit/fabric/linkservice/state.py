@@ -29,6 +29,10 @@ ROUNDING = 1e-12
 """Taken off a goodness, which is a bound: the engine adds up in another order."""
 
 
+CIRCUIT, LINK = "vc:", "link:"
+"""What names of lines begin with."""
+
+
 @dataclass(frozen=True)
 class Line:
     """`head` schedules. `floor`: fidelity that control is asked for. `early`: each end has its half as soon as it has
@@ -40,6 +44,11 @@ class Line:
     facts: Facts
     floor: float
     early: bool = False
+
+    @property
+    def circuit(self) -> str:
+        """Name of the virtual circuit, empty if it is a link."""
+        return self.name.removeprefix(CIRCUIT) if self.name.startswith(CIRCUIT) else ""
 
 
 @dataclass
@@ -95,6 +104,7 @@ class Told:
     create_id: int
     remote: str
     purpose: int
+    circuit: str
 
 
 def sequence_in(circuit: str, number: int) -> int:

@@ -9,10 +9,25 @@ import msgspec
 
 from quoit.interfaces.strict_json import decode_object, shown
 from quoit.model.problem import Problem
-from quoit.service.api import AskPairs, CreatePairs, GivePairsUp, PairNews, PairTold, Reading, TakePairs, TakePart
+from quoit.service.api import (
+    AskOver,
+    AskPairs,
+    ClosePairCircuit,
+    CreatePairs,
+    GivePairsUp,
+    OpenPairCircuit,
+    PairCircuit,
+    PairNews,
+    PairTold,
+    Reading,
+    RequestPairs,
+    TakePairs,
+    TakePart,
+)
 
 SETS = ("XZ", "XYZ", "CHSH")
 MOST_MS = 3_600_000
+MOST_HZ = 1e9
 LONGEST_WAIT_MS = 8_000
 T = TypeVar("T")
 
@@ -50,11 +65,59 @@ def parse_part(caller: str, body: bytes, *, stop: bool) -> TakePart:
     return TakePart(caller, _peer(members), _whole(members, "purpose", 0, 65_535, 0), stop)
 
 
-def parse_giving_up(caller: str, text: str) -> GivePairsUp:
-    """The create id of a path. Problem `no-such-element`."""
+def parse_circuit(caller: str, body: bytes) -> OpenPairCircuit:
+    """`{"peer": SAE ID or URN, "fidelity": 0.9}`. Problem `malformed`."""
+    members = decode_object(body)
+    _known(members, {"peer", "fidelity"}, {"peer", "fidelity"})
+    return OpenPairCircuit(caller, _peer(members), _fidelity(members))
+
+
+def parse_closing(caller: str, circuit: str) -> ClosePairCircuit:
+    """A circuit's name in a path. Problem `no-such-element`."""
+    return ClosePairCircuit(caller, _circuit(circuit))
+
+
+def parse_over(caller: str, circuit: str, body: bytes) -> AskOver:
+    """`{"number": 1, "within_ms": 1000, ...}`, or `rate_hz` for the number. Problem `malformed`."""
+    members = decode_object(body)
+    possible = {"number", "rate_hz", "within_ms", "delivery", "bell", "purpose", "priority", "near", "far"}
+    _known(members, {"within_ms"}, possible)
+    rate = members.get("rate_hz", 0.0)
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= MOST_HZ:
+        raise Problem("malformed", f"rate_hz: expected 0 to {MOST_HZ:g}, found {shown(rate)}")
+    request = RequestPairs(
+        "",
+        _circuit(circuit),
+        _whole(members, "within_ms", 1, MOST_MS, 1) * 1_000_000,
+        _whole(members, "number", 0, 65_535, 0),
+        float(rate),
+        _one_of(members, "delivery", ("KEEP", "EARLY", "MEASURE")),
+        _one_of(members, "bell", ("phi+", "phi-", "psi+", "psi-")),
+        _whole(members, "purpose", 0, 65_535, 0),
+        _whole(members, "priority", 0, 7, 0),
+        _reading(members, "near"),
+        _reading(members, "far"),
+    )
+    return AskOver(caller, request)
+
+
+def circuit_object(circuit: PairCircuit) -> dict[str, Any]:
+    """A circuit as it is shown to whom it belongs."""
+    found: dict[str, Any] = msgspec.to_builtins(circuit)
+    return found
+
+
+def _circuit(text: str) -> str:
+    if not 0 < len(text) <= 128 or not text.isascii():
+        raise Problem("no-such-element", "expected a circuit of the caller's")
+    return text
+
+
+def parse_giving_up(caller: str, text: str, circuit: str = "") -> GivePairsUp:
+    """The create id of a path, and of a circuit. Problem `no-such-element`."""
     if not text.isascii() or not text.isdigit() or len(text) > 5 or int(text) > 65_535:
         raise Problem("no-such-element", "expected a create id of 0 to 65535")
-    return GivePairsUp(caller, int(text))
+    return GivePairsUp(caller, int(text), circuit and _circuit(circuit))
 
 
 def parse_taking_pairs(caller: str, query: Mapping[str, str]) -> TakePairs:
@@ -71,7 +134,10 @@ def news_object(news: PairNews) -> dict[str, Any]:
 
 
 def _told(told: PairTold) -> dict[str, Any]:
-    common = {"create_id": told.create_id, "mine": told.mine, "peer": told.peer, "purpose": told.purpose}
+    common = {
+        "create_id": told.create_id, "mine": told.mine, "peer": told.peer, "purpose": told.purpose,
+        "circuit": told.circuit or None,
+    }  # fmt: skip
     if told.code:
         return {**common, "type": "ERR", "code": told.code, "why": told.why, "low": told.low, "high": told.high}
     pairs = []

@@ -36,8 +36,12 @@ from quoit.interfaces.units.codec import (
     unit_object,
 )
 from quoit.interfaces.units.pairs import (
+    circuit_object,
     news_object,
+    parse_circuit,
+    parse_closing,
     parse_giving_up,
+    parse_over,
     parse_pairs,
     parse_part,
     parse_taking_pairs,
@@ -51,6 +55,7 @@ from quoit.service.api import (
     Memories,
     Notes,
     Operation,
+    PairCircuit,
     PairNews,
     PairsAsked,
     Unit,
@@ -236,9 +241,29 @@ class UnitsInterface:
         asked = await self._ask(self._entangler(), parse_pairs(caller, body), PairsAsked)
         return self._json({"create_id": asked.create_id}, 201)
 
+    async def open_circuit(self, request: Request) -> Answer:
+        """POST /api/v1/circuits: 201 with the circuit."""
+        caller, body = await self._body_of(request)
+        made = await self._ask(self._entangler(), parse_circuit(caller, body), PairCircuit)
+        return self._json(circuit_object(made), 201)
+
+    async def close_circuit(self, request: Request) -> Answer:
+        """DELETE /api/v1/circuits/{circuit}: 204."""
+        message = parse_closing(caller_of(request.scope), request.path_params["circuit"])
+        await self._ask(self._entangler(), message, PairNews)
+        return Answer(204, b"", ())
+
+    async def ask_over(self, request: Request) -> Answer:
+        """POST /api/v1/circuits/{circuit}/pairs: 201 with the create id."""
+        caller, body = await self._body_of(request)
+        message = parse_over(caller, request.path_params["circuit"], body)
+        asked = await self._ask(self._entangler(), message, PairsAsked)
+        return self._json({"create_id": asked.create_id}, 201)
+
     async def give_pairs_up(self, request: Request) -> Answer:
-        """DELETE /api/v1/pairs/{create_id}: 204."""
-        message = parse_giving_up(caller_of(request.scope), request.path_params["create_id"])
+        """DELETE /api/v1/pairs/{create_id}, /api/v1/circuits/{circuit}/pairs/{create_id}: 204."""
+        path = request.path_params
+        message = parse_giving_up(caller_of(request.scope), path["create_id"], path.get("circuit", ""))
         await self._ask(self._entangler(), message, PairNews)
         return Answer(204, b"", ())
 
@@ -339,5 +364,9 @@ def routes(
         Route("/api/v1/pairs/receive", Resource({"POST": units.receive_pairs})),
         Route("/api/v1/pairs/stop", Resource({"POST": units.stop_receiving})),
         Route("/api/v1/pairs/{create_id}", Resource({"DELETE": units.give_pairs_up})),
+        Route("/api/v1/circuits", Resource({"POST": units.open_circuit})),
+        Route("/api/v1/circuits/{circuit}", Resource({"DELETE": units.close_circuit})),
+        Route("/api/v1/circuits/{circuit}/pairs", Resource({"POST": units.ask_over})),
+        Route("/api/v1/circuits/{circuit}/pairs/{create_id}", Resource({"DELETE": units.give_pairs_up})),
         Route("/api/v1/messages", Resource({"GET": units.take_notes, "POST": units.send_note})),
     ]

@@ -12,7 +12,9 @@ from pair_stage import BOSTON, MS, PairStage, S
 
 from quoit.engine.world import CutSpan
 from quoit.fabric.api import (
+    AskFrame,
     CancelPairs,
+    CreatePairs,
     ExpirePairs,
     FreeSlots,
     GetMemories,
@@ -22,6 +24,20 @@ from quoit.fabric.api import (
     link_service,
     memory,
 )
+from quoit.fabric.linkservice.codec import (
+    Answer,
+    ErrorCode,
+    TimeUnit,
+    WireAck,
+    WireBasis,
+    WireCreate,
+    WireErr,
+    WireOkKeep,
+    WireOkMeasure,
+    decode_answer,
+    encode_create,
+)
+from quoit.fabric.linkservice.wire import frames_of, wire_of
 from quoit.model.problem import Problem
 
 SEQUENCES = 2**16
@@ -455,3 +471,49 @@ def test_whatever_is_lost_between_the_ends_every_request_ends_and_no_memory_is_l
     stage.create("harvard", "mit", number=2)
     stage.run(2)
     assert stage.at["mit"].made[-1][1].done
+
+
+@pytest.mark.realises("D1")
+def test_a_create_may_come_as_octets_and_what_cannot_be_read_is_err_create() -> None:
+    stage = PairStage(seed=16)
+    numbers = {"harvard": 0, "mit": 1, "bu": 2}
+    stage.receive("mit", "harvard", 9)
+
+    def asked(frame: bytes) -> Answer:
+        (answer,) = stage.ask(link_service("harvard"), AskFrame("client:harvard", frame)).frames
+        return decode_answer(answer)
+
+    good = CreatePairs("", "mit", "R", 2, 0.9, 3 * S, 9, near=Reading("XZ", 255))
+    ack = asked(encode_create(wire_of(good, numbers)))
+    assert isinstance(ack, WireAck)
+    stage.run(3)
+    ours = [decode_answer(f) for _, news in stage.at["harvard"].made for f in frames_of(news, "harvard", numbers)]
+    theirs = [decode_answer(f) for _, news in stage.at["mit"].made for f in frames_of(news, "mit", numbers)]
+    assert all(isinstance(ok, WireOkMeasure) and ok.basis is WireBasis.X and not ok.far for ok in ours)
+    assert all(isinstance(ok, WireOkKeep) and ok.far and ok.remote == 0 for ok in theirs)
+    assert [(ok.create_id, ok.sequence) for ok in ours] == [(ok.create_id, ok.sequence) for ok in theirs]
+    assert [ok.create_id for ok in ours] == [ack.create_id] * 2
+    for frame, code in (
+        (b"", ErrorCode.CREATE),
+        (encode_create(wire_of(good, numbers))[:-1], ErrorCode.CREATE),
+        (encode_create(WireCreate(77)), ErrorCode.CREATE),
+        (encode_create(WireCreate(1, fidelity=65000)), ErrorCode.UNSUPP),
+        (encode_create(WireCreate(1, number=9)), ErrorCode.NORES),
+        (encode_create(WireCreate(1, unit=TimeUnit.MILLISECOND, max_time=1)), ErrorCode.NOTIME),
+        (encode_create(WireCreate(0)), ErrorCode.UNSUPP),
+    ):
+        err = asked(frame)
+        assert isinstance(err, WireErr)
+        assert (err.code, err.origin) == (code, 0)
+
+
+@pytest.mark.parametrize("kind", ["K", "M", "R"])
+def test_classes_c_and_t_are_the_same_on_one_link(kind: str) -> None:
+    heard = []
+    for waits in ("C", "T"):
+        stage = PairStage(seed=17)
+        stage.receive("mit", "harvard")
+        stage.create("harvard", "mit", kind=kind, number=3, waits=waits)
+        stage.run(1)
+        heard.append([(at, news) for at, news in stage.at["mit"].made])
+    assert heard[0] == heard[1] != []

@@ -117,6 +117,26 @@ def test_who_takes_pairs_early_has_them_before_the_other_end_knows() -> None:
 
 
 @pytest.mark.realises("D1")
+@pytest.mark.parametrize("waits", ["B", "C", "T"])
+def test_each_class_of_request_is_told_at_its_own_event(waits: str) -> None:
+    """Reading takes less than 3 ms from its event on, and nobody is told before it. An end that hears early need not
+    wait for the other with B and C; with T both read at the same instant."""
+    stage, _ = opened(seed=9)
+    request(stage, number=12, delivery="MEASURE", waits=waits)
+    stage.run(8)
+    began = {}
+    for node in ("harvard", "mit"):
+        assert len(stage.at[node].pairs) == 12
+        for at, news in stage.at[node].made:
+            (pair,) = news.pairs
+            event = pair.corrected_ns if waits == "T" else pair.heralded_ns
+            assert pair.attempt_ns < event <= pair.goodness_ns < at < event + 5_000_000
+            began.setdefault(pair.sequence, []).append(pair.goodness_ns)
+    gaps = {abs(first - second) for first, second in began.values()}
+    assert gaps == {0} if waits == "T" else max(gaps) > 100_000
+
+
+@pytest.mark.realises("D1")
 def test_measured_pairs_are_correlated_as_their_bell_state_says() -> None:
     """Psi-: opposite in every basis. At F above 0.88 an outcome is wrong with probability below 2/3 (1 - F) + readout,
     9 %: more than 20 of 60 is one in 10^6."""
@@ -173,6 +193,7 @@ def test_what_a_circuit_cannot_do_is_refused_with_its_reason() -> None:
     assert stage.ask(head, OpenVirtualCircuit("vc2", "mit", best - 0.01)).nodes == ("harvard", "bu", "mit")
     for bad in (
         {}, {"number": 1, "rate_hz": 1.0}, {"number": 1, "delivery": "SOON"}, {"number": 1, "bell": "omega"},
+        {"number": 1, "waits": "B"},
         {"number": 1, "deadline_ns": 0},
     ):  # fmt: skip
         with pytest.raises(Problem, match="malformed"):

@@ -644,9 +644,9 @@ class CircuitTable(Message):
 class RequestPairs(Message):
     """A user's request to the network service at a circuit's head: `number` pairs, or `rate_hz` for `deadline_ns`, all
     within that time. `delivery`: KEEP, when both ends can be sure of the pair; EARLY, as soon as this end can; MEASURE,
-    outcomes alone. `bell`: phi+, phi-, psi+ or psi-, the state that is delivered. Answered with `PairsAccepted`; the
-    clients at both ends hear `PairsMade` and `PairsFailed`. Problems as of `CreatePairs`, and `not-admitted` for a rate
-    (field `offered_hz`)."""
+    outcomes alone, with `waits` B or C read as soon as this end can. `bell`: phi+, phi-, psi+ or psi-, the state that
+    is delivered. Answered with `PairsAccepted`; the clients at both ends hear `PairsMade` and `PairsFailed`. Problems
+    as of `CreatePairs`, and `not-admitted` for a rate (field `offered_hz`)."""
 
     client: str
     circuit: str
@@ -659,3 +659,4 @@ class RequestPairs(Message):
     priority: int = 0
     near: Reading = Reading()
     far: Reading = Reading()
+    waits: str = ""

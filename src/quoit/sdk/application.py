@@ -354,6 +354,7 @@ class Application:
         rate_hz: float = 0.0,
         delivery: str = "KEEP",
         bell: str = "phi+",
+        waits: str | None = None,
         purpose: int = 0,
         priority: int = 0,
         near: dict[str, Any] | None = None,
@@ -361,12 +362,13 @@ class Application:
     ) -> int:
         """Pairs over a circuit, so many or at such a rate, all within that time; the create id. The peer must
         `receive_pairs`; `next_pairs` tells of them. `delivery`: KEEP, EARLY (as soon as this end can be sure) or
-        MEASURE. Raises Refusal: `not-admitted` with `fields["offered_hz"]`, `no-time`..."""
+        MEASURE; then `waits` B, C or T. Raises Refusal: `not-admitted` with `fields["offered_hz"]`, `no-time`..."""
         body: dict[str, Any] = {
             "within_ms": max(1, int(within_s * 1e3)), "number": number, "rate_hz": rate_hz, "delivery": delivery,
             "bell": bell, "purpose": purpose, "priority": priority,
         }  # fmt: skip
-        body |= {name: reading for name, reading in (("near", near), ("far", far)) if reading is not None}
+        more = (("near", near), ("far", far), ("waits", waits))
+        body |= {name: value for name, value in more if value is not None}
         create_id: int = (await self._call("POST", f"/api/v1/circuits/{circuit.circuit}/pairs", body))["create_id"]
         return create_id
 

@@ -204,9 +204,11 @@ class NetworkService(PairService):
             raise refusal("malformed", "expected a number or a rate, and a deadline above 0")
         number = msg.number or ceil(msg.rate_hz * msg.deadline_ns * 1e-9)
         kind, waits = DELIVERIES[msg.delivery]
+        if msg.waits and (kind != "M" or msg.waits not in ("B", "C", "T")):
+            raise refusal("malformed", "expected waits of B, C or T with delivery MEASURE alone")
         order = CreatePairs(
             msg.client, circuit.line.tail, kind, number, circuit.fidelity, msg.deadline_ns, msg.purpose, msg.priority,
-            consecutive=True, near=msg.near, far=msg.far, waits=waits,
+            consecutive=True, near=msg.near, far=msg.far, waits=msg.waits or waits,
         )  # fmt: skip
         rules.check(order)
         left = circuit.shown.rate_hz - sum(circuit.rates.values())

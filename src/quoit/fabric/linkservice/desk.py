@@ -225,6 +225,8 @@ class RequestDesk(Element):
 
     async def _finish(self, ctx: Context, request: Request) -> None:
         """All pairs were made."""
+        if request.creator:
+            ctx.count("quoit_pair_requests_total", (request.line.name, "OK"))
         request.ended = True
         self._leave(ctx, request)
         slots = tuple(request.slots)
@@ -238,6 +240,8 @@ class RequestDesk(Element):
         request.ended = True
         self._leave(ctx, request)
         ctx.emit("pairs.failed", request=request.key, code=code, why=why, node=self._node)
+        if request.creator:
+            ctx.count("quoit_pair_requests_total", (request.line.name, code or "OTHER"))
         if code:
             self._fail(ctx, request, code, why)
         if request.kept:  # the other end may have told its client of them

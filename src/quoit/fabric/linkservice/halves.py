@@ -67,7 +67,8 @@ class HalfDesk(RequestDesk):
                 await self._throw(ctx, request, msg.slot)  # at both ends: too late to tell both in time
                 return False
             if request.order.waits == "T":
-                await ctx.sleep_until(msg.corrected_ns)
+                # news of the correction take as long as those of the herald did
+                await ctx.sleep(msg.corrected_ns - msg.heralded_ns)
             if request.creator and request.bell != "phi+":
                 await self._act(ctx, "correct", msg.slot, pauli=rules.PAULIS[request.bell])
             if request.reads:
@@ -163,6 +164,8 @@ class HalfDesk(RequestDesk):
             "pairs.made", request=request.key, sequences=tuple(pair.sequence for pair in pairs), node=self._node,
             done=whole,
         )  # fmt: skip
+        if request.creator:
+            ctx.count("quoit_pairs_told_total", (request.line.name, order.kind), len(pairs))
         ctx.tell(request.client, news)
 
     async def _discard(self, ctx: Context, slot: int) -> None:

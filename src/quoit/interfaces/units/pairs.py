@@ -80,7 +80,7 @@ def parse_closing(caller: str, circuit: str) -> ClosePairCircuit:
 def parse_over(caller: str, circuit: str, body: bytes) -> AskOver:
     """`{"number": 1, "within_ms": 1000, ...}`, or `rate_hz` for the number. Problem `malformed`."""
     members = decode_object(body)
-    possible = {"number", "rate_hz", "within_ms", "delivery", "bell", "purpose", "priority", "near", "far"}
+    possible = {"number", "rate_hz", "within_ms", "delivery", "bell", "waits", "purpose", "priority", "near", "far"}
     _known(members, {"within_ms"}, possible)
     rate = members.get("rate_hz", 0.0)
     if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= MOST_HZ:
@@ -97,6 +97,7 @@ def parse_over(caller: str, circuit: str, body: bytes) -> AskOver:
         _whole(members, "priority", 0, 7, 0),
         _reading(members, "near"),
         _reading(members, "far"),
+        _one_of(members, "waits", ("T", "C", "B")) if "waits" in members else "",
     )
     return AskOver(caller, request)
 

@@ -26,6 +26,7 @@ from quoit.scenario.check import loads
 
 BOSTON = (Path(__file__).parents[2] / "examples" / "boston.yaml").read_text(encoding="utf-8")
 MS, S = 10**6, 10**9
+BELLS = ("phi+", "phi-", "psi+", "psi-")
 
 
 class Client(Element):
@@ -46,9 +47,11 @@ class Client(Element):
         self.made.append((ctx.now, msg))
         for pair in msg.pairs if msg.kind == "K" else ():
             assert pair.slot is not None
-            target = ("phi+", "phi-", "psi+", "psi-").index(pair.bell)
             seen = self._entangler.ledger.observe((self.place, pair.slot), ctx.now)
-            self.truths.append((seen.fidelity(target) if len(seen.slots) == 2 else 0.0, pair))
+            # the creator's end notes the Pauli that makes the Bell state before its own client hears
+            states = {pair.bell} if msg.origin == self.place else {pair.bell, "phi+"}
+            fits = [seen.fidelity(BELLS.index(state)) for state in states] if len(seen.slots) == 2 else [0.0]
+            self.truths.append((max(fits), pair))
 
     @handles(PairsFailed)
     async def on_failed(self, ctx: Context, msg: PairsFailed) -> None:

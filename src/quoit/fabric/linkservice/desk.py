@@ -229,7 +229,7 @@ class RequestDesk(Element):
             ctx.count("quoit_pair_requests_total", (request.line.name, "OK"))
         request.ended = True
         self._leave(ctx, request)
-        slots = tuple(request.slots)
+        slots, request.slots = tuple(sorted(request.slots)), set()
         if slots:
             await ctx.ask(memory(self._node), FreeSlots(self.name, slots), within=WITHIN)
 
@@ -247,7 +247,7 @@ class RequestDesk(Element):
         if request.kept:  # the other end may have told its client of them
             lost, request.kept = tuple(sequence_of(half) for half in request.kept), []
             self.say_expired(ctx, request.remote, request.line.name, lost)
-        slots = tuple(sorted(request.slots))
+        slots, request.slots = tuple(sorted(request.slots)), set()  # nobody else gives them back
         if slots:
             wait_ns = DRAIN_NS + 4 * request.line.facts.light_ns
             ctx.tell(self.name, FreeLater(slots), after=wait_ns)

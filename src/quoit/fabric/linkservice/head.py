@@ -32,6 +32,7 @@ from quoit.fabric.linkservice.state import (
     Line,
     Queue,
     Request,
+    sequence_in,
     sequence_of,
 )
 from quoit.fabric.memory import RenewPair
@@ -152,6 +153,9 @@ class PairService(HalfDesk):
             return
         circuit, queue.circuit, queue.order, queue.dropped = queue.circuit, "", "", False
         queue.made += 1  # one may be on its way, and has a number
+        if circuit:
+            sequence = sequence_in(circuit, queue.made)
+            self.say_expired(ctx, self._lines[line].tail, line, (sequence,))  # if it came there and not here
         await self._close(ctx, queue, circuit)
         ctx.tell(self.name, TakeTurn(line))
 

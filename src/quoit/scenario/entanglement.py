@@ -25,6 +25,7 @@ from quoit.scenario import schema
 from quoit.service.calendar import Calendar
 from quoit.service.directory import Attachment
 from quoit.service.eme import Centre, Eme
+from quoit.service.qnpu import Qnpu
 
 Spans = Callable[[schema.PairLink], tuple[str, ...]]
 
@@ -153,7 +154,14 @@ class EntanglementSide:
             PairController(center, tuple(entries), stations, compiler),
             *(MemoryAgent(name, plan.number) for name, plan in self._memories.items()),
             *self._emes(attachments, calendar),
+            *(Qnpu(name, self._settle_ns) for name in self._memories),
         ]
+
+    @property
+    def _settle_ns(self) -> int:
+        """From an answer of control that a circuit is closed until nothing of it can come: the word to the engine, and
+        the engine's last one to a memory."""
+        return 3 * self._n.policies.control_latency_ns + 1_000
 
     def _emes(self, attachments: Mapping[str, Attachment], calendar: Calendar) -> list[Element]:
         stages = {domain.name: domain.stage for domain in self._n.all_domains()}

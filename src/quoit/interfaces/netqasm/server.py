@@ -122,7 +122,7 @@ class NodeServer:
     ) -> None:
         self._executor, self._pace, self._exchange, self._oracle = executor, pace, exchange, oracle
         self._server: asyncio.Server | None = None
-        self._hosts: set[str] = set()
+        self._hosts: dict[str, _Host] = {}
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def start(self, port: int = 0) -> int:
@@ -175,14 +175,22 @@ class NodeServer:
             name = str(wire.content(first.body).get("name"))
             if admit is not None:
                 admit(name)
-            if name in self._hosts:
-                raise Fault(Code.REJECTED, f"{name} is connected already")
+            await self._make_way(name)
         except Fault as fault:
             writer.write(wire.frame(first.id, wire.error(fault)))
             raise ValueError(fault.text) from fault
-        self._hosts.add(name)
+        host = self._hosts[name] = _Host(name, writer)
         writer.write(wire.frame(first.id, wire.done(first.id)))
-        return _Host(name, writer)
+        return host
+
+    async def _make_way(self, name: str) -> None:
+        """Wait until what an earlier connection of this name left behind is cleared."""
+        before = self._hosts.get(name)
+        if before is not None and before.gone:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(before.cleared.wait(), HELLO_S)
+        if name in self._hosts:
+            raise Fault(Code.REJECTED, f"{name} is connected already")
 
     def _leave(self, host: _Host) -> None:
         """End what the host left behind."""
@@ -199,7 +207,7 @@ class NodeServer:
             if self._exchange is not None:
                 self._exchange.forget(host.name)
         finally:
-            self._hosts.discard(host.name)
+            self._hosts.pop(host.name, None)
             host.cleared.set()
 
     def _take(self, host: _Host, found: Frame) -> None:

@@ -62,9 +62,7 @@ async def open_program_doors(
 ) -> ProgramDoors:
     """Claim `memories` at each node and open its door. `at`: node of each application. Problem `no-memory`."""
     nodes = tuple(node for node in network.nodes if memories.get(node) and node in edge.addresses)
-    processors, exchange, servers = build(
-        gate, network, nodes, at, PATIENCE_NS, lambda seconds: asyncio.sleep(seconds / speed)
-    )
+    processors, exchange = build(gate, network, nodes, at, PATIENCE_NS, lambda seconds: asyncio.sleep(seconds / speed))
     news = asyncio.get_running_loop().create_task(follow(gate, processors, exchange))
     doors: dict[str, TlsDoor] = {}
     opened = ProgramDoors(nodes, {sae: node for sae, node in at.items() if node in nodes}, doors, news)
@@ -73,7 +71,8 @@ async def open_program_doors(
             await processors[node].claim(memories[node])
             attached = [sae for sae, where in at.items() if where == node]
             doors[node] = await open_door(
-                servers[node], edge.addresses[node], 0, edge.contexts[node],
+                NodeServer(Executor(processors[node], nodes, patience_ns=PATIENCE_NS), RealPace(), exchange),
+                edge.addresses[node], 0, edge.contexts[node],
                 identify=edge.identify, attached=attached, limits=edge.limits, census=edge.census,
             )  # fmt: skip
     except BaseException:
@@ -84,17 +83,16 @@ async def open_program_doors(
 
 def build(
     gate: Gate, network: NetworkFile, nodes: tuple[str, ...], at: Mapping[str, str], patience_ns: int, sleep: Any
-) -> tuple[dict[str, TwinProcessor], TwinExchange, dict[str, NodeServer]]:
-    """Processor and server of each node, and the exchange between them. `sleep`: on the twin's clock, seconds."""
+) -> tuple[dict[str, TwinProcessor], TwinExchange]:
+    """Each node's processor, without memories yet, and the exchange of text between their applications. `sleep`: on the
+    twin's clock, seconds."""
     reach = _reach(network)
     exchange = TwinExchange(gate, {sae: node for sae, node in at.items() if node in nodes}, patience_ns, sleep)
-    processors, servers = {}, {}
+    processors = {}
     for node in nodes:
         peers = [other for other in nodes if other != node and reach.get(other) == reach.get(node, "")]
         processors[node] = TwinProcessor(gate, node, peers, sleep)
-        executor = Executor(processors[node], nodes, patience_ns=patience_ns)
-        servers[node] = NodeServer(executor, RealPace(), exchange)
-    return processors, exchange, servers
+    return processors, exchange
 
 
 def _reach(network: NetworkFile) -> dict[str, str]:

@@ -363,15 +363,17 @@ class Host:
     def doors_told(self) -> dict[str, Any]:
         """Where each application finds its KME, and the files of its certificate: plain values."""
         apps = {
-            a.sae: {"kme": a.kme, "urn": a.urn, "url": self.url(a.kme), "cert": str(leaf.chain), "key": str(leaf.key)}
+            a.sae: {"kme": a.kme, "urn": a.urn, "url": self.url(a.kme), **_files(leaf)}
             for sae, leaf in self.apps.items()
             if (a := self.twin.attachments[sae])
         }
-        told: dict[str, Any] = {"ca": str(self.authority.root_pem), "applications": apps}
+        told: dict[str, Any] = {
+            "ca": str(self.authority.root_pem.resolve()), "applications": apps, "speed": self.options.speed,
+        }  # fmt: skip
         if self._programs is not None:
             told["netqasm"] = self._programs.told()
         if self.management is not None:
-            roles = {role: {"cert": str(leaf.chain), "key": str(leaf.key)} for role, leaf in self.roles.items()}
+            roles = {role: _files(leaf) for role, leaf in self.roles.items()}
             told["management"] = {"url": f"https://127.0.0.1:{self.management.listener.port}", "roles": roles}
         return told
 
@@ -446,6 +448,11 @@ class Host:
         if self._kek is not None:
             self._kek.close()
         self._lock.close()
+
+
+def _files(leaf: Issued) -> dict[str, str]:
+    """Where a certificate and its key are, for readers in any working directory."""
+    return {"cert": str(leaf.chain.resolve()), "key": str(leaf.key.resolve())}
 
 
 def program_memories(network: NetworkFile, given: int | None) -> dict[str, int]:

@@ -25,9 +25,9 @@ import numpy as np
 from quoit.sdk import Application, Refusal, virtual_network
 
 NETWORK = Path(__file__).with_name("laboratory.yaml")
-FIDELITY, T1_S, T2_S = 0.98, 2.0, 1.0
+FIDELITY, T1_S, T2_S = 0.98, 4.0, 2.0
 """As in the network file."""
-WAITS_S = (0.0, 0.1, 0.2, 0.3, 0.4)
+WAITS_S = (0.0, 0.2, 0.4, 0.6, 0.8)
 PAIRS = 4
 """Of one unit; they are teleported over one after the other."""
 DIRECTIONS = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
 import socket
 import threading
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from quoit.interfaces.netqasm.host import Commit, HostLink, NodeError
 from quoit.interfaces.netqasm.processor import Code, Create, EprSocket, Fault, News, Processor, Receive
 from quoit.interfaces.netqasm.program import Register
 from quoit.interfaces.netqasm.server import NodeServer, RealPace
+from quoit.interfaces.netqasm.wire import Ours
 from quoit.scenario.netqasm.clock import Clock, VirtualPace
 from quoit.scenario.netqasm.hardware import Hardware
 from quoit.scenario.netqasm.network import Network
@@ -236,6 +239,26 @@ def test_who_hangs_up_leaves_no_qubit_behind() -> None:
             link.commit(_subroutine("set Q0 0\nset Q1 1\nqalloc Q0\nqalloc Q1\n"))
             link.close()
             threading.Event().wait(0.05)
+
+    _talk(_real, client)
+
+
+def test_whatever_a_host_says_the_next_message_is_served() -> None:
+    """Every type of message with bodies of noise: an error each, and the connection goes on."""
+
+    def client(port: int) -> None:
+        draw = random.Random(1)
+        link = HostLink("me", socket.create_connection(("127.0.0.1", port), 10))
+        link.commit(bytes(sdk.InitNewAppMessage(0, 2)))
+        for kind in range(256):
+            if kind in (Ours.HELLO, Ours.BYE):
+                continue
+            for size in (0, 1, 7, 40, 300):
+                with contextlib.suppress(NodeError):
+                    link.commit(bytes([kind]) + draw.randbytes(size))
+        link.commit(bytes(sdk.InitNewAppMessage(77, 2)))
+        link.commit(_subroutine(""))
+        link.close()
 
     _talk(_real, client)
 

@@ -43,9 +43,9 @@ def parties(seed: int) -> tuple[Application, Application]:
 
 @pytest.mark.realises("D2")
 def test_teleportation_fades_with_waiting_as_the_closed_form_says(tmp_path: Path) -> None:
-    """Each of two within 4 standard errors: false alarm 1.3e-4. Pairs that did not age would be 4 off at 0.4 s."""
+    """Each of two within 4 standard errors: false alarm 1.3e-4. Pairs that did not age would be 4 off at 0.8 s."""
     waiting = example("teleport_and_wait")
-    waiting.WAITS_S = (0.0, 0.4)
+    waiting.WAITS_S = (0.0, 0.8)
     rows = asyncio.run(waiting.study(*parties(seed=4), rounds=18))
     for row in rows:
         assert row.shots == 72

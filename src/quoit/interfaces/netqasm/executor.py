@@ -37,6 +37,8 @@ from quoit.interfaces.netqasm.processor import (
 )
 from quoit.interfaces.netqasm.program import Address, Entry, Instruction, Operand, Register, Slice, Subroutine
 
+SLICE = 200
+"""Instructions after which others have a turn."""
 RESULT_FIELDS = 10
 """Entries of one pair in an array of results."""
 REQUEST_FIELDS = 22
@@ -162,6 +164,8 @@ class Executor:
             if done >= self._most:
                 raise Fault(Code.GENERAL, f"the subroutine has not ended after {done} instructions")
             done += 1
+            if done % SLICE == 0:
+                await self._processor.rest(0)  # one program must not keep a node of real time from all others
             try:
                 target = await run.step(rows[line])
             except Fault as fault:

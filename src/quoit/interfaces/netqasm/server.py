@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import structlog
 from netqasm.backend import messages as sdk
 
 from quoit.interfaces.netqasm import wire
@@ -21,6 +22,8 @@ from quoit.interfaces.netqasm.executor import Executor
 from quoit.interfaces.netqasm.parser import from_binary
 from quoit.interfaces.netqasm.processor import Code, Fault
 from quoit.interfaces.netqasm.wire import Frame, Ours
+
+_log = structlog.get_logger("quoit", element="interfaces.netqasm")
 
 
 class Pace(Protocol):
@@ -237,8 +240,10 @@ class NodeServer:
             answer = await act(host, found)
         except Fault as fault:
             answer = wire.error(fault)
-        except (ValueError, KeyError, TypeError) as fault:
-            answer = wire.error(Fault(Code.GENERAL, f"the message cannot be read: {fault}"))
+        except Exception as fault:  # noqa: BLE001  border of a message: whatever is in it, the next one is served
+            if not isinstance(fault, ValueError | LookupError | TypeError):
+                _log.warning("message.failed", host=host.name, kind=type(fault).__name__)
+            answer = wire.error(Fault(Code.GENERAL, f"the message cannot be read: {type(fault).__name__} {fault}"))
         host.under_way -= 1
         self._write(host, found.id, answer)
         if found.waits and not host.gone:

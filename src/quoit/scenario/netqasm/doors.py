@@ -20,6 +20,8 @@ from quoit.scenario.schema import NetworkFile
 
 PATIENCE_NS = 60_000_000_000
 """Simulated time that a program may wait for a pair or a word, if it does not say."""
+MOST_INSTRUCTIONS = 1_000_000
+"""Of a subroutine: a program shares this machine with the twin."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ async def open_program_doors(
             await processors[node].claim(memories[node])
             attached = [sae for sae, where in at.items() if where == node]
             doors[node] = await open_door(
-                NodeServer(Executor(processors[node], nodes, patience_ns=PATIENCE_NS), RealPace(), exchange),
+                NodeServer(_executor(processors[node], nodes), RealPace(), exchange),
                 edge.addresses[node], 0, edge.contexts[node],
                 identify=edge.identify, attached=attached, limits=edge.limits, census=edge.census,
             )  # fmt: skip
@@ -79,6 +81,10 @@ async def open_program_doors(
         await opened.close()
         raise
     return opened
+
+
+def _executor(processor: TwinProcessor, nodes: tuple[str, ...]) -> Executor:
+    return Executor(processor, nodes, patience_ns=PATIENCE_NS, most_instructions=MOST_INSTRUCTIONS)
 
 
 def build(

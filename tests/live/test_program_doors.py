@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -105,3 +107,16 @@ def test_no_door_is_open_that_nobody_asked_for(tmp_path: Path) -> None:
 def test_roles_must_be_applications_of_the_network(twin: tuple[Path, dict[str, Any]]) -> None:
     with pytest.raises(TwinFault, match="role receiver: expected an application of alice, bob, charlie"):
         run_live(load(example("teleport")), LiveOptions(twin[0]))
+
+
+@pytest.mark.realises("G3")
+def test_a_revoked_host_is_cut_off(twin: tuple[Path, dict[str, Any]], dial: Dial) -> None:
+    """Last of this twin: charlie is not let in again."""
+    link = HostLink("charlie", dial("bu", "charlie"))
+    command = [sys.executable, "-m", "quoit.cli.main", "pki", "charlie", "--revoke", "--dir", str(twin[0])]
+    subprocess.run(command, capture_output=True, check=True, timeout=30)
+    link._socket.settimeout(10)
+    with pytest.raises((ConnectionError, ssl.SSLError)):
+        link.receive(["alice"], 0, None)  # waits for a minute, if it is not cut
+    with pytest.raises((NodeError, ConnectionError, ssl.SSLError)):
+        HostLink("charlie", dial("bu", "charlie"))

@@ -27,6 +27,12 @@ BOSTON = (Path(__file__).parents[3] / "examples" / "boston.yaml").read_text()
             "scheme: double-click, hardware: ca-innsbruck-2023",
             "does not say dark_per_window, visibility: use scheme given",
         ),
+        ("{number: 8, hardware", "{number: 8, programs: 8, hardware", "expected at most 7: one memory is left"),
+        (
+            "nodes:\n  harvard: {lat: 42.3770, lon: -71.1167, memories: {",
+            "domains: [{name: city, prefix: 'urn:qkd:city', stage: 3}]\nnodes:\n  harvard: {memories: {programs: 2, ",
+            "programs keep qubits: expected a domain of stage 4, found 3",
+        ),
         ("between: [harvard, mit], success", "between: [harvard, mid], success", "no node is called 'mid'"),
     ],
 )

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from netqasm_lab import HEAD, arrays, create, receive, registers
-from twin_lab import TwinLab, play
+from twin_lab import NETWORK, TwinLab, play
 
 from quoit.fabric.api import ReserveSlots, memory
 from quoit.interfaces.netqasm.processor import Code, Fault
+from quoit.scenario.netqasm.doors import Leave
+from quoit.sdk import virtual_network
 
 QUARTER, MINUS_QUARTER, HALF = 4, 28, 8
 """Angles in units of pi/16."""
@@ -266,8 +268,11 @@ def test_words_come_in_order_and_are_bounded() -> None:
         assert await exchange.receive("charlie", ["bob"], 0, 50_000_000) is None
         exchange.forget("charlie")
         assert await exchange.receive("charlie", ["alice"], 0, 0) is None
-        with pytest.raises(Fault, match="no application is called 'dora'"):
+        with pytest.raises(Fault, match="no application called 'dora' can be reached"):
             await exchange.send("alice", "dora", 0, "hello")
+        with pytest.raises(Fault, match="no application called 'hermit' can be reached"):
+            await exchange.send("alice", "hermit", 0, "hello")
+        await exchange.send("bob", "hermit", 0, "hello")
         with pytest.raises(Fault, match="expected a text of"):
             await exchange.send("alice", "bob", 0, "x" * 70_000)
         for _ in range(1_001):
@@ -276,3 +281,15 @@ def test_words_come_in_order_and_are_bounded() -> None:
             await exchange.receive("bob", ["bob"], 0, 0)
 
     play(story)
+
+
+def test_pairs_are_for_those_who_let_each_other_in() -> None:
+    network = virtual_network(
+        NETWORK.format(fidelity=1.0, number=6, memories="").replace("{sae: alice,", "{sae: alice, allow: [charlie],")
+    )
+    leave = Leave(("a", "b", "c"), network.twin.attachments)
+    leave.need("alice", 2)
+    with pytest.raises(Fault, match="REJECTED: alice may share pairs with nobody at node b"):
+        leave.need("alice", 1)
+    with pytest.raises(Fault, match="nobody at node 7"):
+        leave.need("bob", 7)

@@ -36,6 +36,7 @@ applications:
   - {{sae: alice, kme: kme-a}}
   - {{sae: bob, kme: kme-b}}
   - {{sae: charlie, kme: kme-c}}
+  - {{sae: hermit, kme: kme-c, allow: [bob]}}
 """
 
 
@@ -46,11 +47,13 @@ class TwinLab:
     def __init__(self, network: VirtualNetwork, patience_s: float, claim: int) -> None:
         self.network = network
         self.gate = network.gate
-        nodes, at = ("a", "b", "c", "far"), {"alice": "a", "bob": "b", "charlie": "c"}
+        nodes = ("a", "b", "c", "far")
         patience_ns = round(patience_s * 1e9)
         self.processors: dict[str, TwinProcessor]
         self.exchange: TwinExchange
-        self.processors, self.exchange = build(self.gate, network.twin.network, nodes, at, patience_ns, self.gate.sleep)
+        self.processors, self.exchange = build(
+            self.gate, network.twin.network, nodes, network.twin.attachments, patience_ns, self.gate.sleep
+        )
         self.claimed = claim
         self.executors = {
             name: Executor(self.processors[name], nodes, patience_ns=patience_ns) for name in ("a", "b", "c")

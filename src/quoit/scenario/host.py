@@ -267,8 +267,9 @@ class Host:
             self._limits_of_doors,
             self._census,
         )
-        at = {a.sae: a.node for a in self.twin.attachments.values()}
-        self._programs = await open_program_doors(self.world, self.network, memories, at, edge, self.options.speed)
+        self._programs = await open_program_doors(
+            self.world, self.network, memories, self.twin.attachments, edge, self.options.speed
+        )
         self._write_doors()
 
     async def _open_doors(self) -> None:

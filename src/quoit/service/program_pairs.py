@@ -404,7 +404,10 @@ class ProgramPairs(Element):
             ctx.log.warning("offer.not_withdrawn", peer=making.peer, code=problem.code)
 
     async def _close(self, ctx: Context, making: _Making) -> None:
-        await ctx.ask(PAIR_CONTROLLER, CloseCircuit(making.circuit), within=WITHIN)
+        try:
+            await ctx.ask(PAIR_CONTROLLER, CloseCircuit(making.circuit), within=WITHIN)
+        except Problem as problem:
+            ctx.log.warning("circuit.not_closed", circuit=making.circuit, code=problem.code)
 
     def _forget(self, request: _Making | _Taking) -> None:
         self._coming = {slot: half for slot, half in self._coming.items() if half.of is not request}
@@ -528,9 +531,13 @@ class ProgramPairs(Element):
         outcome: int | None = None
         basis = 0
         if reading is not None:
-            outcome, basis = await self._read(ctx, msg.slot, reading)
-            half.of.reserved.discard(msg.slot)
-            await ctx.ask(memory(self._node), FreeSlots(self.name, (msg.slot,)), within=WITHIN)
+            try:
+                outcome, basis = await self._read(ctx, msg.slot, reading)
+                half.of.reserved.discard(msg.slot)
+                await ctx.ask(memory(self._node), FreeSlots(self.name, (msg.slot,)), within=WITHIN)
+            except Problem as problem:
+                await self._spoil(ctx, half.of, f"a half could not be read: {problem.detail or problem.row.title}")
+                return
         if half.of.ended:
             return
         self._publish(ctx, _news(self._node, half, msg, outcome, basis))
@@ -539,6 +546,14 @@ class ProgramPairs(Element):
         else:
             assert half.offered is not None
             await self._taken(ctx, half.of, half.offered)
+
+    async def _spoil(self, ctx: Context, request: _Making | _Taking, text: str) -> None:
+        """A request cannot go on here: it fails at both ends."""
+        if isinstance(request, _Making):
+            await self._fail(ctx, request, "GENERAL", text)
+        elif self._taking.pop(request.want.request, None) is not None:
+            self._publish(ctx, PairsFailed(self._node, request.want.request, "GENERAL", text))
+            await self._end_taking(ctx, request, "EXPIRE", text)
 
     async def _read(self, ctx: Context, slot: int, reading: PairReading) -> tuple[int, int]:
         """What is read, and the basis if it was drawn."""

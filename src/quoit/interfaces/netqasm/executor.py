@@ -147,7 +147,10 @@ class Executor:
             del self._requests[number]
         app.faults.append(Fault(Code.GENERAL, f"application {key[1]} of {key[0]} has been stopped"))
         for address in app.module.clear():
-            await self._processor.free(address)
+            try:
+                await self._processor.free(address)
+            except Fault as fault:  # of a device that does not answer: the others are freed all the same
+                app.faults.append(fault)
         for socket in app.sockets.values():
             self._processor.close_socket(socket)
         self._grant_all()

@@ -121,8 +121,15 @@ class NodeServer:
     """Serves the hosts of one node. `exchange`, `oracle`: None if there is none, and what needs it is refused."""
 
     def __init__(
-        self, executor: Executor, pace: Pace, exchange: Exchange | None = None, oracle: Oracle | None = None
+        self,
+        executor: Executor,
+        pace: Pace,
+        exchange: Exchange | None = None,
+        oracle: Oracle | None = None,
+        leave: Callable[[str, int], None] | None = None,
     ) -> None:
+        """`leave` raises `Fault` if a host may not share pairs with anybody at the node of that id."""
+        self._leave_to = leave
         self._executor, self._pace, self._exchange, self._oracle = executor, pace, exchange, oracle
         self._server: asyncio.Server | None = None
         self._hosts: dict[str, _Host] = {}
@@ -279,6 +286,8 @@ class NodeServer:
             self._executor.init_app((host.name, message.app_id), message.max_qubits)
             host.apps.add(message.app_id)
         elif isinstance(message, sdk.OpenEPRSocketMessage):
+            if self._leave_to is not None:
+                self._leave_to(host.name, message.remote_node_id)
             self._executor.open_socket(
                 (host.name, message.app_id),
                 message.epr_socket_id,

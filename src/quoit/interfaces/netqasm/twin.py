@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 from quoit.interfaces.netqasm.processor import (
@@ -327,18 +327,27 @@ def _pair(news: PairMade) -> Pair:
 
 
 class TwinExchange:
-    """Text between applications at all nodes of this process. `nodes`: node of each application."""
+    """Text between applications at all nodes of this process. `nodes`: node of each application. `known`: whom each
+    may speak to."""
 
-    def __init__(self, gate: Gate, nodes: Mapping[str, str], patience_ns: int, sleep: Sleep = asyncio.sleep) -> None:
-        self._gate, self._nodes, self._patience_ns, self._sleep = gate, nodes, patience_ns, sleep
+    def __init__(
+        self,
+        gate: Gate,
+        nodes: Mapping[str, str],
+        known: Mapping[str, Collection[str]],
+        patience_ns: int,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._gate, self._nodes, self._known = gate, nodes, known
+        self._patience_ns, self._sleep = patience_ns, sleep
         self._came: dict[str, deque[WordCame]] = {}
         self._overrun: set[str] = set()
         self._waiting: set[asyncio.Event] = set()
 
     async def send(self, sender: str, receiver: str, socket: int, text: str) -> None:
         node = self._nodes.get(receiver)
-        if node is None:
-            raise Fault(Code.GENERAL, f"no application is called {receiver!r}")
+        if node is None or receiver not in self._known.get(sender, ()):
+            raise Fault(Code.GENERAL, f"no application called {receiver[:64]!r} can be reached")
         try:
             await self._gate.ask(qnpu(self._nodes[sender]), SendWord(sender, receiver, node, int(socket), text))
         except Problem as problem:

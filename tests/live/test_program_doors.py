@@ -60,7 +60,7 @@ def run(twin: tuple[Path, dict[str, Any]], directory: Path, **options: Any) -> l
     return report.results
 
 
-@pytest.mark.realises("D2", "D5")
+@pytest.mark.realises("D1")
 def test_programs_of_the_sdk_run_unmodified(twin: tuple[Path, dict[str, Any]]) -> None:
     """Boston's pairs have F = 0.97: each round of GHZ fits with probability above 0.9, so 2 of 6 fail with probability
     below 2e-2 ** 2 * ...: 4 of 6 or fewer once in 800."""
@@ -86,6 +86,7 @@ def test_chsh_over_sockets_is_what_the_promised_fidelity_gives(twin: tuple[Path,
     assert 2.70 - 0.1 - 4 * sigma < row["alice"]["S"] < 2.70 + 4 * sigma
 
 
+@pytest.mark.realises("G3", "I1")
 def test_who_is_not_let_in_hears_why(dial: Dial) -> None:
     with pytest.raises(NodeError, match="REJECTED: application bob is not attached to this node"):
         HostLink("bob", dial("harvard", "bob"))

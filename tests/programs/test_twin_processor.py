@@ -29,7 +29,7 @@ async def measured(lab: TwinLab, a: str, b: str, pairs: int, **arguments: int) -
     return [int(x or 0) for x in first[2::10]], [int(x or 0) for x in second[2::10]]
 
 
-@pytest.mark.realises("D2")
+@pytest.mark.realises("D1", "D3")
 @pytest.mark.parametrize(("other", "hops"), [("b", 1), ("c", 2)])
 def test_chsh_is_what_the_delivered_fidelity_gives(other: str, hops: int) -> None:
     """Pairs of links with F = 0.95, of which a repeater in between makes pairs with w^2: S = 2 sqrt(2) w. Within 4

@@ -41,7 +41,7 @@ def parties(seed: int) -> tuple[Application, Application]:
 # --- teleportation and waiting ---
 
 
-@pytest.mark.realises("D2")
+@pytest.mark.realises("F5")
 def test_teleportation_fades_with_waiting_as_the_closed_form_says(tmp_path: Path) -> None:
     """Each of two within 4 standard errors: false alarm 1.3e-4. Pairs that did not age would be 4 off at 0.8 s."""
     waiting = example("teleport_and_wait")

@@ -47,7 +47,7 @@ class Qnpu(ProgramPairs):
     """Runs what hosts ask of one node."""
 
     stratum, plane = Stratum.SERVICE, Plane.RESOURCE
-    realises = ("D2", "D5")
+    realises = ("D1", "D3")
 
     def __init__(self, node: str, settle_ns: int) -> None:
         """`settle_ns`: after a circuit was closed, how long until nothing of it can come to a memory."""

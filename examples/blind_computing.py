@@ -48,7 +48,8 @@ def probability(angles: tuple[int, ...]) -> float:
 @dataclass
 class Secrets:
     """The client's: turns of the qubits that it prepared, and bits that hide the server's answers. All zero: nothing
-    is hidden, which is there to show that what is hidden otherwise can be seen then."""
+    is hidden, which is there to show that what is hidden otherwise can be seen then. NumPy draws them: good for an
+    example, not for secrets."""
 
     angles: tuple[int, ...]
     thetas: list[int]

@@ -29,6 +29,10 @@ from quoit.scenario.netqasm.live import LiveOptions, TwinFault, run_live
 pytestmark = pytest.mark.live
 EXAMPLES = Path(__file__).parents[2] / "examples"
 BOSTON = EXAMPLES / "boston.yaml"
+OTHERS = (
+    "blind_grover", "dist_cnot", "link_layer_ck", "link_layer_md", "magic_square", "multiple_files", "single_node",
+    "three_nodes",
+)  # fmt: skip
 Dial = Callable[..., socket.socket]
 
 
@@ -74,6 +78,12 @@ def test_programs_of_the_sdk_run_unmodified(twin: tuple[Path, dict[str, Any]]) -
     assert len(row["alice"]["table"]) == len(row["bob"]["table"]) == 16
     (row,) = run(twin, example("blind_rotation"), names={"client": "alice", "server": "bob"})
     assert row["server"]["output_state"] is None  # nobody can see it
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_other_examples_of_the_sdk_run(twin: tuple[Path, dict[str, Any]], name: str) -> None:
+    roles = load(example(name)).programs
+    run(twin, example(name), names=dict(zip(roles, ("alice", "bob", "charlie"), strict=False)))
 
 
 def test_chsh_over_sockets_is_what_the_promised_fidelity_gives(twin: tuple[Path, dict[str, Any]]) -> None:

@@ -214,6 +214,23 @@ def test_who_vanishes_ends_the_request_for_the_other(leaver: str, kind: int) -> 
     play(story)
 
 
+def test_lost_news_end_the_requests_and_nothing_comes_later() -> None:
+    async def story(lab: TwinLab) -> None:
+        await lab.run("b", HEAD + "set Q0 2\nqalloc Q0\n")  # so that the third pair must wait
+        jobs = [asyncio.create_task(lab.run("a", create(3))), asyncio.create_task(lab.run("b", receive(3)))]
+        await lab.gate.sleep(0.01)
+        lab.processors["a"].lost()
+        fault = await failure(jobs[0])
+        assert (fault.code, "too slow to take the news" in fault.text) == (Code.GENERAL, True)
+        assert (await failure(jobs[1])).code is Code.EXPIRE
+        await lab.executors["a"].stop_app(("a", 0))
+        lab.executors["a"].init_app(("a", 0), 4)
+        fill = "".join(f"set Q0 {k}\nqalloc Q0\ninit Q0\nx Q0\nmeas Q0 M{k}\nret_reg M{k}\n" for k in range(4))
+        assert set(registers(await lab.run("a", HEAD + fill)).values()) == {1}
+
+    play(story)
+
+
 def test_what_cannot_be_had_says_so() -> None:
     async def story(lab: TwinLab) -> None:
         fault = await failure(lab.run("a", create(remote=2, _4=99)))

@@ -82,6 +82,8 @@ class MemoryAgent(Element):
         self._node = node
         self._slots = [MemoryQubit() for _ in range(memories)]
         self._holders: dict[str, str] = {}
+        self._tries: dict[int, str] = {}
+        """Memories for which attempts have begun, each with the circuit that makes them."""
 
     # -- reservation ---------------------------------------------------------------------------------
 
@@ -114,6 +116,7 @@ class MemoryAgent(Element):
                 continue  # given back twice, and the other time was quicker
             slot.walk(ctx.now, QubitState.RELEASE, QubitState.RAW)
             slot.holder = ""
+            self._tries.pop(number, None)
             freed.append(number)
         if freed:
             ctx.emit("memory.freed", node=self._node, slots=tuple(freed), holder=msg.holder)
@@ -141,11 +144,19 @@ class MemoryAgent(Element):
     def _is_of(self, number: int, holder: str) -> bool:
         return 0 <= number < len(self._slots) and self._slots[number].holder == holder
 
-    def _attempting(self, ctx: Context, slots: tuple[int, ...]) -> None:
+    def _attempting(self, ctx: Context, circuit: str, slots: tuple[int, ...]) -> None:
         """Attempts at entanglement begin for these memories, if they are kept and empty."""
         for number in slots:
             if self._slots[number].state is QubitState.RESERVED:
                 self._slots[number].step(QubitState.ACTIVE, ctx.now)
+                self._tries[number] = circuit
+
+    def _attempts_over(self, ctx: Context, circuit: str) -> None:
+        """What a circuit has made no pair for is empty still, and its holder's to use."""
+        for number in [number for number, tried in self._tries.items() if tried == circuit]:
+            del self._tries[number]
+            if self._slots[number].state is QubitState.ACTIVE:
+                self._slots[number].walk(ctx.now, QubitState.RELEASE, QubitState.RESERVED)
 
     async def _discard(self, ctx: Context, number: int) -> None:
         """Empty a memory, unless an operation that was under way has done so."""
@@ -160,7 +171,7 @@ class MemoryAgent(Element):
     @handles(RunProgram)
     async def on_run(self, ctx: Context, msg: RunProgram) -> None:
         self._holders[msg.circuit] = msg.head_holder
-        self._attempting(ctx, msg.head_slots)
+        self._attempting(ctx, msg.circuit, msg.head_slots)
         install = InstallCircuit(
             msg.circuit,
             msg.links,
@@ -182,12 +193,13 @@ class MemoryAgent(Element):
 
     @handles(RenewPair)
     async def on_renew(self, ctx: Context, msg: RenewPair) -> None:
-        self._attempting(ctx, (msg.head_slot,))
+        self._attempting(ctx, msg.circuit, (msg.head_slot,))
         ctx.tell(PAIRS, MorePairs(msg.circuit, msg.head_slot, msg.tail_slot))
 
     @handles(EndProgram)
     async def on_end(self, ctx: Context, msg: EndProgram) -> None:
         if self._holders.pop(msg.circuit, None) is not None:
+            self._attempts_over(ctx, msg.circuit)
             ctx.tell(PAIRS, StopCircuit(msg.circuit, msg.leaves))
 
     @handles(PairHeld)
@@ -198,6 +210,7 @@ class MemoryAgent(Element):
             # Its unit ended while the pair was on its way.
             await self._discard(ctx, msg.slot)
             return
+        self._tries.pop(msg.slot, None)
         slot.walk(ctx.now, QubitState.ENTANGLED, QubitState.ELIGIBLE)
         ctx.emit("memory.held", node=self._node, slot=msg.slot, circuit=msg.circuit, number=msg.number)
         ready = HalfReady(

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import ceil, exp
 
-from quoit.engine.program import WINDOW_NS, Circuit, Hop, State
+from quoit.engine.program import WINDOW_NS, Circuit, Hop, State, fidelity_of
 from quoit.fabric.programs.demand import Station
 from quoit.fabric.programs.promises import EDGES, worst
 
@@ -33,6 +33,11 @@ class Kept:
 
     state: State
     decay_hz: State
+
+    @property
+    def fidelity(self) -> float:
+        """Of each pair when it is delivered, at least."""
+        return fidelity_of(self.state)
 
 
 class PairLinks:
@@ -63,10 +68,24 @@ class PairLinks:
         if state is None:
             return None
         ends = circuit.nodes[0].decay, circuit.nodes[-1].decay
-        (once_a, a_hz), (once_b, b_hz) = (self._held(node) for node in (nodes[0], nodes[-1]))
-        tried = exp(-once_a - once_b)
+        tried = self._tried(nodes)
+        a_hz, b_hz = (self._held(node)[1] for node in (nodes[0], nodes[-1]))
         x_hz, y_hz = ends[0].x_hz + ends[1].x_hz + a_hz + b_hz, ends[0].y_hz + ends[1].y_hz + a_hz + b_hz
         return Kept((state[0] * tried, state[1] * tried, state[2]), (x_hz, y_hz, ends[0].z_hz + ends[1].z_hz))
+
+    def raised(self, nodes: tuple[str, ...], floor: float) -> float:
+        """Fidelity that a circuit between these nodes must have so that `floor` is kept; may be above 1."""
+        tried = self._tried(nodes)
+        return floor if tried == 1 else (1 + (4 * floor - 1) / tried) / 4
+
+    def lowered(self, nodes: tuple[str, ...], fidelity: float) -> float:
+        """What is kept, at least, of a circuit between these nodes with this fidelity."""
+        tried = self._tried(nodes)
+        return fidelity if tried == 1 else (1 + (4 * fidelity - 1) * tried) / 4
+
+    def _tried(self, nodes: tuple[str, ...]) -> float:
+        """Factor on the coherence of a delivered pair for what attempts at its ends may cost at once."""
+        return exp(-self._held(nodes[0])[0] - self._held(nodes[-1])[0])
 
     def _held(self, node: str) -> tuple[float, float]:
         """What attempts of a node cost pairs that it keeps when they have been delivered: at once, and per second."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from quoit.engine.program import Circuit
+from quoit.engine.program import Circuit, fidelity_of
 from quoit.fabric.api import (
     PAIR_CONTROLLER,
     CloseCircuit,
@@ -116,7 +116,7 @@ class PairController(Element):
         if found is None or not found.free:
             return None
         plan = self._plan(found.nodes, found.links, found.program)
-        if (1 + sum(plan.state)) / 4 < msg.fidelity:
+        if fidelity_of(plan.state) < msg.fidelity:
             return None
         if msg.via:
             if not set(found.links) <= set(msg.via):
@@ -223,15 +223,25 @@ class PairController(Element):
         hops = tuple(self._links[link].hop for link in links)
         floor = 1.0 if fidelity is None else fidelity
         try:
-            return self._compiler.compile(Demand(stations, hops, floor, wanted)).circuit
+            made = self._compiler.compile(Demand(stations, hops, floor, wanted)).circuit
+            if fidelity is None or self._keeps(nodes, made, fidelity):
+                return made
+            needed = self._known.raised(nodes, fidelity)  # for what the engine counts sooner or later than it is
+            if needed > 1:
+                raise Refused("attempts at the ends cost too much of what they keep", 1.0)
+            return self._compiler.compile(Demand(stations, hops, needed, wanted)).circuit
         except Refused as refused:
             best = refused.could_have
             if fidelity is None and best is not None:
                 return self._compiler.compile(Demand(stations, hops, best - ROUNDING, wanted)).circuit
-            offered = {} if best is None else {"best": round(best, 6)}
+            offered = {} if best is None else {"best": round(self._known.lowered(nodes, best), 6)}
             raise Problem(
                 "fidelity-unreachable", f"from {nodes[0]} to {nodes[-1]}: {refused}", nodes=list(nodes), **offered
             ) from refused
+
+    def _keeps(self, nodes: tuple[str, ...], circuit: Circuit, fidelity: float) -> bool:
+        kept = self._known.kept(nodes, circuit)
+        return kept is None or kept.fidelity >= fidelity - ROUNDING / 2
 
     def _plan(self, nodes: tuple[str, ...], links: tuple[str, ...], circuit: Circuit) -> PairPlan:
         kept = self._known.kept(nodes, circuit)

@@ -37,6 +37,7 @@ from quoit.scenario import schema
 from quoit.service.calendar import Calendar
 from quoit.service.directory import Attachment
 from quoit.service.eme import Centre, Eme
+from quoit.service.qnpu import Qnpu
 
 Spans = Callable[[schema.PairLink], tuple[str, ...]]
 
@@ -158,6 +159,7 @@ class EntanglementSide:
             *(MemoryAgent(name, plan.number) for name, plan in self._memories.items()),
             *self._pair_services(PairLinks(entries, stations)),
             *self._emes(attachments, calendar),
+            *(Qnpu(name, self._settle_ns) for name in self._memories),
         ]
 
     def _kept_ready(self, attachments: Mapping[str, Attachment]) -> KeptReady:
@@ -180,6 +182,12 @@ class EntanglementSide:
             mine = tuple(e for e in ends if name in (e.a, e.b))
             services += [LinkService(name, stage, devices, mine, numbers), NetworkService(name, stage, devices, mine)]
         return services
+
+    @property
+    def _settle_ns(self) -> int:
+        """From an answer of control that a circuit is closed until nothing of it can come: the word to the engine, and
+        the engine's last one to a memory."""
+        return 3 * self._n.policies.control_latency_ns + 1_000
 
     def _emes(self, attachments: Mapping[str, Attachment], calendar: Calendar) -> list[Element]:
         stages = {domain.name: domain.stage for domain in self._n.all_domains()}

@@ -164,7 +164,13 @@ class Application:
         context = ssl.create_default_context(cafile=doors["ca"])
         context.load_cert_chain(own["cert"], own["key"])
         client = httpx2.AsyncClient(base_url=own["url"], verify=context, timeout=30, trust_env=False)
-        return cls(client, sae, {name: app["urn"] for name, app in doors["applications"].items()})
+        urns = {name: app["urn"] for name, app in doors["applications"].items()}
+        speed = float(doors["speed"])
+
+        async def sleep(seconds: float) -> None:
+            await asyncio.sleep(seconds / speed)
+
+        return cls(client, sae, urns, sleep)
 
     async def close(self) -> None:
         """Close connections."""
@@ -271,6 +277,12 @@ class Application:
         """Note a Pauli in the qubit's frame: no time, no noise."""
         await self._operate("correct", address, pauli=pauli)
 
+    async def wait(self, address: str, seconds: float) -> None:
+        """Let a qubit wait in its memory, on the network's clock; it ages. Raises Refusal `bad-operation` if it is gone
+        by then, as when its unit has expired."""
+        await self._sleep(seconds)
+        await self.correct(address, "I")
+
     async def discard(self, address: str) -> None:
         """Throw a qubit away."""
         await self._operate("discard", address)
@@ -288,10 +300,13 @@ class Application:
 
     async def receive_teleported(self, half: str, sender: str, within_s: float = 10.0) -> str:
         """Wait for the sender's two bits and correct this party's half, which then holds the qubit; its address."""
-        message = await self.receive(sender, within_s, key="teleported")
+        await self.correct_teleported(half, await self.receive(sender, within_s, key="teleported"))
+        return half
+
+    async def correct_teleported(self, half: str, message: Message) -> None:
+        """Correct this party's half by the sender's message, which was received already."""
         flip, phase = message.data["teleported"]
         await self.correct(half, ("IZ", "XY")[flip][phase])
-        return half
 
     # -- pairs of the link service ---------------------------------------------------------------------
 

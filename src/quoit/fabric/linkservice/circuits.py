@@ -30,7 +30,7 @@ from quoit.fabric.api import (
 )
 from quoit.fabric.linkservice import rules
 from quoit.fabric.linkservice.head import PairService
-from quoit.fabric.linkservice.links import ROUNDING, LinkEnds
+from quoit.fabric.linkservice.links import LinkEnds
 from quoit.fabric.linkservice.messages import (
     Complete,
     EndRequest,
@@ -127,12 +127,8 @@ class NetworkService(PairService):
         if floor > 1 or msg.fidelity > offered:
             text = f"expected at most {offered:.4f}, found {msg.fidelity:g}"
             raise refusal("fidelity-unreachable", text, best=round(offered - 5e-7, 6))
-        while True:  # attempts beside what the ends keep cost more than control's floor has in it
-            plan: PairPlan = await ctx.ask(PAIR_CONTROLLER, PlanPairs(self._node, msg.tail, floor), within=WITHIN)
-            short = msg.fidelity - Facts(plan.links, plan.state, plan.decay_hz, inf, 0).fidelity(close_ns)
-            if short <= 0:
-                return floor, plan
-            floor += short + ROUNDING
+        plan: PairPlan = await ctx.ask(PAIR_CONTROLLER, PlanPairs(self._node, msg.tail, floor), within=WITHIN)
+        return floor, plan
 
     @handles(InstallEntry)
     async def on_install(self, ctx: Context, msg: InstallEntry) -> VirtualCircuit:

@@ -117,6 +117,9 @@ _ROWS = (
     Row("tag-mismatch", "a classical message failed its authentication", 503, _N, "the block is discarded"),
     Row("auth-key-exhausted", "no key left to authenticate with", 503, _N, "give the link a new bootstrap key"),
     Row("bad-operation", "this cannot be done with these qubits", 400, _C, "see the unit for what its addresses hold"),
+    Row("bad-qubit-state", "a memory's qubit cannot go from one of these states to the other", 500, _U, "report it"),
+    Row("no-time", "this cannot be done in the time given", 409, _C, "ask for less, or give it longer"),
+    Row("not-receiving", "the other side does not receive for this purpose", 503, _P, "let it receive, then try again"),
     Row("no-memory", "not enough free memories", 503, _N, "wait, or ask for fewer states"),
     Row(
         "fidelity-unreachable",

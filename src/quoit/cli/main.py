@@ -358,6 +358,9 @@ class TunnelEnd:
     cert: Path | None = None
     key: Path | None = None
     ca: Path | None = None
+    plain: Annotated[
+        bool, Parameter(negative="", help="Agents talk without TLS: for certificates that are for clients only.")
+    ] = False
 
 
 def _rotate(end: TunnelEnd, tunnel: Any) -> int:

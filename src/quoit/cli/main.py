@@ -196,7 +196,8 @@ def top(
 def strike(kind: str, target: str, amount: float = 0.0, /, *, dir: Path = Path("out/quoit"), json: Json = False) -> int:
     """Do something to a running twin's world: cut|splice SPAN, bend SPAN DB, intercept|tamper LINK FRACTION.
 
-    `commission LINK` brings both ends of a link fresh key to authenticate their messages with.
+    `intercept` takes pair links too, `depolarise LINK FRACTION` makes a fault of one, and `commission LINK` brings
+    both ends of a link fresh key to authenticate their messages with.
     """
     from quoit.cli.top import strike_at
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import exp
 
 from quoit.engine.api import PAIRS, InstallCircuit, MorePairs, Operate, Operated, PairHeld, StopCircuit
+from quoit.engine.channels import PairLink, state_now, success_now
 from quoit.engine.kernels.machine import PairMachine
 from quoit.engine.kernels.tables import FAR_FUTURE
 from quoit.engine.ledger import Ledger, LedgerError, Node, Outcome
@@ -47,16 +47,6 @@ class HoldPair(Message):
     left_slot: int
     right_slot: int
     bell: tuple[float, float, float, float]
-
-
-@dataclass(frozen=True)
-class PairLink:
-    """What loss does to a link's attempts: success falls by `photons` / 2 times the loss, in dB, that has come on
-    top of `base_db`. Two photons of a coincidence cross the whole path together, one of two only half of it."""
-
-    link: str
-    base_db: float
-    photons: int
 
 
 class _Running:
@@ -144,10 +134,9 @@ class Entangler(Element):
         if running.edition == self._world.edition:
             return
         running.edition = self._world.edition
-        for number, name in enumerate(running.plan.links):
-            link, loss_db = self._links[name], self._world.loss_db(name)
-            share = 0.0 if loss_db is None else 10 ** (-(loss_db - link.base_db) * link.photons / 20)
-            running.machine.set_success(number, min(1.0, running.plan.program.hops[number].success * share))
+        for number, (name, hop) in enumerate(zip(running.plan.links, running.plan.program.hops, strict=True)):
+            running.machine.set_success(number, success_now(self._world, self._links[name], hop))
+            running.machine.set_state(number, state_now(self._world, self._links[name], hop))
 
     def _deliver(self, ctx: Context, running: _Running, edge: int) -> None:
         plan = running.plan

@@ -30,6 +30,7 @@ class TrueLink:
     """The quantum channel of one link as it really is.
 
     `intercepted` is the fraction of pulses that an eavesdropper measures and sends on (intercept-resend).
+    `depolarised` is the share of a pair link's pairs that a fault of its devices replaces by white noise.
     `tampered` is the probability with which somebody on the classical channel alters a message of a round.
     `rate_bps` overrides the key rate of a link whose rate is given instead of modelled; None: as given.
     """
@@ -37,6 +38,7 @@ class TrueLink:
     name: str
     spans: tuple[str, ...]
     intercepted: float = 0.0
+    depolarised: float = 0.0
     tampered: float = 0.0
     rate_bps: float | None = None
 
@@ -84,6 +86,14 @@ class BendSpan(Message):
 @message("world.Intercept")
 class Intercept(Message):
     """An eavesdropper measures and resends this fraction of a link's pulses (0: she has gone)."""
+
+    link: str
+    fraction: float
+
+
+@message("world.Depolarise")
+class Depolarise(Message):
+    """A fault turns this share of a pair link's pairs into white noise (0: it is mended)."""
 
     link: str
     fraction: float

@@ -5,7 +5,8 @@ What a circuit promises is its compiler's to say (`fabric.programs`): a bound th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from quoit.engine.program import Circuit, Hop
 from quoit.fabric.api import (
@@ -13,12 +14,15 @@ from quoit.fabric.api import (
     CloseCircuit,
     Done,
     OpenCircuit,
+    OpenKeyCircuit,
     PairPlan,
     PlanPairs,
     RenewHalf,
     memory,
+    module,
 )
 from quoit.fabric.memory import EndProgram, ExpectPairs, RenewPair, RunProgram
+from quoit.fabric.pair_module import RunKeyCircuit
 from quoit.fabric.programs.demand import Compiler, Demand, Refused, Station
 from quoit.fabric.programs.promises import worst
 from quoit.model.problem import Problem
@@ -39,6 +43,25 @@ class PairLinkEntry:
     b: str
     hop: Hop
     width: int
+
+
+def cost_of(link: PairLinkEntry, stations: Mapping[str, Station]) -> float:
+    """What a link costs on a path: what a pair loses of its eigenvalues, and waiting for success."""
+    x, y, z = link.hop.state
+    waits_s = link.hop.cycle_ns / link.hop.success * 1e-9
+    rate = max(stations[n].decay.x_hz for n in (link.a, link.b))
+    return (3 - x - y - z) / 4 + min(1.0, rate * waits_s) + 1e-6
+
+
+def walk(head: str, links: Iterable[PairLinkEntry]) -> tuple[str, ...]:
+    """Nodes of a path from `head` over these links in order. ValueError names a link that does not go on from there."""
+    nodes = [head]
+    for link in links:
+        here = nodes[-1]
+        if here not in (link.a, link.b):
+            raise ValueError(f"{link.link} joins {link.a} and {link.b}, and the path before it ends at {here}")
+        nodes.append(link.b if here == link.a else link.a)
+    return tuple(nodes)
 
 
 @dataclass(frozen=True)
@@ -88,6 +111,22 @@ class PairController(Element):
         ctx.tell(memory(msg.head), run)
         return plan
 
+    @handles(OpenKeyCircuit)
+    async def on_open_key(self, ctx: Context, msg: OpenKeyCircuit) -> PairPlan:
+        full = [name for name in msg.over if self._used[name] + msg.width > self._links[name].width]
+        if full:
+            raise Problem(
+                "no-route", f"{msg.link} needs {msg.width} memories on a side of {', '.join(full)}", busy=full
+            )
+        nodes = walk(msg.head, [self._links[name] for name in msg.over])
+        program = self._compiled(nodes, msg.over, msg.fidelity, None, msg.width)
+        plan = self._plan(nodes, msg.over, program)
+        for name in msg.over:
+            self._used[name] += msg.width
+        ctx.emit("circuit.opened", circuit=msg.link, nodes=nodes, cutoff_ns=plan.cutoff_ns)
+        ctx.tell(module(msg.link, msg.head), RunKeyCircuit(msg.link, msg.over, program))
+        return plan
+
     @handles(RenewHalf)
     async def on_renew(self, ctx: Context, msg: RenewHalf) -> Done:
         found = self._open.get(msg.circuit)
@@ -122,16 +161,21 @@ class PairController(Element):
 
     def _cost(self, link: str) -> float | None:
         entry = self._links[link]
-        if self._used[link] >= entry.width:
-            return None
-        x, y, z = entry.hop.state
-        waits_s = entry.hop.cycle_ns / entry.hop.success * 1e-9
-        rate = max(self._stations[n].decay.x_hz for n in (entry.a, entry.b))
-        return (3 - x - y - z) / 4 + min(1.0, rate * waits_s) + 1e-6
+        return None if self._used[link] >= entry.width else cost_of(entry, self._stations)
 
-    def _compiled(self, nodes: tuple[str, ...], links: tuple[str, ...], fidelity: float | None, wanted: int) -> Circuit:
-        """The program for a path; `fidelity` None: the one that promises most. Problem `fidelity-unreachable`."""
+    def _compiled(
+        self,
+        nodes: tuple[str, ...],
+        links: tuple[str, ...],
+        fidelity: float | None,
+        wanted: int | None,
+        memories: int | None = None,
+    ) -> Circuit:
+        """The program for a path; `fidelity` None: the one that promises most. `memories`: on each side of each link,
+        if not as the stations have them. Problem `fidelity-unreachable`."""
         stations = tuple(self._stations[node] for node in nodes)
+        if memories is not None:
+            stations = tuple(replace(station, memories=memories) for station in stations)
         hops = tuple(self._links[link].hop for link in links)
         floor = 1.0 if fidelity is None else fidelity
         try:

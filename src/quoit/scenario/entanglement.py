@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import entry_points
 from math import inf
 
-from quoit.engine.entangler import Entangler, PairLink
+from quoit.engine.channels import PairLink
+from quoit.engine.entangler import Entangler
 from quoit.engine.hardware import PROFILES, HardwareProfile
 from quoit.engine.ledger import Node as TrueNode
+from quoit.engine.measured import MeasuredPairs, MeasuredPlan, Reader
 from quoit.engine.physics.bell_pairs import BellDiagonal, depolarised
 from quoit.engine.physics.fibre import delay_s
 from quoit.engine.physics.heralding import double_click, single_click
@@ -19,7 +22,7 @@ from quoit.engine.states.memory import MemoryNoise
 from quoit.engine.world import TrueLink, World
 from quoit.fabric.memory import MemoryAgent
 from quoit.fabric.pairs import PairController, PairLinkEntry
-from quoit.fabric.programs.demand import GROUP, Station
+from quoit.fabric.programs.demand import GROUP, Compiler, Station
 from quoit.runtime.element import Element
 from quoit.scenario import schema
 from quoit.service.calendar import Calendar
@@ -114,6 +117,20 @@ def _heralded(link: schema.PairLink, profile: HardwareProfile, loss_db: float) -
     return success * profile.duty_factor, depolarised(bell, profile.extra_depol)
 
 
+def span_finder(network: schema.NetworkFile) -> Callable[[schema.Link | schema.PairLink], tuple[str, ...]]:
+    """Gives the spans of a link that the file names, else the one of least loss that joins its ends."""
+    between: dict[frozenset[str], list[schema.Span]] = {}
+    for span in network.spans:
+        between.setdefault(frozenset(span.between), []).append(span)
+
+    def spans_of(link: schema.Link | schema.PairLink) -> tuple[str, ...]:
+        if link.spans is not None:
+            return tuple(link.spans)
+        return (min(between[frozenset(link.between)], key=lambda s: (s.loss_db, s.id)).id,)
+
+    return spans_of
+
+
 class EntanglementSide:
     """Elements of all strata that have to do with entangled states. Empty for a network without memories."""
 
@@ -129,28 +146,56 @@ class EntanglementSide:
         """The paths of pair links, for the world."""
         return {link.id: TrueLink(link.id, self._spans_of(link)) for link in self._n.pair_links}
 
+    @cached_property
+    def links(self) -> dict[str, PairLinkEntry]:
+        """Pair links as control knows them. ValueError names what the hardware's paper does not say."""
+        lengths = {span.id: span.length_km for span in self._n.spans}
+        found = {}
+        for link in self._n.pair_links:
+            hop = hop_of(link, sum(lengths[span] for span in self._spans_of(link)), self._loss_db(link))
+            found[link.id] = PairLinkEntry(link.id, link.between[0], link.between[1], hop, link.pairs)
+        return found
+
+    def _loss_db(self, link: schema.PairLink) -> float:
+        losses = {span.id: span.loss_db for span in self._n.spans}
+        return sum(losses[span] for span in self._spans_of(link))
+
+    @cached_property
+    def stations(self) -> dict[str, Station]:
+        """Nodes with memories as control knows them."""
+        return {
+            name: Station(name, plan.decay, 1, plan.gate, plan.readout, swap_ns=plan.gate_ns + plan.readout_ns)
+            for name, plan in self._memories.items()
+        }
+
+    @property
+    def compiler(self) -> Compiler:
+        """That the policies name."""
+        compiler: Compiler = {e.name: e for e in entry_points(group=GROUP)}[self._n.policies.pair_compiler].load()()
+        return compiler
+
     def elements(
-        self, world: World, center: str, attachments: Mapping[str, Attachment], calendar: Calendar
+        self,
+        world: World,
+        center: str,
+        attachments: Mapping[str, Attachment],
+        calendar: Calendar,
+        measured: tuple[MeasuredPlan, ...] = (),
     ) -> list[Element]:
-        """Engine, agents, control and EMEs; none if no node has memories."""
+        """Engine, agents, control and EMEs; none if no node has memories. `measured`: links with key of pairs."""
         if not self._memories:
             return []
-        lengths = {span.id: span.length_km for span in self._n.spans}
-        true_links, entries = [], []
-        for link in self._n.pair_links:
-            loss_db = world.loss_db(link.id) or 0.0
-            hop = hop_of(link, sum(lengths[span] for span in self._spans_of(link)), loss_db)
-            true_links.append(PairLink(link.id, loss_db, 1 if link.scheme == "single-click" else 2))
-            entries.append(PairLinkEntry(link.id, link.between[0], link.between[1], hop, link.pairs))
-        stations = tuple(
-            Station(name, plan.decay, 1, plan.gate, plan.readout, swap_ns=plan.gate_ns + plan.readout_ns)
-            for name, plan in self._memories.items()
+        true_links = tuple(
+            PairLink(link.id, self._loss_db(link), 1 if link.scheme == "single-click" else 2)
+            for link in self._n.pair_links
         )
-        compiler = {e.name: e for e in entry_points(group=GROUP)}[self._n.policies.pair_compiler].load()()
         true_nodes = {name: plan.true_node for name, plan in self._memories.items()}
+        readers = {name: Reader(plan.readout, plan.readout_ns) for name, plan in self._memories.items()}
+        key_side = [MeasuredPairs(world, true_links, measured, readers, self._seed)] if measured else []
         return [
-            Entangler(world, tuple(true_links), true_nodes, self._seed),
-            PairController(center, tuple(entries), stations, compiler),
+            Entangler(world, true_links, true_nodes, self._seed),
+            *key_side,
+            PairController(center, tuple(self.links.values()), tuple(self.stations.values()), self.compiler),
             *(MemoryAgent(name, plan.number) for name, plan in self._memories.items()),
             *self._emes(attachments, calendar),
         ]

@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass
 
 from quoit.engine.api import ENGINE
-from quoit.engine.world import BendSpan, CutSpan, Intercept, Tamper
+from quoit.engine.world import BendSpan, CutSpan, Depolarise, Intercept, Tamper
 from quoit.fabric.api import UPKEEP, CommissionLink
 from quoit.model.problem import Problem
 from quoit.runtime.context import Context
@@ -18,11 +18,14 @@ from quoit.runtime.wire import Message, message
 from quoit.service.api import Keys, OpenKeys, TakeKeys
 
 FATE = "engine.fate"
+KINDS = "cut, splice, bend, intercept, depolarise, tamper or commission"
+"""What may be done to the world from outside."""
 
 
 @message("fate.Strike")
 class Strike(Message):
-    """From outside: do this to the world now. `kind`: cut, splice, bend (dB) or intercept (fraction)."""
+    """From outside: do this to the world now. `kind`: cut, splice, bend (dB), intercept, depolarise or tamper
+    (fraction)."""
 
     kind: str
     target: str
@@ -79,7 +82,9 @@ def _edit(msg: Strike) -> Message:
         return Intercept(msg.target, msg.amount)
     if msg.kind == "tamper":
         return Tamper(msg.target, msg.amount)
-    raise Problem("malformed", f"expected cut, splice, bend, intercept, tamper or commission, found {msg.kind!r}")
+    if msg.kind == "depolarise":
+        return Depolarise(msg.target, msg.amount)
+    raise Problem("malformed", f"expected {KINDS}, found {msg.kind!r}")
 
 
 @message("fate.Start")

@@ -26,7 +26,8 @@ from quoit.fabric.api import METERS, GetLinks
 from quoit.interfaces.identity import Identities, NameKind, caller_of
 from quoit.model.problem import Problem
 from quoit.planes.management import Alarms, GetAlarms
-from quoit.scenario.fate import FATE, Strike
+from quoit.scenario.fate import FATE, KINDS, Strike
+from quoit.scenario.targets import targets_of, without_light
 from quoit.service import api as service
 
 if TYPE_CHECKING:
@@ -168,16 +169,14 @@ class OperatorSocket:
     def _check(self, strike: Strike) -> None:
         """The target must exist before fate is told: the engine is not asked by outsiders."""
         network = self._host.network
-        if strike.kind not in ("cut", "splice", "bend", "intercept", "tamper", "commission"):
-            raise Problem(
-                "malformed", f"expected cut, splice, bend, intercept, tamper or commission, found {strike.kind!r}"
-            )
-        if strike.kind in ("intercept", "tamper", "commission"):
-            known = [link.id for link in network.links]
-            if not 0 <= strike.amount <= 1:
-                raise Problem("malformed", f"a fraction of 0 to 1 is expected, found {strike.amount}")
-        else:
-            known = [span.id for span in network.spans]
+        if strike.kind not in KINDS.replace(" or ", ", ").split(", "):
+            raise Problem("malformed", f"expected {KINDS}, found {strike.kind!r}")
+        what, known = targets_of(network, strike.kind)
+        if what != "span" and not 0 <= strike.amount <= 1:
+            raise Problem("malformed", f"a fraction of 0 to 1 is expected, found {strike.amount}")
+        why = without_light(network, strike.target)
+        if why is not None and strike.kind in ("intercept", "depolarise"):
+            raise Problem("malformed", why)
         if strike.target not in known:
             raise Problem("no-such-element", f"{strike.target!r} is none of {', '.join(known[:20])}")
 

@@ -37,8 +37,8 @@ class MeterPlan:
 
 
 class _Meter:
-    __slots__ = ("blocks", "calm_ns", "chsh", "dark", "failed", "plan", "pool", "qber", "quarantined", "secret", "sifted",
-                 "suspect", "trend")  # fmt: skip
+    __slots__ = ("blocks", "calm_ns", "chsh", "dark", "failed", "plan", "pool", "qber", "quarantined", "secret",
+                 "sifted", "suspect", "trend")  # fmt: skip
 
     def __init__(self, plan: MeterPlan) -> None:
         self.plan = plan

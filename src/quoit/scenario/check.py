@@ -20,7 +20,7 @@ from quoit.model.urn import Urn
 from quoit.scenario import yamlfile
 from quoit.scenario.entanglement import EntanglementSide, hop_of, memory_plan, span_finder
 from quoit.scenario.pair_keys import OVER_PAIRS, PairKeys, structure_faults
-from quoit.scenario.schema import Attack, Link, NetworkFile
+from quoit.scenario.schema import Attack, NetworkFile
 from quoit.scenario.targets import targets_of, without_light
 from quoit.scenario.yamlfile import Loc, Place
 
@@ -316,17 +316,8 @@ def _check_links(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
         if (link.mode or n.mode) == "exact" and link.protocol != "bb84-decoy":
             where = ("links", i, "mode" if link.mode else "protocol")
             yield where, f"mode exact is for protocol bb84-decoy, found {link.protocol!r}; give this link mode: counts"
-        yield from _check_profile_of(n, i, link)
         if link.rate_bps is not None and link.protocol != "rated":
             yield ("links", i, "rate"), f"a rate is given only to a rated link, found protocol {link.protocol!r}"
-
-
-def _check_profile_of(n: NetworkFile, i: int, link: Link) -> Iterator[tuple[Loc, str]]:
-    """A profile is of a device that speaks the link's protocol."""
-    name = link.profile or ""
-    profile = BUILT_IN.get(str(n.profiles[name].get("base")) if name in n.profiles else name)
-    if profile is not None and PROTOCOL_OF[type(profile)] != link.protocol:
-        yield ("links", i, "profile"), f"{name} is for protocol {PROTOCOL_OF[type(profile)]}, found {link.protocol!r}"
 
 
 def _check_memories(n: NetworkFile) -> Iterator[tuple[Loc, str]]:

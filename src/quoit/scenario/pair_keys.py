@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 
 from quoit.fabric.api import OpenKeyCircuit
 from quoit.fabric.links.profile import BUILT_IN, PROTOCOL_OF, E91Profile, PairsProfile, Profile, with_overrides
-from quoit.fabric.links.receiver import Distillation, PairProtocol
+from quoit.fabric.links.receiver import PairProtocol
 from quoit.fabric.pairs import cost_of, walk
 from quoit.fabric.programs.demand import Demand, Refused
 from quoit.planes.graph import Graph
@@ -49,11 +49,13 @@ def profile_of(network: NetworkFile, link: Link) -> Profile:
     return with_overrides(BUILT_IN[body["base"]], {k: v for k, v in body.items() if k != "base"})
 
 
-def protocol_of(network: NetworkFile, link: Link) -> Distillation:
-    """Both halves of a link's protocol. ValueError for a profile that it cannot take."""
-    made: Distillation = {e.name: e for e in entry_points(group=PROTOCOLS)}[link.protocol].load()(
-        profile_of(network, link)
-    )
+def protocol_of(network: NetworkFile, link: Link) -> PairProtocol:
+    """Both halves of the protocol of a link that takes pairs. ValueError for a profile that it cannot take."""
+    profile = profile_of(network, link)
+    if PROTOCOL_OF[type(profile)] != link.protocol:
+        found = PROTOCOL_OF[type(profile)]
+        raise ValueError(f"profile {link.profile} is for protocol {found}, and the link's is {link.protocol}")
+    made: PairProtocol = {e.name: e for e in entry_points(group=PROTOCOLS)}[link.protocol].load()(profile)
     return made
 
 
@@ -110,9 +112,7 @@ class PairKeys:
                 continue
             at: Loc = ("links", i)
             try:
-                protocol = protocol_of(self._n, link)
-                assert isinstance(protocol, PairProtocol)
-                asked = self.circuit(link, protocol)
+                asked = self.circuit(link, protocol_of(self._n, link))
             except ValueError as fault:
                 yield at, str(fault)
                 continue

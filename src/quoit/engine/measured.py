@@ -29,6 +29,8 @@ from quoit.runtime.wire import Message, message
 HERALDS_A_SLICE = 50
 """So few that a slice takes a live twin no longer than some milliseconds."""
 SHORTEST_SLICE_NS = 1_000_000
+WITHOUT_END = 2**40
+"""Pairs that are asked for of a program which swaps on demand alone: more than any run delivers."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class RunMeasured(Message):
 class _Running:
     """A link's circuit: its machine, since when, and what was delivered of the chunk under way."""
 
-    __slots__ = ("edition", "machine", "on_demand", "request", "serial", "since", "slice", "slices", "states", "turn")
+    __slots__ = ("edition", "machine", "request", "serial", "since", "slice", "slices", "states", "turn")
 
     def __init__(self, turn: int, serial: int) -> None:
         self.turn = turn
@@ -72,7 +74,6 @@ class _Running:
         self.slice = 0
         self.slices = 1
         self.states: list[NDArray[np.float64]] = []
-        self.on_demand = False
         self.edition = -1
 
 
@@ -118,9 +119,8 @@ class MeasuredPairs(Element):
         running.request = msg
         running.since = ctx.now
         running.slices = _slices(program, self._plans[msg.link].chunk_ns)
-        running.on_demand = any(node.swap is not None and node.swap.on_demand for node in program.nodes)
-        if running.on_demand:
-            running.machine.demand(0, program.width)
+        if any(node.swap is not None and node.swap.on_demand for node in program.nodes):
+            running.machine.demand(0, WITHOUT_END)
         self._let_light_through(running, running.machine, msg)
         self._wait(ctx, running, msg.link)
 
@@ -138,8 +138,6 @@ class MeasuredPairs(Element):
         found = machine.run(ctx.now - running.since)
         if len(found):
             running.states.append(found.state)
-            if running.on_demand:
-                machine.demand(0, len(found))
         self._let_light_through(running, machine, request)
         running.slice += 1
         if running.slice == running.slices:

@@ -22,10 +22,24 @@ def _cell(counts: Counts, columns: int, left: int, right: int) -> tuple[int, int
     return counts[place], counts[place + 1]
 
 
+def _check_numbers(p: PairsProfile | E91Profile) -> None:
+    """ValueError for numbers that no key could be made with."""
+    for name in ("eps_sec", "eps_cor"):
+        if not 0 < getattr(p, name) < 1:
+            raise ValueError(f"expected {name} within (0, 1), found {getattr(p, name)}")
+    if p.f_ec < 1:
+        raise ValueError(f"expected f_ec of 1 (Shannon's limit) or more, found {p.f_ec}")
+    if p.block_bits < 1 or p.post_time_s < 0 or p.auth_bits_per_block < 0:
+        raise ValueError("expected block_bits of 1 or more, post_time_s and auth_bits_per_block of 0 or more")
+    if not 0 < p.qber_abort < 0.5:
+        raise ValueError(f"expected qber_abort within (0, 0.5), found {p.qber_abort}")
+
+
 class BBM92Pairs:
     """Both halves of BBM92 over a circuit. Settings Z and X; key of Z, phase errors sampled in X."""
 
     def __init__(self, profile: PairsProfile) -> None:
+        _check_numbers(profile)
         if not 0 < profile.p_z < 1:
             raise ValueError(f"expected p_z within (0, 1), found {profile.p_z}")
         self.profile = profile
@@ -64,6 +78,7 @@ class E91:
     """
 
     def __init__(self, profile: E91Profile) -> None:
+        _check_numbers(profile)
         for name in ("p_sender", "p_receiver"):
             chosen = getattr(profile, name)
             if len(chosen) != 3 or min(chosen) <= 0 or abs(sum(chosen) - 1) > 1e-9:

@@ -93,7 +93,7 @@ class E91Profile:
     the last two alike. `chsh_above`: what S of a block must be above, beyond what chance gives with `eps_sec`.
     """
 
-    p_sender: tuple[float, ...] = (0.5, 0.1, 0.4)
+    p_sender: tuple[float, ...] = (0.45, 0.2, 0.35)
     p_receiver: tuple[float, ...] = (0.5, 0.25, 0.25)
     chsh_above: float = 2.0
     f_ec: float = 1.16

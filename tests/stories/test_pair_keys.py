@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
+from quoit.engine.entangler import Entangler
 from quoit.engine.links.pairs import Settings
 from quoit.engine.measured import MeasuredPairs
 from quoit.engine.physics.bell_pairs import swap_chain_fidelity
+from quoit.engine.world import Intercept
 from quoit.fabric.api import METERS, UPKEEP, GetLinks, LinkRow, Links
 from quoit.model.problem import Problem
 from quoit.planes.management import Alarms, GetAlarms
-from quoit.sdk import virtual_network
+from quoit.sdk import Refusal, virtual_network
 from test_networks import Story
 
 S = 1_000_000_000
@@ -203,3 +205,33 @@ def test_same_seed_same_trace_and_a_reader_cannot_tell_the_world() -> None:
     assert measuring.only_resource_plane
     settings: Settings = next(iter(measuring._plans.values())).settings
     assert settings.counts == 8
+
+
+@pytest.mark.realises("D1", "D2")
+def test_shared_states_and_key_have_the_pair_links_between_them() -> None:
+    """A link of one pair that is used for key is not there for states; an eavesdropper on it spoils both."""
+    one_pair = text().replace("fidelity: 0.995, attempt: 5 us", "fidelity: 0.995, attempt: 5 us, pairs: 1")
+    net = virtual_network(one_pair)
+    net.run_for(0.05)
+
+    async def refused() -> None:
+        with pytest.raises(Refusal, match="no-route"):
+            await net.application("alice-app").request(["bob-app"])
+
+    asyncio.run(refused())
+    net = virtual_network(text())
+    net.run_for(0.05)
+    net.twin.kernel.ask_from_outside(net.now_ns, "engine", Intercept("one--two", 1.0), lambda _: None)
+    net.run_for(0.05)
+    (engine,) = (e for e in net.twin.kernel.elements if isinstance(e, Entangler))
+
+    async def shared() -> float:
+        unit = await net.application("alice-app").request(["bob-app"], fidelity=0.9)
+        node, _, slot = unit.addresses[0].rpartition("/")
+        seen = engine.ledger.observe((node, int(slot)), net.now_ns)
+        assert seen.matrix is not None
+        return float((seen.matrix[0, 0] + seen.matrix[0, 3] + seen.matrix[3, 0] + seen.matrix[3, 3]).real / 2)
+
+    # Promised is what control knows of its devices; she takes all YY and half of XX and ZZ.
+    w = correlator() / (2 * READOUT - 1) ** 2
+    assert asyncio.run(shared()) == pytest.approx((1 + w) / 4, abs=0.01)

@@ -13,10 +13,11 @@ pytestmark = pytest.mark.live
 DELFT = Path(__file__).parents[2] / "examples" / "delft.yaml"
 
 
-def client(doors: dict[str, Any], directory: Path, sae: str, kme: str) -> httpx2.Client:
-    context = ssl.create_default_context(cafile=str(directory / "pki" / "root.pem"))
-    context.load_cert_chain(directory / "pki" / "sae" / f"{sae}.pem", directory / "pki" / "sae" / f"{sae}.key")
-    return httpx2.Client(base_url=doors[kme], verify=context, trust_env=False)
+def client(doors: dict[str, Any], sae: str) -> httpx2.Client:
+    own = doors["applications"][sae]
+    context = ssl.create_default_context(cafile=doors["ca"])
+    context.load_cert_chain(own["cert"], own["key"])
+    return httpx2.Client(base_url=own["url"], verify=context, trust_env=False)
 
 
 @pytest.mark.realises("C1", "C3", "D1")
@@ -24,15 +25,12 @@ def test_two_applications_take_a_key_that_was_made_over_repeaters(tmp_path: Path
     """Ten seconds of pairs fill a short block before the doors open."""
     text = DELFT.read_text().replace("    width: 2", "    width: 4\n    profile: quick")
     text = text[: text.index("  - {name: e91")] + text[text.index("profiles:") :]
-    text = text.replace("quick-e91: {base: e91-pairs, block_bits: 30000}", "quick: {base: bbm92-pairs, block_bits: 8000}")
+    text = text.replace("quick-e91: {base: e91-pairs, block_bits: 30000}", "quick: {base: bbm92-pairs, block_bits: 8000, post_time_s: 0.2, auth_bits_per_block: 0}")
     file = tmp_path / "delft.yaml"
     file.write_text(text)
     directory = tmp_path / "run"
     with live_twin(file, directory) as doors:
-        with (
-            client(doors["kmes"], directory, "alice", "kme-leiden") as alice,
-            client(doors["kmes"], directory, "bob", "kme-rotterdam") as bob,
-        ):
+        with client(doors, "alice") as alice, client(doors, "bob") as bob:
             opened = alice.get("/api/v1/keys/bob/enc_keys")
             assert opened.status_code == 200, opened.text
             (key,) = opened.json()["keys"]

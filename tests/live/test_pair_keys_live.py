@@ -25,7 +25,10 @@ def test_two_applications_take_a_key_that_was_made_over_repeaters(tmp_path: Path
     """Ten seconds of pairs fill a short block before the doors open."""
     text = DELFT.read_text().replace("    width: 2", "    width: 4\n    profile: quick")
     text = text[: text.index("  - {name: e91")] + text[text.index("profiles:") :]
-    text = text.replace("quick-e91: {base: e91-pairs, block_bits: 30000}", "quick: {base: bbm92-pairs, block_bits: 8000, post_time_s: 0.2, auth_bits_per_block: 0}")
+    text = text.replace(
+        "quick-e91: {base: e91-pairs, block_bits: 30000}",
+        "quick: {base: bbm92-pairs, block_bits: 8000, post_time_s: 0.2, auth_bits_per_block: 0}",
+    )
     file = tmp_path / "delft.yaml"
     file.write_text(text)
     directory = tmp_path / "run"

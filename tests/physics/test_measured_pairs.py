@@ -69,7 +69,9 @@ def close(count: int, n: int, p: float) -> bool:
 
 
 @pytest.mark.realises("F2", "F4")
-@pytest.mark.parametrize("pair", [werner(0.93), BellDiagonal(0.85, 0.1, 0.04, 0.01), BellDiagonal(0.25, 0.25, 0.4, 0.1)])
+@pytest.mark.parametrize(
+    "pair", [werner(0.93), BellDiagonal(0.85, 0.1, 0.04, 0.01), BellDiagonal(0.25, 0.25, 0.4, 0.1)]
+)
 @pytest.mark.parametrize("protocol", [BBM92Pairs(PairsProfile()), E91(E91Profile())])
 def test_results_differ_as_often_as_the_density_matrix_says(pair: BellDiagonal, protocol: BBM92Pairs | E91) -> None:
     of = protocol.settings()

@@ -7,6 +7,7 @@ from math import sqrt
 from typing import Any
 
 import pytest
+from test_networks import Story
 
 from quoit.engine.entangler import Entangler
 from quoit.engine.links.pairs import Settings
@@ -17,7 +18,6 @@ from quoit.fabric.api import METERS, UPKEEP, GetLinks, LinkRow, Links
 from quoit.model.problem import Problem
 from quoit.planes.management import Alarms, GetAlarms
 from quoit.sdk import Refusal, virtual_network
-from test_networks import Story
 
 S = 1_000_000_000
 F0, READOUT, GATE = 0.995, 0.999, 0.999
@@ -104,6 +104,7 @@ def test_error_rate_is_that_of_the_state_and_every_block_pays_for_its_tags(proto
     if protocol == "e91":
         for block in blocks:  # a setting has some 2,000 results in a block: S scatters by 0.03 or less
             assert block.fields["chsh"] == pytest.approx(2 * sqrt(2) * w, abs=0.15)
+        assert "NOT device-independent" in row(story).rests_on
         assert row(story).chsh == pytest.approx(blocks[-1].fields["chsh"], abs=1e-3)
     assert story.key("alice-app", "bob-app")
     story.check()
@@ -129,7 +130,7 @@ def test_an_attack_on_one_pair_link_is_seen_at_the_ends_and_nothing_suspect_is_u
     late = [e for e in story.of("pool.spent") if e.t >= quarantined.t + 10_000_000 and e.fields["use"] != "discarded"]
     assert not [e for e in late if e.fields["block"] >= first]
     story.drain("alice-app", "bob-app")
-    with pytest.raises(Problem, match="no-route|no route") as refused:
+    with pytest.raises(Problem, match="has key now") as refused:
         story.key("alice-app", "bob-app")
     assert refused.value.code == "link-quarantined"
     story.run(8)

@@ -233,7 +233,7 @@ class GetLinks(Message):
 
 class LinkRow(Message):
     """`over`: links for entangled pairs that it goes over, none if it has a light of its own. `chsh`: S of the last
-    block, where the protocol tests it."""
+    block, where the protocol tests it. `rests_on`: what its key's secrecy does."""
 
     link: str
     a: str
@@ -247,6 +247,7 @@ class LinkRow(Message):
     failed_blocks: int
     over: tuple[str, ...] = ()
     chsh: float | None = None
+    rests_on: str = ""
 
 
 @message("fabric.Links")

@@ -26,7 +26,7 @@ from quoit.runtime.element import Element, Plane, Stratum, handles
 @dataclass(frozen=True)
 class MeterPlan:
     """What the meters must know of a link: its ends, the error rate that is an alarm at once, hold time. `over`: links
-    for entangled pairs that it goes over."""
+    for entangled pairs that it goes over. `rests_on`: what its key's secrecy does."""
 
     link: str
     a: str
@@ -34,6 +34,7 @@ class MeterPlan:
     ceiling: float
     hold_ns: int
     over: tuple[str, ...] = ()
+    rests_on: str = ""
 
 
 class _Meter:
@@ -67,7 +68,7 @@ class _Meter:
         """What an operator sees."""
         p = self.plan
         made = self.sifted, self.secret, self.pool, self.blocks, self.failed
-        return LinkRow(p.link, p.a, p.b, self.state, self.qber, *made, p.over, self.chsh)
+        return LinkRow(p.link, p.a, p.b, self.state, self.qber, *made, p.over, self.chsh, p.rests_on)
 
 
 class FabricMeters(Element):

@@ -206,7 +206,8 @@ class Assembler:
             pairs = self.pair_keys.circuit(link, protocol) if isinstance(protocol, PairProtocol) else None
             entries.append(LinkEntry(link.id, a, b, self._spans_of(link), pairs))
             over = pairs.over if pairs is not None else ()
-            meters.append(MeterPlan(link.id, a, b, ceiling or abort, self.n.policies.quarantine_hold_ns, over))
+            hold_ns, label = self.n.policies.quarantine_hold_ns, protocol.security_label
+            meters.append(MeterPlan(link.id, a, b, ceiling or abort, hold_ns, over, label))
             upkeep.append(UpkeepPlan(link.id, a, b))
         out += [
             FabricController(self.center, tuple(entries)),

@@ -6,6 +6,7 @@ Counts are of renewals and of binomials; comparisons allow five standard deviati
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from math import pi, sqrt
 
 import pytest
@@ -168,7 +169,7 @@ def test_chunks_follow_each_other_without_gaps_until_the_link_is_closed() -> Non
     assert [c.serial for c in rig.bench.chunks] == list(range(1, 8))
     assert {c.duration_ns for c in rig.bench.chunks} == {70_000_001}
     ends = [c.end_ns for c in rig.bench.chunks]
-    assert {b - a for a, b in zip(ends, ends[1:], strict=False)} == {70_000_001}
+    assert {b - a for a, b in pairwise(ends)} == {70_000_001}
     rig.say(CloseLink("key"))
     assert rig.run(0.5) == (0, 0)
     rig.say(measure(DIRECT, "ab"))

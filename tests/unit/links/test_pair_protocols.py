@@ -104,9 +104,12 @@ def test_a_block_is_full_by_its_key_results() -> None:
 )
 def test_profiles_that_no_key_could_be_made_with_are_refused(base: str, change: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
-        changed = with_overrides(BUILT_IN[base], change)
-        if isinstance(changed, PairsProfile):
-            BBM92Pairs(changed)
-        else:
-            assert isinstance(changed, E91Profile)
-            E91(changed)
+        made(base, change)
+
+
+def made(base: str, change: dict[str, Any]) -> BBM92Pairs | E91:
+    changed = with_overrides(BUILT_IN[base], change)
+    if isinstance(changed, PairsProfile):
+        return BBM92Pairs(changed)
+    assert isinstance(changed, E91Profile)
+    return E91(changed)

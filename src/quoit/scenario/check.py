@@ -147,7 +147,7 @@ def _further_faults(file: str, document: yamlfile.Document, broken: list[Loc]) -
     except ValidationError:
         return []
     found = []
-    for loc, what in _cross_check(network):
+    for loc, what in _structure(network):
         if _may_follow(what, kept):
             continue
         if len(loc) > 1 and kept.get(str(loc[0])) and isinstance(loc[1], int):

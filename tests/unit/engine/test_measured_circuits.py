@@ -13,12 +13,14 @@ import pytest
 
 from quoit.engine.api import MEASURED, Chunk, CloseLink, MeasurePairs
 from quoit.engine.channels import PairLink
+from quoit.engine.kernels.machine import PairMachine, can_compile
 from quoit.engine.links.pairs import Setting, Settings
 from quoit.engine.measured import MeasuredPairs, MeasuredPlan, Reader
 from quoit.engine.program import Circuit, Decay, Hop, Node, Swap, werner_state
 from quoit.engine.world import TrueLink, TrueSpan, World
 from quoit.fabric.programs.promises import mean
 from quoit.model.problem import Problem
+from quoit.runtime import seeds
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 from quoit.runtime.kernel import Kernel, PlaneViolation
@@ -192,3 +194,17 @@ def test_an_unknown_link_is_refused_and_control_may_not_speak_to_it() -> None:
     virtual.kernel.ask_from_outside(0, "bench", Say(), lambda _: None)
     with pytest.raises(PlaneViolation):
         virtual.run_until(S)
+
+
+@pytest.mark.skipif(not can_compile(), reason="numba is not here: the fast extra")
+def test_a_state_that_changes_on_the_way_is_the_same_in_compiled_code() -> None:
+    program = Circuit((Node(), Node(Decay.t1_t2(1.0, 0.01), Swap()), Node()), (HOP, HOP))
+    found = []
+    for compiled in (False, True):
+        machine = PairMachine([program], lambda purpose, n: seeds.generator(3, purpose, str(n)), compiled=compiled)
+        machine.run(S // 100)
+        machine.set_state(1, (0.5, 0.25, 0.125))
+        found.append(machine.run(S // 50))
+    assert len(found[0]) > 20
+    assert (found[0].state == found[1].state).all()
+    assert found[0].state[-1, 2] < 0.2

@@ -70,6 +70,12 @@ def test_pairs_that_leave_no_key_are_refused_unless_the_file_asks_for_them() -> 
     assert [fault.loc for fault in found.value.faults] == [("links", 1)]
 
 
+def test_a_broken_pair_link_is_told_and_not_what_follows_from_it() -> None:
+    with pytest.raises(NetworkFileFaults) as found:
+        loads(changed("success: 0.2", "succes: 0.2"))
+    assert [fault.loc for fault in found.value.faults] == [("pair_links", 0, "succes")]
+
+
 @pytest.mark.parametrize(
     ("kind", "target", "complaint"),
     [

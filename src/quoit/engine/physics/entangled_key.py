@@ -4,8 +4,10 @@ Sources: Tomamichel, Lim, Gisin, Renner, Nat. Commun. 3, 634 (2012), doi:10.1038
 phase errors are sampled in another one; Hoeffding, J. Am. Stat. Assoc. 58, 13 (1963), and Serfling, Ann. Stat. 2, 39
 (1974), for the tails; Ekert, PRL 67, 661 (1991), doi:10.1103/PhysRevLett.67.661, for the settings.
 
-All lengths trust the measuring devices: settings are what they are said to be. None is device-independent; that would
-take another proof (`bounds.diqkd_fraction` has what would be left without statistics).
+The published proof fixes the error rate that it tolerates beforehand; here, as in devices of the field, the counted
+rate takes its place and the length varies. All lengths trust the measuring devices: settings are what they are said to
+be. None is device-independent; that would take another proof (`bounds.diqkd_fraction` has what would be left without
+statistics).
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from quoit.fabric.api import (
     LinkQuarantined,
     LinkReleased,
     OpenFlow,
+    OpenKeyCircuit,
     PoolLevel,
     ReleasedFlows,
     ReleaseFlows,
@@ -43,12 +44,14 @@ TIE, TIE_BITS = 0.01, 1e7
 
 @dataclass(frozen=True)
 class LinkEntry:
-    """A link as control knows it: ends, and the spans it is pinned to (empty: any)."""
+    """A link as control knows it: ends, and the spans it is pinned to (empty: any). `pairs`: what circuit it needs, if
+    its key comes of entangled pairs."""
 
     link: str
     sender: str
     receiver: str
     spans: tuple[str, ...] = ()
+    pairs: OpenKeyCircuit | None = None
 
 
 class _State:
@@ -95,7 +98,18 @@ class FabricController(Element):
             request = RequestPath(entry.link, entry.sender, entry.receiver, entry.spans)
             path: Path = await ctx.ask(PATHS, request, within=WITHIN)
             ctx.gauge("quoit_link_loss_db", (entry.link,), path.loss_db)
-            ctx.tell(api.module(entry.link, entry.sender), ActivateLink(entry.link))
+            if entry.pairs is None:
+                ctx.tell(api.module(entry.link, entry.sender), ActivateLink(entry.link))
+            else:
+                await self._open_circuit(ctx, entry.pairs)
+
+    async def _open_circuit(self, ctx: Context, wanted: OpenKeyCircuit) -> None:
+        """A link without a circuit makes no key; the others do."""
+        try:
+            await ctx.ask(api.PAIR_CONTROLLER, wanted, within=WITHIN)
+        except Problem as problem:
+            ctx.emit("link.refused", link=wanted.link, code=problem.code, why=problem.detail)
+            ctx.log.warning("link.refused", link=wanted.link, code=problem.code)
 
     # -- what Service asks ---------------------------------------------------------------------------
 

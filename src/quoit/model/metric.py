@@ -46,6 +46,9 @@ _ROWS = (
     MetricRow(
         "quoit_channel_osnr_db", _G, "dB", ("span", "node", "ghz"), "OSNR in 0.1 nm that a channel monitor reads"
     ),
+    MetricRow(
+        "quoit_service_enabled", _G, "1", ("service", "kind"), "1 while light of a connectivity service goes through"
+    ),
     # Quantum Fabric
     MetricRow("quoit_link_qber", _G, "1", ("link",), "Error rate of the last interval's test detections"),
     MetricRow("quoit_link_sifted_bps", _G, "bit/s", ("link",), "Sifted detections per second"),

@@ -31,6 +31,8 @@ GRID = tuple(
     centre for n in range(-18, 30) if C_BAND_MHZ[0] < (centre := ANCHOR_MHZ + n * GRID_STEP_MHZ) < C_BAND_MHZ[1]
 )
 """Centres of the 100 GHz grid in the C band."""
+CANDIDATE = "(candidate)"
+"""Name of a channel that is only thought of."""
 MOST_PATHS = 16
 PROTECTED_TRIES = 256
 """Ways and wavelengths that a classical channel is tried on for the sake of quantum ones beside it."""
@@ -236,7 +238,9 @@ class Router:
         question: ComputePaths, path: ComputedPath, centre: int, others: Inventory, protected: Mapping[str, float]
     ) -> str | None:
         """The first quantum channel that would have more noise than it may."""
-        row = ChannelRow("", CLASSICAL, question.a, path.fibres, centre, question.width_mhz, question.launch_dbm, LIT)
+        row = ChannelRow(
+            CANDIDATE, CLASSICAL, question.a, path.fibres, centre, question.width_mhz, question.launch_dbm, LIT
+        )
         with_it = others.beside((*others.channels.values(), row))
         for name, limit in protected.items():
             channel = others.channels.get(name)

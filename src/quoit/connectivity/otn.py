@@ -126,7 +126,7 @@ class OtnController(Element):
     async def start(self, ctx: Context) -> None:
         for wish in self._wishes:
             try:
-                await self._take(ctx, wish)
+                await self._take(ctx, wish, plan=False)  # each is planned when it begins
             except Problem as problem:
                 ctx.emit("service.refused", service=wish.service, code=problem.code, why=problem.detail)
 
@@ -158,7 +158,7 @@ class OtnController(Element):
     async def on_open(self, ctx: Context, msg: OpenService) -> ServiceRow:
         return await self._take(ctx, msg)
 
-    async def _take(self, ctx: Context, wish: OpenService) -> ServiceRow:
+    async def _take(self, ctx: Context, wish: OpenService, plan: bool = True) -> ServiceRow:
         known = self._services.get(wish.service)
         if known is not None:
             if known.wish != wish:
@@ -171,7 +171,7 @@ class OtnController(Element):
         service = self._services[wish.service] = Service(wish, self._count)
         start_ns = max(wish.start_ns or 0, ctx.now)
         try:
-            if ctx.now:  # at the very start, nobody answers yet
+            if plan:
                 service.plan(await self._route(ctx, service))
         except BaseException:
             del self._services[wish.service]

@@ -80,7 +80,8 @@ class PlannedWorks(Element):
 
     async def start(self, ctx: Context) -> None:
         for asked in self._planned:
-            await self._announce(ctx, asked)
+            ctx.tell(OTN, CloseSpans(asked.works, asked.spans))
+            self._announce(ctx, asked)
 
     @handles(AnnounceWorks)
     async def on_announce(self, ctx: Context, msg: AnnounceWorks) -> WorksRow:
@@ -101,13 +102,11 @@ class PlannedWorks(Element):
                 await self._keep(ctx, msg.works, ())
                 detail = f"{', '.join(stuck)} cannot give way; say force to cut them off"
                 raise Problem("no-route", detail, reason="works", stuck=stuck)
-        return await self._announce(ctx, msg)
+        return self._announce(ctx, msg)
 
-    async def _announce(self, ctx: Context, asked: AnnounceWorks) -> WorksRow:
+    def _announce(self, ctx: Context, asked: AnnounceWorks) -> WorksRow:
         self._count += 1
         works = self._works[asked.works] = _Works(asked, self._count)
-        if not ctx.now:
-            ctx.tell(OTN, CloseSpans(asked.works, asked.spans))
         draining_ns = asked.start_ns - asked.lead_ns
         for state, at_ns in ((DRAINING, draining_ns), (DOWN, asked.start_ns), (GIVEN_BACK, asked.end_ns)):
             ctx.tell(self.name, Step(asked.works, works.count, state), after=max(0, at_ns - ctx.now))

@@ -145,7 +145,7 @@ async def _host(file: Path, options: HostOptions, digest: bool, json: bool) -> i
     try:
         host = Host(file.read_text(encoding="utf-8"), options, str(file))
     except DoorRefused as fault:
-        raise show.UserError(f"--tapi-port: {fault}, as --tapi-yang") from fault
+        raise show.UserError(f"--tapi-port: {fault}") from fault
     except (RunDirectoryBusy, NothingToResume, StoreCorrupt, KekError) as fault:
         raise show.UserError(str(fault)) from fault
     with progress_to(options.from_ns) as progress:

@@ -120,6 +120,7 @@ class OtnController(Element):
         self._services: dict[str, Service] = {}
         self._closed: dict[str, tuple[str, ...]] = {}
         self._dark: frozenset[str] = frozenset()
+        self._air = {span.name for span in inventory.spans.values() if span.medium == "air"}
         self._whole_since: dict[str, int] = {}
         self._count = 0
 
@@ -138,6 +139,8 @@ class OtnController(Element):
 
     async def _paths(self, ctx: Context, question: ComputePaths) -> tuple[PathRow, ...]:
         closed = {span for spans in self._closed.values() for span in spans} | self._dark
+        if question.kind == CLASSICAL or question.companion is not None:
+            closed |= self._air  # classical channels are modelled in fibre only
         limits = question.limits
         limits = structs.replace(limits, avoid=tuple(dict.fromkeys((*limits.avoid, *sorted(closed)))))
         protect = question.protect or self._protected()
@@ -168,7 +171,7 @@ class OtnController(Element):
             raise Problem("overloaded", f"expected at most {MOST_SERVICES} services")
         check_wish(wish, self._inventory, self._services, ctx.now)
         self._count += 1
-        service = self._services[wish.service] = Service(wish, self._count)
+        service = self._services[wish.service] = Service(wish, self._count, self._inventory)
         start_ns = max(wish.start_ns or 0, ctx.now)
         try:
             if plan:

@@ -31,8 +31,10 @@ class Service:
     """A service as its controller knows it. `count` tells it from an earlier one of its name; `home` is its first path,
     to which a revertive one returns; `limits` are the wish's, and tighter if it was moved."""
 
-    def __init__(self, wish: OpenService, count: int) -> None:
+    def __init__(self, wish: OpenService, count: int, inventory: Inventory) -> None:
         self.wish = wish
+        # A quantum channel is as wide as its link's filter.
+        self.width_mhz = inventory.channels[wish.link].width_mhz if wish.kind == QUANTUM else wish.width_mhz
         self.count = count
         self.limits = wish.limits
         self.lifecycle = PLANNED
@@ -129,7 +131,7 @@ class Service:
             self.enabled(dark),
             self.spans,
             self.centre_mhz,
-            wish.width_mhz,
+            self.width_mhz,
             path.companion_mhz if path is not None else None,
             path.loss_db if path is not None else 0.0,
             path.noise_hz if path is not None else 0.0,
@@ -192,14 +194,12 @@ def question_of(
     if wish.apart_from in services:
         other = services[wish.apart_from]
         avoid |= {*other.spans, *other.nodes[1:-1], *other.risks}
-    # A quantum channel is as wide as its link's filter.
-    width = channel.width_mhz if channel is not None and wish.kind == QUANTUM else wish.width_mhz
     asked = ComputePaths(
         wish.a,
         wish.b,
         wish.kind,
         structs.replace(limits, avoid=tuple(sorted(avoid))),
-        width,
+        service.width_mhz,
         wish.launch_dbm,
         wish.isolation_db,
         wish.companion,

@@ -237,13 +237,13 @@ class Host:
             )
         if self.options.serve:
             await self._open_doors()
-            doors = self.options.directory / f"doors{self._suffix}.json"
-            doors.write_text(json.dumps(self.doors_told()), encoding="utf-8")
             if share is None or share.process == 0:
                 self._operator = OperatorSocket(self.options.directory / "operator.sock", self)
                 await self._operator.start()
                 await self._open_management(self._operator)
                 await self._open_tapi()
+            doors = self.options.directory / f"doors{self._suffix}.json"
+            doors.write_text(json.dumps(self.doors_told()), encoding="utf-8")
         self.world.begin(stop_at=self.options.until_ns, wall_ns=wall_ns)
         self._renewal = asyncio.get_running_loop().create_task(self._renew())
 

@@ -39,11 +39,12 @@ from quoit.model.role import Operation, Role, may
 from quoit.runtime.live import LiveWorld
 from quoit.runtime.wire import Message
 from quoit.scenario import schema
+from quoit.scenario.light import air_plan
 
 _log = structlog.get_logger("quoit", element="scenario.optical_door")
 HOW_TO_GET_THEM = (
     "TAPI's YANG modules are not part of quoit: fetch release v2.4.0 of the TAPI repository of the Open Network Models "
-    "and Interfaces project (Apache licence) and give its directory YANG"
+    "and Interfaces project (Apache licence) and give its directory YANG as --tapi-yang"
 )
 MOST_PATHS = 3
 ROLES = tuple(role for role in Role if may(role, Operation.READ_OPTICS))
@@ -67,7 +68,7 @@ class TwinOptics:
         self._sips = {self.uuid("sip", name): name for name in network.nodes}
         self._spans = {self.uuid("span", span.id): span.id for span in network.spans}
         self._span_uuids = {name: uuid for uuid, name in self._spans.items()}
-        self._network = self._drawn()
+        self._network = self._drawn(network)
         self._services: dict[str, Service] = {}
         self._provider: TapiProvider | None = None
         self._core: Restconf | None = None
@@ -81,23 +82,22 @@ class TwinOptics:
         """Whom to tell."""
         self._provider, self._core = provider, core
 
-    def _drawn(self) -> Network:
-        inventory = self._file
+    def _drawn(self, network: schema.NetworkFile) -> Network:
         links = tuple(
             Link(
                 self._span_uuids[span.id],
                 span.id,
                 (self._nodes[span.between[0]], self._nodes[span.between[1]]),
-                {"LOSS_DB": span.loss_db, "FIBRE_LENGTH_KM": span.length_km},
+                _costs(network, span),
                 delay_s(span.length_km) * 1e6,
                 (span.duct or span.id,),
             )
-            for span in inventory.spans
-            if span.air is None
+            for span in network.spans
+            if span.air is None or span.air.satellite is None
         )
         nodes = tuple(Node(uuid, name) for name, uuid in self._nodes.items())
         sips = tuple(Sip(uuid, f"{name} add/drop", self._nodes[name]) for uuid, name in self._sips.items())
-        return Network(self.uuid("topology", "whole"), inventory.name, nodes, links, sips)
+        return Network(self.uuid("topology", "whole"), network.name, nodes, links, sips)
 
     # -- the port ------------------------------------------------------------------------------------
 
@@ -246,6 +246,13 @@ class TwinOptics:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
+def _costs(network: schema.NetworkFile, span: schema.Span) -> dict[str, float]:
+    """Costs of a link; a path through air has no length of fibre."""
+    if span.air is not None:
+        return {"LOSS_DB": air_plan(network, span).best_loss_db}
+    return {"LOSS_DB": span.loss_db, "FIBRE_LENGTH_KM": span.length_km}
+
+
 class DoorRefused(ValueError):
     """The door cannot be opened; the text says why and how to mend it."""
 
@@ -329,7 +336,8 @@ class OpticalDoor:
         """Serve on a port of 127.0.0.1 (0: any free one) until `close`."""
 
         def now() -> datetime:
-            return datetime.fromtimestamp(world.unix_s(world.now_ns()), UTC)
+            at_ns = world.now_ns() if world.running else world.kernel.now  # before it goes live
+            return datetime.fromtimestamp(world.unix_s(at_ns), UTC)
 
         core, self._optics = tapi_server(self._network, world, watchers, self._modules, now)
         return await self._stack.enter_async_context(serve(ByRole(core), "127.0.0.1", port, tls, identify))

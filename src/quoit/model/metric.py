@@ -49,6 +49,9 @@ _ROWS = (
     MetricRow(
         "quoit_service_enabled", _G, "1", ("service", "kind"), "1 while light of a connectivity service goes through"
     ),
+    MetricRow(
+        "quoit_packets_total", _C, "packet", ("link", "mode", "fate"), "Quantum payloads sent, by what became of them"
+    ),
     # Quantum Fabric
     MetricRow("quoit_link_qber", _G, "1", ("link",), "Error rate of the last interval's test detections"),
     MetricRow("quoit_link_sifted_bps", _G, "bit/s", ("link",), "Sifted detections per second"),

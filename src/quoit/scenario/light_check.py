@@ -170,6 +170,8 @@ def _check_events(n: schema.NetworkFile, unknown: Unknown) -> Found:
 
 def _check_services(n: schema.NetworkFile, unknown: Unknown) -> Found:
     links = [link.id for link in n.links]
+    for i, name in enumerate(n.plant.packets.links):
+        yield from unknown(("plant", "packets", "links", i), "link", name, links)
     taken = {*links, *(link.id for link in n.pair_links), *(channel.name for channel in n.plant.channels)}
     carried: set[str] = set()
     earlier: list[str] = []

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from importlib.metadata import entry_points
 
-from quoit.connectivity.api import CLASSICAL, QUANTUM, AnnounceWorks, Companion, Limits, OpenService, Restoration
+from quoit.connectivity.api import (
+    CLASSICAL,
+    PACKET,
+    QUANTUM,
+    AnnounceWorks,
+    Companion,
+    Limits,
+    OpenService,
+    Restoration,
+)
 from quoit.connectivity.otn import OtnController
+from quoit.connectivity.packet_ports import Switching
+from quoit.connectivity.packets import PacketSwitches
 from quoit.connectivity.pnc import ProvisioningController
 from quoit.connectivity.routing import Computation
 from quoit.connectivity.works import PlannedWorks
@@ -41,6 +52,20 @@ def optical_elements(network: schema.NetworkFile, light: LightSide, center: str)
         AnnounceWorks(w.name, tuple(w.spans), w.at_ns, w.until_ns, w.lead_ns, w.force) for w in network.plant.works
     )
     out.append(PlannedWorks(center, light.inventory(), works))
+    p = network.plant.packets
+    switching = Switching(
+        p.processing_ns,
+        p.switching_ns,
+        p.channels,
+        p.policy,
+        p.loop_ns,
+        p.loop_db,
+        p.turns,
+        p.lines,
+        p.memories,
+        p.t2_ns,
+    )
+    out.append(PacketSwitches(center, light.inventory(), switching, dict.fromkeys(p.links, PACKET)))
     return out
 
 

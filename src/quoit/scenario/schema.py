@@ -381,6 +381,23 @@ class WorksSection(Section):
         return self
 
 
+class PacketSection(Section):
+    """Packet switching of quantum payloads. `links` whose payloads go as packets from the start; those of others go
+    over circuits. `policy`: what happens to a payload whose port is taken."""
+
+    links: list[str] = Field(default_factory=list)
+    policy: Literal["drop", "delay", "buffer"] = "drop"
+    processing_ns: Duration = Field(default=2_000, alias="processing")
+    switching_ns: Duration = Field(default=1_000, alias="switching")
+    channels: Annotated[int, Field(ge=1, le=96)] = 1
+    loop_ns: Annotated[Duration, Field(ge=1)] = Field(default=20_000, alias="loop")
+    loop_db: Loss = Field(default=1.0, alias="loop_loss")
+    turns: Annotated[int, Field(ge=0, le=100)] = 3
+    lines: Annotated[int, Field(ge=0, le=100)] = 1
+    memories: Annotated[int, Field(ge=0, le=10_000)] = 8
+    t2_ns: Annotated[Duration, Field(ge=1)] = Field(default=1_000_000, alias="t2")
+
+
 class PlantSection(Section):
     """Optical equipment beside fibres: switches, classical channels; spectrum to keep between channels (`guard`), and
     between quantum and classical ones. Services and works of the optical network's controller; `path_computation`: the
@@ -393,6 +410,7 @@ class PlantSection(Section):
     path_computation: str = "labels"
     services: list[ConnectivityService] = Field(default_factory=list)
     works: list[WorksSection] = Field(default_factory=list)
+    packets: PacketSection = Field(default_factory=PacketSection)
 
 
 class Link(Section):

@@ -1,4 +1,4 @@
-"""Quantum payloads on their way: as packets from switch to switch, or over circuits, by link (E2, E3).
+"""Quantum payloads on their way: as packets from switch to switch, or over circuits, by link (E2).
 
 One element stands for all packet switches of the plant; where they are is in the times of light between them.
 
@@ -52,7 +52,7 @@ class PacketSwitches(Element):
     """Forwards payloads, and says what became of each."""
 
     stratum, plane = Stratum.CONNECTIVITY, Plane.RESOURCE
-    realises = ("E2", "E3")
+    realises = ("E2",)
     subscribes = (f"{SPAN_NEWS}.*", f"{CHANNEL_NEWS}.*")
 
     def __init__(self, place: str, inventory: Inventory, switching: Switching, modes: Mapping[str, str]) -> None:

@@ -31,6 +31,9 @@ GRID = tuple(
     centre for n in range(-18, 30) if C_BAND_MHZ[0] < (centre := ANCHOR_MHZ + n * GRID_STEP_MHZ) < C_BAND_MHZ[1]
 )
 """Centres of the 100 GHz grid in the C band."""
+WIDE_GRID, COMPANION_GRID = GRID[::2], GRID[::6]
+"""Centres for a quantum channel and for its companion where both are open: all pairs of the grid would be thousands of
+searches, and Raman noise changes slowly with the distance between them."""
 CANDIDATE = "(candidate)"
 """Name of a channel that is only thought of."""
 MOST_PATHS = 16
@@ -89,11 +92,12 @@ class Chosen:
 
     @classmethod
     def of(cls, question: ComputePaths, guard_mhz: int) -> Chosen:
-        channels = tuple(channel_of(centre) for centre in question.limits.centres_mhz or GRID)
+        grid = GRID if question.companion is None else WIDE_GRID
+        channels = tuple(channel_of(centre) for centre in question.limits.centres_mhz or grid)
         if question.companion is None:
             return cls(channels, (), 1)
         apart_mhz = (question.width_mhz + question.companion.width_mhz) / 2 + guard_mhz
-        return cls(channels, tuple(channel_of(c) for c in GRID), int(-(-apart_mhz // RASTER.step_mhz)))
+        return cls(channels, tuple(channel_of(c) for c in COMPANION_GRID), int(-(-apart_mhz // RASTER.step_mhz)))
 
     def demand(self, question: ComputePaths, insertion_db: float, a: str, b: str) -> Demand:
         """The demand between two nodes; what their own switches take comes off the budget of loss."""

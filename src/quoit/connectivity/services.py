@@ -18,7 +18,7 @@ from quoit.connectivity.api import (
     ServiceRow,
 )
 from quoit.connectivity.inventory import Inventory
-from quoit.connectivity.routing import GRID, channel_of
+from quoit.connectivity.routing import GRID, WIDE_GRID, channel_of
 from quoit.model.problem import Problem
 
 
@@ -205,7 +205,7 @@ def question_of(
         wish.companion,
         besides=tuple(name for name in (service.channel, companion_of(service.name)) if name in inventory.channels),
     )
-    permitted = limits.centres_mhz or GRID
+    permitted = limits.centres_mhz or (GRID if wish.companion is None else WIDE_GRID)
     if now and not retune and _on_raster(now) and (now in permitted or not limits.centres_mhz):
         yield _at(asked, (now,))
     yield _at(asked, tuple(centre for centre in permitted if centre != now) or permitted)

@@ -72,7 +72,7 @@ class Bench:
         return first, second
 
 
-@pytest.mark.realises("E3")
+@pytest.mark.realises("E2")
 def test_a_packet_arrives_when_and_as_weak_as_its_way_makes_it() -> None:
     bench = Bench()
     begin = bench.kernel.now
@@ -94,7 +94,7 @@ def test_a_circuit_needs_no_header_and_meets_nobody_and_links_choose() -> None:
     assert (one.mode, one.lost, two.mode, two.lost) == (api.CIRCUIT, "", api.PACKET, "")
 
 
-@pytest.mark.realises("E3")
+@pytest.mark.realises("E2")
 def test_who_meets_another_is_dropped_delayed_or_kept_by_policy() -> None:
     one, two = Bench().both()
     assert sorted((one.lost, two.lost)) == ["", "contention"]

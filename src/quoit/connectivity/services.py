@@ -191,9 +191,9 @@ def question_of(
     only = service.home if service.reverting else wish.spans or (lead.spans if lead is not None else ())
     if only:
         avoid |= inventory.spans.keys() - set(only)
-    if wish.apart_from in services:
-        other = services[wish.apart_from]
-        avoid |= {*other.spans, *other.nodes[1:-1], *other.risks}
+    for other in services.values():
+        if other.name == wish.apart_from or other.wish.apart_from == wish.service:
+            avoid |= {*other.spans, *other.nodes[1:-1], *other.risks}
     asked = ComputePaths(
         wish.a,
         wish.b,

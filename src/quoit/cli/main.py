@@ -145,6 +145,13 @@ def up(
     netqasm: Annotated[
         int | None, Parameter(help="Open a door for NetQASM programs at each node, with so many of its memories.")
     ] = None,
+    tapi_port: Annotated[
+        int | None, Parameter(help="Also serve the optical network (ONF TAPI 2.4.0), on this port of 127.0.0.1.")
+    ] = None,
+    tapi_yang: Annotated[
+        Path | None,
+        Parameter(env_var="QUOIT_TAPI_YANG", help="Directory of TAPI's YANG modules, which are not shipped."),
+    ] = None,
     json: Annotated[
         bool, Parameter(name="--json", negative="", help="Tell the doors as JSON, and log in JSON lines.")
     ] = False,
@@ -165,6 +172,8 @@ def up(
             tls13_only=tls == "modern",
             certificate_life=certificate_life,
             management_port=management_port,
+            tapi_port=tapi_port,
+            tapi_yang=tapi_yang,
         ),
     )
 

@@ -19,6 +19,7 @@ from quoit.cli.crew import lead, share
 from quoit.cli.run import instant, progress_to
 from quoit.model.quantity import format_duration
 from quoit.scenario.host import Host, HostOptions, NothingToResume, RunDirectoryBusy, program_memories
+from quoit.scenario.optical_door import DoorRefused
 from quoit.scenario.schema import NetworkFile
 
 SHORTEST_LIFE = timedelta(seconds=10)
@@ -48,6 +49,8 @@ class UpOptions:
     management_port: int | None = None
     kek: str | None = None
     netqasm: int | None = None
+    tapi_port: int | None = None
+    tapi_yang: Path | None = None
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
@@ -65,12 +68,7 @@ def bring_up(file: Path, options: UpOptions) -> int:
     show.logs_to_stderr(options.json)
     harden()
     network = show.network(file)
-    if options.speed <= 0:
-        raise show.UserError(f"--speed: expected above 0, found {options.speed}")
-    if not 0 <= (options.management_port or 0) <= 65535:
-        raise show.UserError(f"--management-port: expected 0 (any free one) to 65535, found {options.management_port}")
-    if not 0 <= options.port <= 65535:
-        raise show.UserError(f"--port: expected 0 (any free one) to 65535, found {options.port}")
+    _check_numbers(options)
     if options.digest and options.until is None:
         raise show.UserError("--digest needs --until: a digest is of a whole run")
     if options.resume and (options.processes > 1 or options.start != "0s" or options.digest):
@@ -106,6 +104,8 @@ def bring_up(file: Path, options: UpOptions) -> int:
         management_port=options.management_port,
         kek=options.kek,
         netqasm=options.netqasm,
+        tapi_port=options.tapi_port,
+        tapi_yang=options.tapi_yang,
     )
     return run_loop(lambda: _host(file, host_options, options.digest, options.json))
 
@@ -122,6 +122,19 @@ def _check_programs(network: NetworkFile, options: UpOptions) -> None:
         raise show.UserError("doors for programs (memories with `programs`, --netqasm) are for a twin in one process")
     if memories and importlib.util.find_spec("netqasm") is None:
         raise show.UserError("doors for programs need the SDK; run: pip install 'quoit[netqasm]'")
+
+
+def _check_numbers(options: UpOptions) -> None:
+    if options.speed <= 0:
+        raise show.UserError(f"--speed: expected above 0, found {options.speed}")
+    if not 0 <= (options.management_port or 0) <= 65535:
+        raise show.UserError(f"--management-port: expected 0 (any free one) to 65535, found {options.management_port}")
+    if not 0 <= (options.tapi_port or 0) <= 65535:
+        raise show.UserError(f"--tapi-port: expected 0 (any free one) to 65535, found {options.tapi_port}")
+    if options.tapi_port is not None and options.processes > 1:
+        raise show.UserError("--tapi-port: the optical network's door is for a twin in one process")
+    if not 0 <= options.port <= 65535:
+        raise show.UserError(f"--port: expected 0 (any free one) to 65535, found {options.port}")
 
 
 def _life(text: str) -> timedelta:
@@ -149,6 +162,8 @@ def _arguments(options: UpOptions) -> list[str]:
 async def _host(file: Path, options: HostOptions, digest: bool, json: bool) -> int:
     try:
         host = Host(file.read_text(encoding="utf-8"), options, str(file))
+    except DoorRefused as fault:
+        raise show.UserError(f"--tapi-port: {fault}") from fault
     except (RunDirectoryBusy, NothingToResume, StoreCorrupt, KekError) as fault:
         raise show.UserError(str(fault)) from fault
     with progress_to(options.from_ns) as progress:
@@ -195,6 +210,8 @@ def tell_how_to_go_on(host: Host) -> None:
     )
     if "netqasm" in host.doors_told():
         console.print(f"run a program of NetQASM: quoit netqasm run DIRECTORY --dir {host.options.directory}")
+    if host.tapi is not None:
+        console.print(f"optical network (TAPI): https://127.0.0.1:{host.tapi.listener.port}/restconf")
     line = curl_line(host)
     if line:
         console.print(f"take a key:\n{line}", soft_wrap=True)

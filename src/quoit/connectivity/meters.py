@@ -46,7 +46,7 @@ class ConnectivityMeters(Element):
 
     @handles(ChannelRow)
     async def on_channel(self, ctx: Context, msg: ChannelRow) -> None:
-        self._inventory.channels[msg.channel] = msg
+        self._inventory.note(msg)
 
     @handles(SpanSpectrum)
     async def on_spectrum(self, ctx: Context, msg: SpanSpectrum) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from quoit.connectivity.api import (
     CHANNEL_NEWS,
+    GONE,
     OFF,
     SPAN_NEWS,
     SPECTRUM_NEWS,
@@ -59,8 +60,8 @@ class ConnectivityUpkeep(Element):
 
     @handles(ChannelRow)
     async def on_channel(self, ctx: Context, msg: ChannelRow) -> None:
-        self._inventory.channels[msg.channel] = msg
-        if msg.state == OFF:
+        self._inventory.note(msg)
+        if msg.state in (OFF, GONE):
             self._alarms.clear(ctx, msg.channel, TOO_STRONG)
 
     @handles(SpanSpectrum)

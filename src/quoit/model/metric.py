@@ -46,6 +46,12 @@ _ROWS = (
     MetricRow(
         "quoit_channel_osnr_db", _G, "dB", ("span", "node", "ghz"), "OSNR in 0.1 nm that a channel monitor reads"
     ),
+    MetricRow(
+        "quoit_service_enabled", _G, "1", ("service", "kind"), "1 while light of a connectivity service goes through"
+    ),
+    MetricRow(
+        "quoit_packets_total", _C, "packet", ("link", "mode", "fate"), "Quantum payloads sent, by what became of them"
+    ),
     # Quantum Fabric
     MetricRow("quoit_link_qber", _G, "1", ("link",), "Error rate of the last interval's test detections"),
     MetricRow("quoit_link_chsh", _G, "1", ("link",), "CHSH value S of the last block, of protocols that test it"),

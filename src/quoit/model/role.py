@@ -22,7 +22,7 @@ class Role(StrEnum):
     AGENT = "agent"
     """Acts for a device towards a controller. No listener lets it in yet."""
     CONTROLLER = "controller"
-    """A control plane from outside. No listener lets it in yet."""
+    """A control plane from outside: configures the optical network (TAPI)."""
     OBSERVER = "observer"
     """Reads what the twin tells of itself."""
     OPERATOR = "operator"
@@ -45,7 +45,9 @@ class Operation(StrEnum):
     USE_UNITS = "KME: units, memories and messages"
     DESCRIBE = "KME: its OpenAPI documents, whether it lives and whether it is ready"
     READ = "management: GET and HEAD of what there is"
-    STRIKE = "management: POST of a strike"
+    STRIKE = "management: POST of a strike, or of planned works"
+    READ_OPTICS = "optical network (TAPI): GET and HEAD of what there is, event streams"
+    CONFIGURE_OPTICS = "optical network (TAPI): services, path computation, subscriptions"
 
 
 MAY: Mapping[Operation, frozenset[Role]] = {
@@ -54,6 +56,8 @@ MAY: Mapping[Operation, frozenset[Role]] = {
     Operation.DESCRIBE: frozenset(Role),  # the same for all, and no network's own; still only by a valid certificate
     Operation.READ: frozenset({Role.OBSERVER, Role.OPERATOR}),
     Operation.STRIKE: frozenset({Role.OPERATOR}),
+    Operation.READ_OPTICS: frozenset({Role.OBSERVER, Role.CONTROLLER, Role.OPERATOR}),
+    Operation.CONFIGURE_OPTICS: frozenset({Role.CONTROLLER, Role.OPERATOR}),
 }
 """The table of roles. Which keys and units an application may have, its KME decides for each of them."""
 

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import entry_points
 from typing import Any, cast
 
@@ -51,6 +51,7 @@ from quoit.runtime.kernel import Kernel
 from quoit.scenario.entanglement import EntanglementSide, MeasuredKeys, span_finder
 from quoit.scenario.fate import Fate, Load, LoadPlan, Stroke
 from quoit.scenario.light import LightSide
+from quoit.scenario.optical import optical_elements
 from quoit.scenario.pair_keys import PROTOCOLS, PairKeys, profile_of
 from quoit.scenario.schema import Application, Event, Link, NetworkFile, PairLink
 from quoit.service.access import AccessControl, Contract
@@ -206,11 +207,12 @@ class Assembler:
     def _connectivity(self) -> list[Element]:
         kinds: tuple[Callable[[str, Inventory], Element], ...] = (
             Plant,
-            ConnectivityController,
+            partial(ConnectivityController, otn=self.n.has_plant),
             ConnectivityMeters,
             ConnectivityUpkeep,
         )
-        return [kind(self.center, self.light.inventory()) for kind in kinds]
+        own = [kind(self.center, self.light.inventory()) for kind in kinds]
+        return [*own, *optical_elements(self.n, self.light, self.center)]
 
     # -- fabric --------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -40,6 +40,8 @@ from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, Twin, assemble
 from quoit.scenario.check import loads
 from quoit.scenario.operator import ROLES, OperatorSocket, RoleGate, role_identities
+from quoit.scenario.optical_door import ROLES as TAPI_ROLES
+from quoit.scenario.optical_door import OpticalDoor
 from quoit.scenario.schema import NetworkFile
 from quoit.scenario.spread import Spread
 from quoit.service.api import eme
@@ -51,8 +53,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("quoit", element="host")
 CERTIFICATE_CHECK_S = 1.0
-MANAGEMENT = "management"
-"""Name on the certificate of the operator's door."""
+MANAGEMENT, TAPI = "management", "tapi"
+"""Names on the certificates of the operator's door and of the optical network's."""
 """How soon `quoit pki --revoke` beside a running twin ends live connections, at the latest."""
 
 
@@ -75,7 +77,8 @@ class HostOptions:
     key of all stores (`quoit.adapters.crypto.kek_uri`), instead of a file in each. `certificate_life`: of the KMEs' and
     the applications' certificates. `tls13_only`: listeners refuse TLS 1.2, which ETSI GS QKD 014 permits.
     `management_port`: the operator's door over mutual TLS on that port of 127.0.0.1 (0: any); None: only its socket.
-    `netqasm`: so many memories of each node that has some for programs of hosts, whatever the network file says."""
+    `netqasm`: so many memories of each node that has some for programs of hosts, whatever the network file says.
+    `tapi_port`: the optical network's (ONF TAPI over RESTCONF), with TAPI's YANG modules from `tapi_yang`."""
 
     directory: Path
     seed: int | None = None
@@ -93,6 +96,8 @@ class HostOptions:
     management_port: int | None = None
     kek: str | None = None
     netqasm: int | None = None
+    tapi_port: int | None = None
+    tapi_yang: Path | None = None
 
 
 @dataclass
@@ -116,9 +121,13 @@ class Host:
     apps: dict[str, Issued] = field(default_factory=dict)
     roles: dict[Role, Issued] = field(default_factory=dict)
     management: Door | None = None
+    tapi: Door | None = None
 
     def __post_init__(self) -> None:
         self.network = loads(self.network_text, self.file)
+        self._optical: OpticalDoor | None = None
+        if self.options.tapi_port is not None:  # before anything is made: without its modules there is no door
+            self._optical = OpticalDoor(self.network, self.options.tapi_yang)
         self.digest = Digest()
         share = self.options.share
         self._spread = None if share is None else Spread(self.network, share.processes)
@@ -235,11 +244,12 @@ class Host:
             )
         if self.options.serve:
             await self._open_doors()
-            self._write_doors()
             if share is None or share.process == 0:
                 self._operator = OperatorSocket(self.options.directory / "operator.sock", self)
                 await self._operator.start()
                 await self._open_management(self._operator)
+                await self._open_tapi()
+            self._write_doors()
         programs = program_memories(self.network, self.options.netqasm)
         if programs:
             import quoit.scenario.netqasm.doors  # noqa: F401  takes a second, in which a live twin would be late
@@ -321,7 +331,7 @@ class Host:
             return
         life = self.options.certificate_life
         leaf = self.authority.issue_kme(MANAGEMENT, ["127.0.0.1"], ["localhost"], life)
-        self.roles = {role: self.authority.issue_role(role, role.value, life) for role in ROLES}
+        self._issue_roles(ROLES)
         context = self.authority.server_context(leaf, tls13_only=True)
         identify = role_identities(self.authority.is_revoked).read
         listener = await listen(
@@ -329,8 +339,26 @@ class Host:
         )
         self.management = Door(MANAGEMENT, listener, leaf, context)
 
+    def _issue_roles(self, roles: Iterable[Role]) -> None:
+        for role in roles:
+            if role not in self.roles:
+                self.roles[role] = self.authority.issue_role(role, role.value, self.options.certificate_life)
+
+    async def _open_tapi(self) -> None:
+        """The optical network's door over mutual TLS, for controllers, operators and observers."""
+        if self._optical is None or self.options.tapi_port is None:
+            return
+        self._issue_roles(TAPI_ROLES)
+        leaf = self.authority.issue_kme(TAPI, ["127.0.0.1"], ["localhost"], self.options.certificate_life)
+        context = self.authority.server_context(leaf, tls13_only=True)
+        identify = role_identities(self.authority.is_revoked, TAPI_ROLES).read
+        listener = await self._optical.open(
+            self.world, self.twin.kernel.watchers, self.options.tapi_port, context, identify
+        )
+        self.tapi = Door(TAPI, listener, leaf, context)
+
     def _all_doors(self) -> list[Door]:
-        return [*self.doors.values(), *([self.management] if self.management is not None else [])]
+        return [*self.doors.values(), *(door for door in (self.management, self.tapi) if door is not None)]
 
     def _eme_of(self, kme: str) -> str | None:
         """The element that keeps shared states at a KME's node, if there is one."""
@@ -374,9 +402,10 @@ class Host:
         }  # fmt: skip
         if self._programs is not None:
             told["netqasm"] = self._programs.told()
-        if self.management is not None:
-            roles = {role: _files(leaf) for role, leaf in self.roles.items()}
-            told["management"] = {"url": f"https://127.0.0.1:{self.management.listener.port}", "roles": roles}
+        for door, roles in ((self.management, ROLES), (self.tapi, TAPI_ROLES)):
+            if door is not None:
+                files = {role: _files(self.roles[role]) for role in roles}
+                told[door.kme] = {"url": f"https://127.0.0.1:{door.listener.port}", "roles": files}
         return told
 
     # -- upkeep --------------------------------------------------------------------------------------
@@ -435,6 +464,8 @@ class Host:
             await self._operator.stop()
         if self._programs is not None:
             await self._programs.close()
+        if self._optical is not None:
+            await self._optical.close()
         for door in self._all_doors():
             await door.listener.close()
         self.world.end()

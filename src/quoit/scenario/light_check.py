@@ -26,6 +26,8 @@ def check_light(n: schema.NetworkFile, unknown: Unknown) -> Found:
     yield from _check_links(n)
     yield from _check_slots(n)
     yield from _check_events(n, unknown)
+    yield from _check_services(n, unknown)
+    yield from _check_works(n, unknown)
 
 
 def _spans(n: schema.NetworkFile) -> dict[str, schema.Span]:
@@ -169,3 +171,38 @@ def _check_events(n: schema.NetworkFile, unknown: Unknown) -> Found:
             yield from unknown(("events", i, "power", "channel"), "channel", event.power.channel, names)
         if event.weather is not None:
             yield from unknown(("events", i, "weather", "span"), "path through air", event.weather.span, air)
+
+
+def _check_services(n: schema.NetworkFile, unknown: Unknown) -> Found:
+    links = [link.id for link in n.links]
+    for i, name in enumerate(n.plant.packets.links):
+        yield from unknown(("plant", "packets", "links", i), "link", name, links)
+    taken = {*links, *(link.id for link in n.pair_links), *(channel.name for channel in n.plant.channels)}
+    carried: set[str] = set()
+    earlier: list[str] = []
+    for i, service in enumerate(n.plant.services):
+        at: Loc = ("plant", "services", i)
+        if service.name in earlier or (service.link is None and service.name in taken):
+            yield (*at, "name"), f"the name {service.name!r} is taken; give this service another"
+        if service.link is not None:
+            yield from unknown((*at, "link"), "link", service.link, links)
+            if service.link in carried:
+                yield (*at, "link"), f"a service carries link {service.link!r} already; leave one of them out"
+            carried.add(service.link)
+        for key, node in (("from", service.source), ("to", service.to)):
+            if node is not None:
+                yield from unknown((*at, key), "node", node, n.nodes)
+        for key, other in (("coroute", service.coroute), ("apart_from", service.apart_from)):
+            if other is not None:
+                yield from unknown((*at, key), "earlier service", other, earlier)
+        earlier.append(service.name)
+
+
+def _check_works(n: schema.NetworkFile, unknown: Unknown) -> Found:
+    seen: set[str] = set()
+    for i, works in enumerate(n.plant.works):
+        if works.name in seen:
+            yield ("plant", "works", i, "name"), f"the name {works.name!r} is taken; give these works another"
+        seen.add(works.name)
+        for k, span in enumerate(works.spans):
+            yield from unknown(("plant", "works", i, "spans", k), "span", span, [s.id for s in n.spans])

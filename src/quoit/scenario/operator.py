@@ -5,7 +5,7 @@ strike the world; they cannot read keys.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from quoit.interfaces.identity import Identities, NameKind, caller_of
 from quoit.model.problem import Problem
 from quoit.model.role import Operation, Role, may
 from quoit.planes.management import Alarms, GetAlarms
+from quoit.runtime.wire import Message
 from quoit.scenario.fate import FATE, STRIKES, Strike
 from quoit.scenario.targets import targets_of, without_light
 from quoit.service import api as service
@@ -67,15 +68,15 @@ class RoleGate:
         await self._app(scope, receive, send)
 
 
-def role_identities(is_revoked: Callable[[int], bool]) -> Identities:
+def role_identities(is_revoked: Callable[[int], bool], roles: Iterable[Role] = ROLES) -> Identities:
     """Who comes in: certificates by the role that they name."""
-    names = {(NameKind.URI, role.urn): role.value for role in ROLES}
+    names = {(NameKind.URI, role.urn): role.value for role in roles}
     return Identities(names, kinds=(NameKind.URI,), is_revoked=is_revoked)
 
 
 class OperatorSocket:
-    """Serves GET /links, /spans, /channels, /units, /alarms, /doors, /status, /metrics, /livez, /readyz, and POST
-    /strike."""
+    """Serves GET /links, /spans, /channels, /services, /works, /units, /alarms, /doors, /status, /metrics, /livez,
+    /readyz, and POST /strike, /works."""
 
     def __init__(self, path: Path, host: Host) -> None:
         self._path = path
@@ -91,6 +92,9 @@ class OperatorSocket:
                 Route("/links", self._links),
                 Route("/spans", self._spans),
                 Route("/channels", self._channels),
+                Route("/services", self._services),
+                Route("/works", self._works),
+                Route("/works", self._announce, methods=["POST"]),
                 Route("/units", self._units),
                 Route("/alarms", self._alarms),
                 Route("/doors", self._doors),
@@ -129,6 +133,26 @@ class OperatorSocket:
 
     async def _channels(self, request: Request) -> Response:
         return _json(await self._host.world.ask(connectivity.METERS, connectivity.GetChannels()))
+
+    async def _services(self, request: Request) -> Response:
+        return await self._optical(connectivity.OTN, connectivity.GetServices())
+
+    async def _works(self, request: Request) -> Response:
+        return await self._optical(connectivity.WORKS, connectivity.GetWorks())
+
+    async def _announce(self, request: Request) -> Response:
+        """Works are announced, or ended if they have no spans."""
+        try:
+            asked = msgspec.json.decode(await request.body(), type=connectivity.AnnounceWorks)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
+            return _json({"message": str(fault)}, 400)
+        return await self._optical(connectivity.WORKS, asked if asked.spans else connectivity.EndWorks(asked.works))
+
+    async def _optical(self, to: str, msg: Message) -> Response:
+        try:
+            return _json(await self._host.world.ask(to, msg))
+        except Problem as problem:
+            return _json({"message": problem.detail, **problem.fields}, problem.row.status)
 
     async def _units(self, request: Request) -> Response:
         return _json(await self._host.world.ask(service.METERS, service.GetUnitCounts()))

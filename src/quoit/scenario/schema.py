@@ -312,14 +312,107 @@ class Channel(Section):
         return _centre(self)
 
 
+class CompanionSection(Section):
+    """A classical channel on the very fibres of a quantum one."""
+
+    width_mhz: Frequency = Field(default=50_000, alias="width")
+    launch_dbm: Power = Field(default=-20.0, alias="launch")
+
+
+class RestorationSection(Section):
+    """`hold_off` before a lost path is replaced; `revertive`: back when the first one has been whole for `wait`."""
+
+    enabled: bool = True
+    hold_off_ns: Duration = Field(default=0, alias="hold_off")
+    revertive: bool = False
+    wait_ns: Duration = Field(default=300 * 10**9, alias="wait")
+
+
+class ConnectivityService(Section):
+    """A service of the optical network: the quantum channel of `link`, or a classical channel `from` node `to` node.
+
+    `max_noise`: noise photons per second in the filter at the receiver's input. `coroute`, `apart_from`: services that
+    come before it in the file.
+    """
+
+    name: Name
+    link: str | None = None
+    source: str | None = Field(default=None, alias="from")
+    to: str | None = None
+    width_mhz: Frequency = Field(default=50_000, alias="width")
+    launch_dbm: Power = Field(default=-20.0, alias="launch")
+    objective: Literal["loss", "latency"] = "loss"
+    max_loss_db: Loss | None = Field(default=None, alias="max_loss")
+    max_latency_ns: Duration | None = Field(default=None, alias="max_latency")
+    max_switches: Annotated[int, Field(ge=0)] | None = None
+    max_noise_hz: Annotated[float, Field(ge=0)] | None = Field(default=None, alias="max_noise")
+    avoid: list[str] = Field(default_factory=list)
+    companion: CompanionSection | None = None
+    coroute: str | None = None
+    apart_from: str | None = None
+    at_ns: Duration | None = Field(default=None, alias="at")
+    until_ns: Duration | None = Field(default=None, alias="until")
+    restoration: RestorationSection = Field(default_factory=RestorationSection)
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> ConnectivityService:
+        classical = self.source is not None and self.to is not None and self.source != self.to
+        if (self.link is not None) == classical or (self.link is not None and (self.source or self.to)):
+            raise ValueError("expected either link, or two different nodes from and to")
+        if self.link is None and (self.companion is not None or self.max_noise_hz is not None):
+            raise ValueError("companion and max_noise are for the quantum channel of a link")
+        if self.until_ns is not None and self.until_ns <= (self.at_ns or 0):
+            raise ValueError("until must come after at")
+        return self
+
+
+class WorksSection(Section):
+    """Planned works on spans, known from the start. Services give way `lead` before they begin."""
+
+    name: Name
+    spans: Annotated[list[str], Field(min_length=1)]
+    at_ns: Duration = Field(alias="at")
+    until_ns: Duration = Field(alias="until")
+    lead_ns: Duration = Field(default=60 * 10**9, alias="lead")
+    force: bool = False
+
+    @model_validator(mode="after")
+    def _lasts(self) -> WorksSection:
+        if self.until_ns <= self.at_ns:
+            raise ValueError("until must come after at")
+        return self
+
+
+class PacketSection(Section):
+    """Packet switching of quantum payloads. `links` whose payloads go as packets from the start; those of others go
+    over circuits. `policy`: what happens to a payload whose port is taken."""
+
+    links: list[str] = Field(default_factory=list)
+    policy: Literal["drop", "delay", "buffer"] = "drop"
+    processing_ns: Duration = Field(default=2_000, alias="processing")
+    switching_ns: Duration = Field(default=1_000, alias="switching")
+    channels: Annotated[int, Field(ge=1, le=96)] = 1
+    loop_ns: Annotated[Duration, Field(ge=1)] = Field(default=20_000, alias="loop")
+    loop_db: Loss = Field(default=1.0, alias="loop_loss")
+    turns: Annotated[int, Field(ge=0, le=100)] = 3
+    lines: Annotated[int, Field(ge=0, le=100)] = 1
+    memories: Annotated[int, Field(ge=0, le=10_000)] = 8
+    t2_ns: Annotated[Duration, Field(ge=1)] = Field(default=1_000_000, alias="t2")
+
+
 class PlantSection(Section):
     """Optical equipment beside fibres: switches, classical channels; spectrum to keep between channels (`guard`), and
-    between quantum and classical ones."""
+    between quantum and classical ones. Services and works of the optical network's controller; `path_computation`: the
+    entry point of `quoit.path_computation` that it uses."""
 
     switches: list[Switch] = Field(default_factory=list)
     channels: list[Channel] = Field(default_factory=list)
     guard_mhz: Frequency = Field(default=0, alias="guard")
     quantum_guard_mhz: Frequency = Field(default=100_000, alias="quantum_guard")
+    path_computation: str = "labels"
+    services: list[ConnectivityService] = Field(default_factory=list)
+    works: list[WorksSection] = Field(default_factory=list)
+    packets: PacketSection = Field(default_factory=PacketSection)
 
 
 class Link(Section):
@@ -538,6 +631,11 @@ class NetworkFile(Section):
     applications: list[Application] = Field(default_factory=list)
     policies: Policies = Field(default_factory=Policies)
     events: list[Event] = Field(default_factory=list)
+
+    @property
+    def has_plant(self) -> bool:
+        """Whether the file speaks of its optical plant, which gives it an optical network's controller."""
+        return "plant" in self.model_fields_set
 
     @property
     def epoch_unix_s(self) -> float:

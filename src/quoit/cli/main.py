@@ -193,6 +193,17 @@ def top(
 
 
 @app.command
+def alarms(*, dir: Path = Path("out/quoit"), json: Json = False) -> int:
+    """List what is wrong in a running twin: severity, since when, and which alarm explains it.
+
+    Ends with 1 if an alarm is critical or major.
+    """
+    from quoit.cli.top import list_alarms
+
+    return list_alarms(dir, json)
+
+
+@app.command
 def strike(kind: str, target: str, amount: float = 0.0, /, *, dir: Path = Path("out/quoit"), json: Json = False) -> int:
     """Do something to a running twin's world: cut|splice SPAN, bend SPAN DB, intercept|tamper LINK FRACTION.
 

@@ -10,7 +10,17 @@ from dataclasses import dataclass
 
 from quoit.engine.api import PAIRS, InstallCircuit, MorePairs, Operate, Operated, PairHeld, StopCircuit
 from quoit.engine.program import Circuit
-from quoit.fabric.api import FreeSlots, HalfReady, OperateSlots, ReserveSlots, Slots, SlotsDone, memory
+from quoit.fabric.api import (
+    PAIR_NEWS,
+    FreeSlots,
+    HalfReady,
+    OperateSlots,
+    PairDelivered,
+    ReserveSlots,
+    Slots,
+    SlotsDone,
+    memory,
+)
 from quoit.model.problem import Problem
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
@@ -76,6 +86,7 @@ class MemoryAgent(Element):
         self._node = node
         self._slots = [_Slot() for _ in range(memories)]
         self._holders: dict[str, str] = {}
+        self._heads: set[str] = set()
 
     # -- reservation ---------------------------------------------------------------------------------
 
@@ -122,6 +133,7 @@ class MemoryAgent(Element):
     @handles(RunProgram)
     async def on_run(self, ctx: Context, msg: RunProgram) -> None:
         self._holders[msg.circuit] = msg.head_holder
+        self._heads.add(msg.circuit)
         install = InstallCircuit(
             msg.circuit,
             msg.links,
@@ -146,6 +158,7 @@ class MemoryAgent(Element):
 
     @handles(EndProgram)
     async def on_end(self, ctx: Context, msg: EndProgram) -> None:
+        self._heads.discard(msg.circuit)
         if self._holders.pop(msg.circuit, None) is not None:
             ctx.tell(PAIRS, StopCircuit(msg.circuit, msg.leaves))
 
@@ -160,6 +173,9 @@ class MemoryAgent(Element):
             slot.held = False
             return
         ctx.emit("memory.held", node=self._node, slot=msg.slot, circuit=msg.circuit, number=msg.number)
+        if msg.circuit in self._heads:  # one of the two ends counts
+            ctx.count("quoit_pairs_delivered_total", (self._node,))
+            ctx.publish(f"{PAIR_NEWS}.{self._node}", PairDelivered(self._node, msg.circuit, msg.at_ns))
         ctx.tell(holder, HalfReady(msg.circuit, msg.number, self._node, msg.slot, msg.at_ns))
 
     # -- operations ----------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ _ROWS = (
     MetricRow("quoit_kernel_events_total", _C, "event", (), "Events handled"),
     # All strata
     MetricRow("quoit_alarms", _G, "alarm", ("stratum", "severity"), "Standing alarms"),
+    MetricRow("quoit_health", _G, "1", ("kind",), "Health, 0 to 100, of the subservice of a kind that is most ill"),
     MetricRow("quoit_loop_records_total", _C, "record", ("loop", "stage"), "Steps of closed loops"),
     # Connectivity
     MetricRow("quoit_span_lit", _G, "1", ("span",), "1 while light arrives at the end of a span"),
@@ -56,10 +57,12 @@ _ROWS = (
     MetricRow("quoit_pool_bits", _G, "bit", ("link",), "Link key not yet handed out"),
     MetricRow("quoit_pool_spent_bits_total", _C, "bit", ("link", "use"), "Link key handed out, by use"),
     MetricRow("quoit_relay_bits_total", _C, "bit", ("link",), "Key bits relayed over a link"),
+    MetricRow("quoit_pairs_delivered_total", _C, "pair", ("node",), "Entangled pairs delivered, by their head's node"),
     # Service
     MetricRow("quoit_stream_bits", _G, "bit", ("stream",), "End-to-end key ready for a pair of KMEs"),
     MetricRow("quoit_hybrid_bits_total", _C, "bit", ("kme",), "Key made with post-quantum encapsulation"),
     MetricRow("quoit_session_bits_total", _C, "bit", ("domain",), "Key handed out in sessions"),
+    MetricRow("quoit_session_latency_seconds", _G, "s", ("session",), "Time that the last answer of a session took"),
     MetricRow("quoit_keys_issued_total", _C, "key", ("kme",), "Keys opened"),
     MetricRow("quoit_keys_delivered_total", _C, "key", ("kme", "role"), "Keys taken by slaves"),
     MetricRow("quoit_keys_refused_total", _C, "request", ("kme", "code"), "Requests refused, by problem"),

@@ -11,7 +11,6 @@ from importlib.metadata import entry_points
 from typing import Any, cast
 
 from quoit.connectivity.controller import ConnectivityController
-from quoit.connectivity.inventory import Inventory
 from quoit.connectivity.meters import ConnectivityMeters
 from quoit.connectivity.plant import Plant
 from quoit.connectivity.upkeep import ConnectivityUpkeep
@@ -31,6 +30,8 @@ from quoit.fabric.relay import Relay
 from quoit.fabric.upkeep import FabricUpkeep, UpkeepPlan
 from quoit.model.secret import Secret
 from quoit.model.urn import Namespace
+from quoit.orchestration.assurance import AssuranceElement
+from quoit.orchestration.service_graph import AssurancePlan, AssuredLink
 from quoit.planes.graph import Graph
 from quoit.runtime import seeds
 from quoit.runtime.context import Device
@@ -40,6 +41,7 @@ from quoit.scenario.entanglement import EntanglementSide
 from quoit.scenario.fate import Fate, Load, LoadPlan, Stroke
 from quoit.scenario.light import LightSide
 from quoit.scenario.schema import Application, Event, Link, NetworkFile, PairLink, Span
+from quoit.scenario.thresholds import telemetry_plan
 from quoit.service.access import AccessControl, Contract
 from quoit.service.admission import AdmissionControl
 from quoit.service.calendar import Calendar
@@ -114,6 +116,7 @@ class Assembler:
         self.labels: dict[str, str] = {}
         self.entanglement = EntanglementSide(network, self._spans_of, self.seed)
         self.light = LightSide(network, self._spans_of)
+        self.telemetry = telemetry_plan(network)
         self._protocols: dict[str, LinkProtocol] = {}
         classes = {e.name: e for e in entry_points(group="quoit.link_protocols")}
         for link in network.links:
@@ -140,6 +143,7 @@ class Assembler:
             *self._connectivity(),
             *self._fabric(),
             *self._service(attachments, policy),
+            AssuranceElement(self.center, self._assurance_plan()),
         ]
         calendar = Calendar(self.n.epoch_unix_s, Namespace(self.n.nid))
         elements += self.entanglement.elements(self.world, self.center, attachments, calendar)
@@ -194,13 +198,14 @@ class Assembler:
     # -- connectivity --------------------------------------------------------------------------------
 
     def _connectivity(self) -> list[Element]:
-        kinds: tuple[Callable[[str, Inventory], Element], ...] = (
-            Plant,
-            ConnectivityController,
-            ConnectivityMeters,
-            ConnectivityUpkeep,
-        )
-        return [kind(self.center, self.light.inventory()) for kind in kinds]
+        light, center = self.light, self.center
+        pinned = frozenset(span for link in self.n.pair_links for span in self._spans_of(link))
+        return [
+            Plant(center, light.inventory()),
+            ConnectivityController(center, light.inventory(), pinned),
+            ConnectivityMeters(center, light.inventory(), self.telemetry),
+            ConnectivityUpkeep(center, light.inventory()),
+        ]
 
     # -- fabric --------------------------------------------------------------------------------------
 
@@ -219,7 +224,7 @@ class Assembler:
             upkeep.append(UpkeepPlan(link.id, a, b))
         out += [
             FabricController(self.center, tuple(entries)),
-            FabricMeters(self.center, tuple(meters)),
+            FabricMeters(self.center, tuple(meters), self.telemetry),
             FabricUpkeep(self.center, tuple(upkeep)),
         ]
         for node in self.n.nodes:
@@ -270,6 +275,13 @@ class Assembler:
         neighbours = {k.id: k.between[1] if k.between[0] == node else k.between[0] for k in here}
         hashes = {k.id: Secret(seeds.keystream(self.root, "commission", k.id, nbytes=16)) for k in here}
         return [Kma(node, plans, initial, self.first_block), Relay(node, neighbours, hashes)]
+
+    # -- across the strata ---------------------------------------------------------------------------
+
+    def _assurance_plan(self) -> AssurancePlan:
+        links = [AssuredLink(k.id, k.between[0], k.between[1], self._spans_of(k)) for k in self.n.links]
+        kmes = tuple((kme.id, kme.node) for kme in self.n.all_kmes())
+        return AssurancePlan(tuple(links), tuple(span.id for span in self.n.spans), kmes)
 
     # -- service -------------------------------------------------------------------------------------
 
@@ -322,7 +334,7 @@ class Assembler:
         apps = {app.sae: app for app in self.n.applications}
         contracts = tuple(Contract(a, apps[a.sae].rate_bps, apps[a.sae].priority) for a in mine)
         number = policy.control_instances
-        out: list[Element] = [ServiceMonitor(place, domain)]
+        out: list[Element] = [ServiceMonitor(place, domain, self.telemetry)]
         for n in range(number):
             out += [
                 AccessControl(place, domain, contracts, n),

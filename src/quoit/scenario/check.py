@@ -21,6 +21,7 @@ from quoit.scenario import yamlfile
 from quoit.scenario.entanglement import hop_of, memory_plan
 from quoit.scenario.light_check import check_light
 from quoit.scenario.schema import NetworkFile
+from quoit.scenario.thresholds import check_thresholds
 from quoit.scenario.yamlfile import Loc, Place
 
 
@@ -234,6 +235,7 @@ def _cross_check(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
     yield from _check_service(n)
     yield from _check_events(n)
     yield from check_light(n, _unknown)
+    yield from check_thresholds(n, _unknown)
 
 
 def _unknown(loc: Loc, what: str, name: str, known: Iterable[str]) -> Iterator[tuple[Loc, str]]:

@@ -21,20 +21,16 @@ from uvicorn import Config, Server
 
 from quoit.adapters.exporters.prometheus import registry_of
 from quoit.connectivity import api as connectivity
-from quoit.fabric import api as fabric
 from quoit.fabric.api import METERS, GetLinks
 from quoit.interfaces.identity import Identities, NameKind, caller_of
 from quoit.model.problem import Problem
 from quoit.model.role import Operation, Role, may
-from quoit.planes.management import Alarms, GetAlarms
+from quoit.orchestration.telemetry_api import ASSURANCE, GetAssurance, GetCorrelatedAlarms
 from quoit.scenario.fate import FATE, STRIKES, Strike
 from quoit.service import api as service
 
 if TYPE_CHECKING:
     from quoit.scenario.host import Host
-
-
-UPKEEPS = (connectivity.UPKEEP, fabric.UPKEEP, service.UPKEEP)
 
 
 def _json(value: Any, status: int = 200) -> Response:
@@ -73,8 +69,8 @@ def role_identities(is_revoked: Callable[[int], bool]) -> Identities:
 
 
 class OperatorSocket:
-    """Serves GET /links, /spans, /channels, /units, /alarms, /doors, /status, /metrics, /livez, /readyz, and POST
-    /strike."""
+    """Serves GET /links, /spans, /channels, /units, /alarms, /assurance, /doors, /status, /metrics, /livez, /readyz,
+    and POST /strike."""
 
     def __init__(self, path: Path, host: Host) -> None:
         self._path = path
@@ -92,6 +88,7 @@ class OperatorSocket:
                 Route("/channels", self._channels),
                 Route("/units", self._units),
                 Route("/alarms", self._alarms),
+                Route("/assurance", self._assurance),
                 Route("/doors", self._doors),
                 Route("/status", self._status),
                 Route("/metrics", self._metrics),
@@ -133,9 +130,15 @@ class OperatorSocket:
         return _json(await self._host.world.ask(service.METERS, service.GetUnitCounts()))
 
     async def _alarms(self, request: Request) -> Response:
-        """Standing alarms of all strata, the lowest stratum first: what is below is often the cause."""
-        answers = [await self._host.world.ask(upkeep, GetAlarms()) for upkeep in UPKEEPS]
-        return _json(Alarms(tuple(alarm for answer in answers for alarm in answer.alarms)))
+        """Standing alarms of all strata with their root causes; roots first."""
+        return _json(await self._host.world.ask(ASSURANCE, GetCorrelatedAlarms()))
+
+    async def _assurance(self, request: Request) -> Response:
+        """Health of all subservices; with `?below=N` of those that have less."""
+        below = request.query_params.get("below", "101")
+        if not (below.isascii() and below.isdecimal() and len(below) <= 3):
+            return _json({"message": f"below: a health of 0 to 101 is expected, found {below!r}"}, 400)
+        return _json(await self._host.world.ask(ASSURANCE, GetAssurance(int(below))))
 
     async def _doors(self, request: Request) -> Response:
         return _json(self._host.doors_told())

@@ -193,6 +193,17 @@ def top(
 
 
 @app.command
+def observe(*, out: Annotated[Path, Parameter(help="Directory for the files.")], force: bool = False) -> int:
+    """Write a Grafana dashboard, Prometheus alert rules and a scrape configuration for a running twin.
+
+    See docs/telemetry.md. Files that are there already stay, unless --force is given.
+    """
+    from quoit.cli.observe import write_files
+
+    return write_files(out, force)
+
+
+@app.command
 def alarms(*, dir: Path = Path("out/quoit"), json: Json = False) -> int:
     """List what is wrong in a running twin: severity, since when, and which alarm explains it.
 

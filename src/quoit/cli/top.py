@@ -11,13 +11,14 @@ import httpx2
 import msgspec
 from rich.console import Group
 from rich.live import Live
+from rich.table import Table
 from rich.text import Text
 
 from quoit.cli import show
 from quoit.connectivity.api import ChannelReadings
 from quoit.fabric.api import Links
 from quoit.model.quantity import format_duration
-from quoit.orchestration.telemetry_api import AssuranceTable, CorrelatedAlarms
+from quoit.orchestration.telemetry_api import AssuranceTable, CorrelatedAlarms, Footprint
 
 SERVICES = ("session", "stream")
 """Kinds of subservices that `quoit top` tells the health of; what they stand on is among the causes."""
@@ -76,10 +77,12 @@ def _view(operator: Operator) -> Group:
     line = f"{status['network']}  t = {format_duration(status['now_ns'])}  {faithful}  {status['events']} events"
     told = [Text(show.alarm(alarm, status["now_ns"]), style="red") for alarm in alarms.alarms]
     light = msgspec.json.decode(operator.get("/channels"), type=ChannelReadings)
-    tables = [show.links(links.rows), *([show.channels(light.rows)] if light.rows else [])]
+    tables: list[Table | Text] = [show.links(links.rows), *([show.channels(light.rows)] if light.rows else [])]
     ill = msgspec.json.decode(operator.get("/assurance?below=100"), type=AssuranceTable).rows
     services = [row for row in ill if row.kind in SERVICES]
     tables += [show.ailing(services[:MOST_ILL])] if services else []
+    footprint = msgspec.json.decode(operator.get("/footprint"), type=Footprint)
+    tables += [Text(show.footprint(footprint))]
     return Group(Text(line), *tables, *(told or [Text("no alarms")]))
 
 

@@ -34,6 +34,7 @@ _C, _G, _H = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
 
 _ROWS = (
     MetricRow("quoit_kernel_lateness_seconds", _H, "s", (), "How late an event was handled; never early"),
+    MetricRow("quoit_kernel_now_seconds", _G, "s", (), "Simulated time since the scenario's start"),
     MetricRow("quoit_kernel_events_total", _C, "event", (), "Events handled"),
     # All strata
     MetricRow("quoit_alarms", _G, "alarm", ("stratum", "severity"), "Standing alarms"),
@@ -68,6 +69,14 @@ _ROWS = (
     MetricRow("quoit_keys_refused_total", _C, "request", ("kme", "code"), "Requests refused, by problem"),
     MetricRow("quoit_keys_lost_after_commit_total", _C, "key", ("kme",), "Keys void because a peer did not confirm"),
     MetricRow("quoit_units", _G, "unit", ("kme", "state"), "Service units in each state of their life"),
+    MetricRow("quoit_key_bits_delivered_total", _C, "bit", ("kme",), "Bits of keys handed to those who opened them"),
+    # Footprint; `use` is keys or pairs
+    MetricRow("quoit_power_watts", _G, "W", ("use",), "Power of the devices that are on"),
+    MetricRow("quoit_energy_joules_total", _C, "J", ("use",), "Energy of devices while they were on"),
+    MetricRow("quoit_energy_per_bit_joules", _G, "J", (), "Energy for each key bit delivered since the start"),
+    MetricRow("quoit_energy_per_pair_joules", _G, "J", (), "Energy for each entangled pair delivered since the start"),
+    MetricRow("quoit_fibre_quantum_km", _G, "km", (), "Fibre that carries quantum channels"),
+    MetricRow("quoit_fibre_shared_ratio", _G, "1", (), "Share of it that carries classical traffic, too"),
     # Edges
     MetricRow("quoit_http_requests_total", _C, "request", ("interface", "status"), "Requests answered, by status"),
 )

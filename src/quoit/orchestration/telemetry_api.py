@@ -94,3 +94,39 @@ class CorrelatedAlarms(Message):
     """Standing alarms of all strata: roots before what they explain, then oldest first."""
 
     alarms: tuple[CorrelatedAlarm, ...]
+
+
+class PowerShare(Message):
+    """Devices that are on. `watts`: of each. `assumed`: nobody has published that number."""
+
+    device: str
+    number: int
+    watts: float
+    assumed: bool
+
+
+@message("orchestration.GetFootprint")
+class GetFootprint(Message):
+    """What has the network cost so far? Answered with `Footprint`."""
+
+
+@message("orchestration.Footprint")
+class Footprint(Message):
+    """Figures since the start. Energy of keys and of entangled pairs in J, what was delivered of each, and energy for
+    each (None: nothing was delivered). Of the fibre that carries quantum channels (km): how much of it carries
+    classical traffic as well. `assumed_ratio`: share of the power of now that stands on assumptions."""
+
+    at_ns: int
+    key_watts: float
+    key_joules: float
+    key_bits: int
+    joules_per_bit: float | None
+    pair_watts: float
+    pair_joules: float
+    pairs: int
+    joules_per_pair: float | None
+    quantum_km: float
+    shared_km: float
+    shared_ratio: float | None
+    assumed_ratio: float | None
+    devices: tuple[PowerShare, ...]

@@ -31,12 +31,14 @@ from quoit.fabric.upkeep import FabricUpkeep, UpkeepPlan
 from quoit.model.secret import Secret
 from quoit.model.urn import Namespace
 from quoit.orchestration.assurance import AssuranceElement
+from quoit.orchestration.footprint import FootprintElement
 from quoit.orchestration.service_graph import AssurancePlan, AssuredLink
 from quoit.planes.graph import Graph
 from quoit.runtime import seeds
 from quoit.runtime.context import Device
 from quoit.runtime.element import Element
 from quoit.runtime.kernel import Kernel
+from quoit.scenario.energy import footprint_plan
 from quoit.scenario.entanglement import EntanglementSide
 from quoit.scenario.fate import Fate, Load, LoadPlan, Stroke
 from quoit.scenario.light import LightSide
@@ -144,6 +146,7 @@ class Assembler:
             *self._fabric(),
             *self._service(attachments, policy),
             AssuranceElement(self.center, self._assurance_plan()),
+            FootprintElement(self.center, footprint_plan(self.n, self._profile_of, self._pair_spans())),
         ]
         calendar = Calendar(self.n.epoch_unix_s, Namespace(self.n.nid))
         elements += self.entanglement.elements(self.world, self.center, attachments, calendar)
@@ -199,10 +202,9 @@ class Assembler:
 
     def _connectivity(self) -> list[Element]:
         light, center = self.light, self.center
-        pinned = frozenset(span for link in self.n.pair_links for span in self._spans_of(link))
         return [
             Plant(center, light.inventory()),
-            ConnectivityController(center, light.inventory(), pinned),
+            ConnectivityController(center, light.inventory(), self._pair_spans()),
             ConnectivityMeters(center, light.inventory(), self.telemetry),
             ConnectivityUpkeep(center, light.inventory()),
         ]
@@ -277,6 +279,12 @@ class Assembler:
         return [Kma(node, plans, initial, self.first_block), Relay(node, neighbours, hashes)]
 
     # -- across the strata ---------------------------------------------------------------------------
+
+    def _pair_spans(self) -> frozenset[str]:
+        return frozenset(span for link in self.n.pair_links for span in self._spans_of(link))
+
+    def _profile_of(self, link: str) -> object:
+        return getattr(self._protocols[link], "profile", None)
 
     def _assurance_plan(self) -> AssurancePlan:
         links = [AssuredLink(k.id, k.between[0], k.between[1], self._spans_of(k)) for k in self.n.links]

@@ -18,6 +18,7 @@ from quoit.fabric.programs.demand import GROUP
 from quoit.model.problem import Problem
 from quoit.model.urn import Urn
 from quoit.scenario import yamlfile
+from quoit.scenario.energy import check_powers
 from quoit.scenario.entanglement import hop_of, memory_plan
 from quoit.scenario.light_check import check_light
 from quoit.scenario.schema import NetworkFile
@@ -236,6 +237,7 @@ def _cross_check(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
     yield from _check_events(n)
     yield from check_light(n, _unknown)
     yield from check_thresholds(n, _unknown)
+    yield from check_powers(n, _unknown)
 
 
 def _unknown(loc: Loc, what: str, name: str, known: Iterable[str]) -> Iterator[tuple[Loc, str]]:

@@ -25,9 +25,11 @@ from quoit.fabric.api import METERS, GetLinks
 from quoit.interfaces.identity import Identities, NameKind, caller_of
 from quoit.model.problem import Problem
 from quoit.model.role import Operation, Role, may
-from quoit.orchestration.telemetry_api import ASSURANCE, GetAssurance, GetCorrelatedAlarms
+from quoit.orchestration.telemetry_api import ASSURANCE, FOOTPRINT, GetAssurance, GetCorrelatedAlarms, GetFootprint
+from quoit.planes.telemetry import GetMeters, Meters
 from quoit.scenario.fate import FATE, STRIKES, Strike
 from quoit.service import api as service
+from quoit.service.agreements import monitor
 
 if TYPE_CHECKING:
     from quoit.scenario.host import Host
@@ -69,8 +71,8 @@ def role_identities(is_revoked: Callable[[int], bool]) -> Identities:
 
 
 class OperatorSocket:
-    """Serves GET /links, /spans, /channels, /units, /alarms, /assurance, /doors, /status, /metrics, /livez, /readyz,
-    and POST /strike."""
+    """Serves GET /links, /spans, /channels, /units, /alarms, /assurance, /telemetry, /footprint, /doors, /status,
+    /metrics, /livez, /readyz, and POST /strike."""
 
     def __init__(self, path: Path, host: Host) -> None:
         self._path = path
@@ -89,6 +91,8 @@ class OperatorSocket:
                 Route("/units", self._units),
                 Route("/alarms", self._alarms),
                 Route("/assurance", self._assurance),
+                Route("/telemetry", self._telemetry),
+                Route("/footprint", self._footprint),
                 Route("/doors", self._doors),
                 Route("/status", self._status),
                 Route("/metrics", self._metrics),
@@ -139,6 +143,15 @@ class OperatorSocket:
         if not (below.isascii() and below.isdecimal() and len(below) <= 3):
             return _json({"message": f"below: a health of 0 to 101 is expected, found {below!r}"}, 400)
         return _json(await self._host.world.ask(ASSURANCE, GetAssurance(int(below))))
+
+    async def _telemetry(self, request: Request) -> Response:
+        """Meters that are on, with their windows, of all strata."""
+        of = [connectivity.METERS, METERS, *(monitor(domain.name) for domain in self._host.network.all_domains())]
+        answers: list[Meters] = [await self._host.world.ask(name, GetMeters()) for name in of]
+        return _json(Meters(tuple(row for answer in answers for row in answer.meters)))
+
+    async def _footprint(self, request: Request) -> Response:
+        return _json(await self._host.world.ask(FOOTPRINT, GetFootprint()))
 
     async def _doors(self, request: Request) -> Response:
         return _json(self._host.doors_told())

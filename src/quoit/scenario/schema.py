@@ -517,10 +517,12 @@ class ThresholdSection(Section):
 
 
 class TelemetrySection(Section):
-    """Windows of simulated time that readings are summed up in, and thresholds."""
+    """Windows of simulated time that readings are summed up in, thresholds, and `power`: watts of devices instead of
+    those of the table that figures of energy stand on (see docs/telemetry.md)."""
 
     window_ns: Duration = Field(default=60 * 10**9, alias="window")
     thresholds: list[ThresholdSection] = Field(default_factory=list)
+    power: dict[str, float] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _not_empty(self) -> TelemetrySection:

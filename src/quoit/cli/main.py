@@ -53,12 +53,13 @@ def run(
     seed: Seed = None,
     digest: Annotated[bool, Parameter(negative="", help="Print only the trace digest, on the last line.")] = False,
     out: Annotated[Path | None, Parameter(help="Write report, tables, plots and event log here.")] = None,
+    traces: Annotated[Path | None, Parameter(help="Write traces of requests here (OTLP/JSON, a batch a line).")] = None,
     json: Json = False,
 ) -> int:
     """Run a network in virtual time, as fast as the machine can, and report what happened."""
     from quoit.cli.run import run_file
 
-    return run_file(file, until, seed, digest, out, json)
+    return run_file(file, until, seed, digest, out, json, traces)
 
 
 @app.command
@@ -142,6 +143,7 @@ def up(
     kek: Annotated[
         str | None, Parameter(help=f"Key-encryption key of all stores, instead of a file in each: {KEK_FORMS}")
     ] = None,
+    traces: Annotated[Path | None, Parameter(help="Write traces of requests here (OTLP/JSON, a batch a line).")] = None,
     json: Annotated[
         bool, Parameter(name="--json", negative="", help="Tell the doors as JSON, and log in JSON lines.")
     ] = False,
@@ -158,6 +160,7 @@ def up(
         replace(
             options,
             kek=kek,
+            traces=traces,
             tls13_only=tls == "modern",
             certificate_life=certificate_life,
             management_port=management_port,

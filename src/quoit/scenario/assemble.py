@@ -38,6 +38,8 @@ from quoit.runtime import seeds
 from quoit.runtime.context import Device
 from quoit.runtime.element import Element
 from quoit.runtime.kernel import Kernel
+from quoit.runtime.tracing import SpanSink, TracedKernel
+from quoit.runtime.wire import Message
 from quoit.scenario.energy import footprint_plan
 from quoit.scenario.entanglement import EntanglementSide
 from quoit.scenario.fate import Fate, Load, LoadPlan, Stroke
@@ -46,6 +48,7 @@ from quoit.scenario.schema import Application, Event, Link, NetworkFile, PairLin
 from quoit.scenario.thresholds import telemetry_plan
 from quoit.service.access import AccessControl, Contract
 from quoit.service.admission import AdmissionControl
+from quoit.service.api import CloseSession, CloseUnit, OpenKeys, OpenSession, OpenUnit, TakeKeys
 from quoit.service.calendar import Calendar
 from quoit.service.controller import ServiceController
 from quoit.service.directory import Attachment
@@ -68,6 +71,9 @@ BOOTSTRAP_BYTES = 16 + 16 * 64
 
 BLOCKS_OF_A_LIFE = 2**32
 """More blocks than any link makes between two starts of a twin."""
+
+TRACED: frozenset[type[Message]] = frozenset({OpenKeys, TakeKeys, OpenUnit, CloseUnit, OpenSession, CloseSession})
+"""Requests that are followed through all strata in a twin that traces."""
 
 StoreMaker = Callable[[str], Device]
 
@@ -92,7 +98,8 @@ class Parts:
 
     `root` None: key material grows from the seed, so whoever knows the seed knows all keys; live twins pass 32
     random bytes. `life` and `start_ns`: which life of a twin this is that goes on after it was stopped, and from
-    which instant; its links' blocks have numbers that no earlier life used. `mark_key`: see `Kme`.
+    which instant; its links' blocks have numbers that no earlier life used. `mark_key`: see `Kme`. `trace_sink`: gets
+    the spans of what comes of applications' requests.
     """
 
     make_store: StoreMaker
@@ -101,6 +108,7 @@ class Parts:
     life: int = 0
     start_ns: int = 0
     mark_key: bytes | None = None
+    trace_sink: SpanSink | None = None
 
 
 class Assembler:
@@ -150,11 +158,17 @@ class Assembler:
         ]
         calendar = Calendar(self.n.epoch_unix_s, Namespace(self.n.nid))
         elements += self.entanglement.elements(self.world, self.center, attachments, calendar)
-        kernel = Kernel(elements, seed=self.seed, latency=Latency(self.n), start_ns=self.parts.start_ns)
+        kernel = self._kernel(elements)
         kmes = {k.id: k.node for k in self.n.all_kmes()}
         return Twin(
             self.n, kernel, kmes, attachments, self.stores, policy, self.labels, self._kme_maker(attachments, policy)
         )
+
+    def _kernel(self, elements: list[Element]) -> Kernel:
+        latency, start_ns, sink = Latency(self.n), self.parts.start_ns, self.parts.trace_sink
+        if sink is None:
+            return Kernel(elements, seed=self.seed, latency=latency, start_ns=start_ns)
+        return TracedKernel(elements, roots=TRACED, sink=sink, seed=self.seed, latency=latency, start_ns=start_ns)
 
     # -- engine --------------------------------------------------------------------------------------
 

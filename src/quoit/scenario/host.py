@@ -24,6 +24,7 @@ import structlog
 
 from quoit.adapters.crypto.kek_uri import open_kek
 from quoit.adapters.crypto.pki import LEAF_LIFE, Authority, Issued, PkiError
+from quoit.adapters.exporters.traces import OtlpJsonFile
 from quoit.adapters.stores.sealed import SealedStore
 from quoit.adapters.stores.sqlite import SqliteStore
 from quoit.interfaces.etsi014.codec import Compat, Limits
@@ -72,7 +73,8 @@ class HostOptions:
     URL of a PostgreSQL that holds the key stores instead of files, one schema a KME. `kek`: name of the key-encryption
     key of all stores (`quoit.adapters.crypto.kek_uri`), instead of a file in each. `certificate_life`: of the KMEs' and
     the applications' certificates. `tls13_only`: listeners refuse TLS 1.2, which ETSI GS QKD 014 permits.
-    `management_port`: the operator's door over mutual TLS on that port of 127.0.0.1 (0: any); None: only its socket."""
+    `management_port`: the operator's door over mutual TLS on that port of 127.0.0.1 (0: any); None: only its socket.
+    `traces`: file for spans of what comes of requests, as OTLP/JSON."""
 
     directory: Path
     seed: int | None = None
@@ -89,6 +91,7 @@ class HostOptions:
     tls13_only: bool = False
     management_port: int | None = None
     kek: str | None = None
+    traces: Path | None = None
 
 
 @dataclass
@@ -129,6 +132,10 @@ class Host:
         kek = self.options.kek
         self._kek = None if kek is None else open_kek(kek, make=not self.options.resume)
         self._opened: dict[str, SealedStore] = {k.id: self._open_store(k.id) for k in self.network.all_kmes()}
+        traces = self.options.traces
+        self._traces = None
+        if traces is not None:
+            self._traces = OtlpJsonFile(traces, self.network.name, self.network.epoch_unix_s)
         self.twin: Twin = assemble(self.network, self._parts())
         self.authority = Authority(self.options.directory / "pki", self.network.name)
         # Unbuffered: what a killed twin had done before it answered is in its log.
@@ -168,8 +175,9 @@ class Host:
             start_ns = max((store.latest_ns for store in self._opened.values()), default=0)
             start_ns = max(start_ns, self._state.now_ns) + 1 if self.options.resume else 0
             make_store = self._opened.__getitem__
-            return Parts(make_store, self.options.seed, root, self._state.life, start_ns, self._state.mark_key)
-        return Parts(self._opened.__getitem__, self.options.seed, share.root)
+            life, mark_key = self._state.life, self._state.mark_key
+            return Parts(make_store, self.options.seed, root, life, start_ns, mark_key, self._traces)
+        return Parts(self._opened.__getitem__, self.options.seed, share.root, trace_sink=self._traces)
 
     def _prepare_directory(self) -> None:
         directory = self.options.directory
@@ -399,6 +407,8 @@ class Host:
         if self.options.share is not None:
             await self.options.share.bus.close()
         self._faults.close()
+        if self._traces is not None:
+            self._traces.finish(self.twin.kernel)
         ends = [self._note_state, lambda: self.journal.close(self.twin.kernel.now), self._events.close]
         for end in (*ends, *(store.close for store in self._opened.values())):
             try:

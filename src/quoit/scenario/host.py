@@ -32,6 +32,9 @@ from quoit.interfaces.identity import Identities
 from quoit.interfaces.listener import Census, Listener, ListenerLimits, listen
 from quoit.interfaces.northbound import Counted, make_app
 from quoit.interfaces.repeated import Repeated
+from quoit.interfaces.restconf.core import Restconf
+from quoit.interfaces.restconf.library import ModuleSet
+from quoit.interfaces.restconf.server import RestconfApp
 from quoit.model.role import Role
 from quoit.runtime.journal import FORMAT, Header, JournalWriter
 from quoit.runtime.kernel import Kernel
@@ -40,8 +43,10 @@ from quoit.runtime.trace import Digest, Event, Sink, to_line
 from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, Twin, assemble
 from quoit.scenario.check import loads
-from quoit.scenario.operator import ROLES, OperatorSocket, RoleGate, role_identities
+from quoit.scenario.operator import ROLES, ManagementDoor, OperatorSocket, role_identities
 from quoit.scenario.spread import Spread
+from quoit.scenario.telemetry_data import MODULE, TelemetryProvider, tell_changes
+from quoit.service.agreements import monitor
 from quoit.service.api import eme
 from quoit.service.keystore import StoreFailed
 
@@ -122,6 +127,8 @@ class Host:
         share = self.options.share
         self._spread = None if share is None else Spread(self.network, share.processes)
         self._renewal: asyncio.Task[None] | None = None
+        self._changes: asyncio.Task[None] | None = None
+        self._restconf: Restconf | None = None
         self._operator: OperatorSocket | None = None
         self._faults = Repeated(_log)
         self._prepare_directory()
@@ -298,10 +305,19 @@ class Host:
         self.roles = {role: self.authority.issue_role(role, role.value, life) for role in ROLES}
         context = self.authority.server_context(leaf, tls13_only=True)
         identify = role_identities(self.authority.is_revoked).read
-        listener = await listen(
-            RoleGate(operator.app()), "127.0.0.1", self.options.management_port, context, {}, identify=identify
-        )
+        monitors = [monitor(domain.name) for domain in self.network.all_domains()]
+        core = Restconf(ModuleSet.of([MODULE]), [TelemetryProvider(self.world, monitors)], now=self._instant)
+        door = ManagementDoor(operator.app(), RestconfApp(core))
+        port = self.options.management_port
+        listener = await listen(door, "127.0.0.1", port, context, {}, identify=identify)
+        self._restconf = core
+        self._changes = asyncio.get_running_loop().create_task(tell_changes(self.world, core))
         self.management = Door(MANAGEMENT, listener, leaf, context)
+
+    def _instant(self) -> datetime:
+        """Simulated time as the scenario dates it, also before the world has begun."""
+        at_ns = self.world.now_ns() if self.world.running else self.twin.kernel.now
+        return datetime.fromtimestamp(self.network.epoch_unix_s, UTC) + timedelta(microseconds=at_ns // 1000)
 
     def _all_doors(self) -> list[Door]:
         return [*self.doors.values(), *([self.management] if self.management is not None else [])]
@@ -395,10 +411,13 @@ class Host:
 
     async def stop(self) -> None:
         """Close listeners, stop pacing, flush logs."""
-        if self._renewal is not None:
-            self._renewal.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._renewal
+        for task in (self._renewal, self._changes):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        if self._restconf is not None:
+            await self._restconf.close()
         if self._operator is not None:
             await self._operator.stop()
         for door in self._all_doors():

@@ -23,11 +23,13 @@ from quoit.adapters.exporters.prometheus import registry_of
 from quoit.connectivity import api as connectivity
 from quoit.fabric.api import METERS, GetLinks
 from quoit.interfaces.identity import Identities, NameKind, caller_of
+from quoit.interfaces.restconf.server import send_feed
 from quoit.model.problem import Problem
 from quoit.model.role import Operation, Role, may
 from quoit.orchestration.telemetry_api import ASSURANCE, FOOTPRINT, GetAssurance, GetCorrelatedAlarms, GetFootprint
 from quoit.planes.telemetry import GetMeters, Meters
 from quoit.scenario.fate import FATE, STRIKES, Strike
+from quoit.scenario.news import UNREAD_S, NewsDesk
 from quoit.service import api as service
 from quoit.service.agreements import monitor
 
@@ -64,6 +66,29 @@ class RoleGate:
         await self._app(scope, receive, send)
 
 
+class ManagementDoor:
+    """The door over TLS: what the socket serves, for roles, and RESTCONF for those who may read. Its data are state
+    alone, so nobody writes; subscriptions are established by POST and are reading all the same."""
+
+    def __init__(self, operator: ASGIApp, restconf: ASGIApp) -> None:
+        self._operator = RoleGate(operator)
+        self._restconf = restconf
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not str(scope.get("path", "")).startswith(("/restconf", "/.well-known/")):
+            await self._operator(scope, receive, send)
+            return
+        try:
+            role = Role(caller_of(scope))
+        except Problem as problem:
+            await _json({"message": problem.row.title}, 401)(scope, receive, send)
+            return
+        if may(role, Operation.READ):
+            await self._restconf(scope, receive, send)
+        else:
+            await _json({"message": f"not for the role {role}"}, 403)(scope, receive, send)
+
+
 def role_identities(is_revoked: Callable[[int], bool]) -> Identities:
     """Who comes in: certificates by the role that they name."""
     names = {(NameKind.URI, role.urn): role.value for role in ROLES}
@@ -71,8 +96,8 @@ def role_identities(is_revoked: Callable[[int], bool]) -> Identities:
 
 
 class OperatorSocket:
-    """Serves GET /links, /spans, /channels, /units, /alarms, /assurance, /telemetry, /footprint, /doors, /status,
-    /metrics, /livez, /readyz, and POST /strike."""
+    """Serves GET /links, /spans, /channels, /units, /alarms, /assurance, /telemetry, /footprint, /events, /doors,
+    /status, /metrics, /livez, /readyz, and POST /strike."""
 
     def __init__(self, path: Path, host: Host) -> None:
         self._path = path
@@ -80,6 +105,7 @@ class OperatorSocket:
         self._server: Server | None = None
         self._task: asyncio.Task[None] | None = None
         self._registry = registry_of(host.twin.kernel)
+        self._news = NewsDesk(host.twin.kernel)
 
     def app(self) -> Starlette:
         """What both doors serve."""
@@ -93,6 +119,7 @@ class OperatorSocket:
                 Route("/assurance", self._assurance),
                 Route("/telemetry", self._telemetry),
                 Route("/footprint", self._footprint),
+                Route("/events", _Events(self._news)),
                 Route("/doors", self._doors),
                 Route("/status", self._status),
                 Route("/metrics", self._metrics),
@@ -116,6 +143,7 @@ class OperatorSocket:
 
     async def stop(self) -> None:
         """Close the socket."""
+        self._news.close()
         if self._server is not None and self._task is not None:
             self._server.should_exit = True
             await self._task
@@ -212,6 +240,26 @@ class OperatorSocket:
             what = {"air": "path through air", "span": "fibre"}.get(target, target)
             listed = f"known: {', '.join(known[:20])}" if known else "this network has none"
             raise Problem("no-such-element", f"no {what} is called {strike.target!r}; {listed}")
+
+
+class _Events:
+    """GET /events?subject=...: news as server-sent events until the reader goes."""
+
+    def __init__(self, desk: NewsDesk) -> None:
+        self._desk = desk
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        if request.method != "GET":
+            await _json({"message": "expected GET"}, 405)(scope, receive, send)
+            return
+        try:
+            feed = self._desk.open(request.query_params.getlist("subject"))
+        except Problem as problem:
+            await _json({"message": problem.detail}, problem.row.status)(scope, receive, send)
+            return
+        cut = scope.get("state", {}).get("cut")
+        await send_feed(feed, 200, [(b"content-type", b"text/event-stream")], UNREAD_S, receive, send, cut)
 
 
 class _no_signals:  # noqa: N801 - stands in for a context manager function of uvicorn's

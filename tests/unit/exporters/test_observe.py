@@ -122,7 +122,8 @@ def written(tmp_path: Path) -> Path:
 
 def test_promtool_takes_rules_and_configuration(written: Path) -> None:
     promtool("check", "rules", written / ALERTS)
-    for name in ("root.pem", "observer.pem", "observer.key"):
+    (written / "role").mkdir()
+    for name in ("root.pem", "role/observer.pem", "role/observer.key"):
         (written / name).touch()
     scrape = written / SCRAPE
     scrape.write_text(scrape.read_text().replace("DIR/pki", str(written)))

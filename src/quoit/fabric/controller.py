@@ -210,7 +210,7 @@ class FabricController(Element):
 
     @handles(GetFlows)
     async def on_get_flows(self, ctx: Context, msg: GetFlows) -> Flows:
-        flows = [flow or Flow(*pair, self._epoch, (), (), 0.0) for pair, flow in sorted(self._flows.items())]
+        flows = [flow or Flow(*pair, 0, (), (), 0.0) for pair, flow in sorted(self._flows.items())]
         sessions = [ReservedFlows(session, held) for session, held in sorted(self._installed.items())]
         return Flows(tuple(flows), tuple(sessions))
 

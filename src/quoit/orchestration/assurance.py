@@ -293,7 +293,7 @@ class AssuranceElement(Element):
         for name, health in healths.items():
             causes: tuple[str, ...] = ()
             if health < WELL:
-                causes = tuple(f"{cause.about}: {cause.text}" for cause in self._graph.standing(name).causes)
+                causes = tuple(f"{cause.about}: {cause.text}" for cause in self._graph.standing(name, healths).causes)
             if (health, causes) == self._told.get(name, (WELL, ())):
                 continue
             self._told[name] = health, causes

@@ -54,6 +54,10 @@ class ServiceGraph(Assurance):
     def __init__(self, plan: AssurancePlan) -> None:
         super().__init__()
         self._kme_nodes = dict(plan.kmes)
+        self._kmes_at: dict[str, list[str]] = {}
+        for kme, node in plan.kmes:
+            self._kmes_at.setdefault(node, []).append(kme)
+        self._flows: dict[str, Flow] = {}
         self._sessions: set[str] = set()
         self._crossing: dict[str, frozenset[str]] = {}
         for name in (FABRIC_CONTROL, CONNECTIVITY_CONTROL):
@@ -101,6 +105,9 @@ class ServiceGraph(Assurance):
         """What control says of routes."""
         for flow in told.flows:
             name = f"flow:{flow.src}>{flow.dst}"
+            if self._flows.get(name) == flow:
+                continue
+            self._flows[name] = flow
             self._set_flow(name, "flow", flow)
             if flow.nodes:
                 self.heal(name, "no route")
@@ -112,7 +119,10 @@ class ServiceGraph(Assurance):
             routes = [f"route:{flow.name}" for flow in held.flows]
             for route, flow in zip(routes, held.flows, strict=True):
                 self._set_flow(route, "route", flow)
+            old = {name for name, _ in self.needs(f"session:{held.session}")}
             self.depends(f"session:{held.session}", routes)
+            for route in old.difference(routes):
+                self.remove(route)
 
     def _set_flow(self, name: str, kind: str, flow: Flow) -> None:
         self.add(name, kind)
@@ -121,10 +131,9 @@ class ServiceGraph(Assurance):
             self.depends(name, [f"pool:{link}" for link in flow.links if f"pool:{link}" in self])
 
     def _set_streams(self, name: str, flow: Flow) -> None:
-        for kme, node in self._kme_nodes.items():
-            for peer, there in self._kme_nodes.items():
-                if (node, there) == (flow.src, flow.dst):
-                    self.add_stream(f"{kme}>{peer}", name)
+        for kme in self._kmes_at.get(flow.src, ()):
+            for peer in self._kmes_at.get(flow.dst, ()):
+                self.add_stream(f"{kme}>{peer}", name)
 
     def add_stream(self, stream: str, flow: str | None = None) -> str:
         """End-to-end key of two KMEs; returns the subservice's name. A session's stream is the session's."""

@@ -95,9 +95,9 @@ class Assurance:
         """A symptom is over; says whether there was one."""
         return self._symptoms[about].pop(name, None) is not None
 
-    def standing(self, name: str) -> Standing:
-        """Raises KeyError for what is not in the graph."""
-        healths: dict[str, int] = {}
+    def standing(self, name: str, healths: dict[str, int] | None = None) -> Standing:
+        """`healths`: those of everything, if they are known already. Raises KeyError for what is not in the graph."""
+        healths = {} if healths is None else healths
         health = self._health(name, healths)
         own = tuple(sorted(self._symptoms[name].values(), key=_order))
         causes = () if health == WELL else tuple(sorted(self._causes(name, healths), key=_order))
@@ -105,7 +105,8 @@ class Assurance:
 
     def all(self) -> tuple[Standing, ...]:
         """Every subservice, by name."""
-        return tuple(self.standing(name) for name in sorted(self._kinds))
+        healths = self.healths()
+        return tuple(self.standing(name, healths) for name in sorted(self._kinds))
 
     def healths(self) -> dict[str, int]:
         """Health of every subservice."""

@@ -39,7 +39,22 @@ ASKED: dict[Operation, tuple[tuple[str, str], ...]] = {
     Operation.DESCRIBE: (("GET", "/openapi.json"), ("GET", "/api/v1/keys/openapi.json"), ("GET", "/livez")),
     Operation.READ: tuple(
         (method, f"/{path}")
-        for path in ("links", "spans", "units", "alarms", "doors", "status", "metrics", "livez", "readyz")
+        for path in (
+            "links",
+            "spans",
+            "channels",
+            "units",
+            "alarms",
+            "assurance",
+            "telemetry",
+            "footprint",
+            "events",
+            "doors",
+            "status",
+            "metrics",
+            "livez",
+            "readyz",
+        )
         for method in ("GET", "HEAD")
     ),
     Operation.STRIKE: (("POST", "/strike"),),

@@ -119,7 +119,7 @@ class OperatorSocket:
                 Route("/assurance", self._assurance),
                 Route("/telemetry", self._telemetry),
                 Route("/footprint", self._footprint),
-                Route("/events", _Events(self._news)),
+                Route("/events", _Events(self._news), methods=["GET"]),
                 Route("/doors", self._doors),
                 Route("/status", self._status),
                 Route("/metrics", self._metrics),
@@ -250,8 +250,8 @@ class _Events:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
-        if request.method != "GET":
-            await _json({"message": "expected GET"}, 405)(scope, receive, send)
+        if request.method == "HEAD":
+            await Response(media_type="text/event-stream")(scope, receive, send)
             return
         try:
             feed = self._desk.open(request.query_params.getlist("subject"))

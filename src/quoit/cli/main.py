@@ -53,12 +53,13 @@ def run(
     seed: Seed = None,
     digest: Annotated[bool, Parameter(negative="", help="Print only the trace digest, on the last line.")] = False,
     out: Annotated[Path | None, Parameter(help="Write report, tables, plots and event log here.")] = None,
+    traces: Annotated[Path | None, Parameter(help="Write traces of requests here (OTLP/JSON, a batch a line).")] = None,
     json: Json = False,
 ) -> int:
     """Run a network in virtual time, as fast as the machine can, and report what happened."""
     from quoit.cli.run import run_file
 
-    return run_file(file, until, seed, digest, out, json)
+    return run_file(file, until, seed, digest, out, json, traces)
 
 
 @app.command
@@ -142,6 +143,7 @@ def up(
     kek: Annotated[
         str | None, Parameter(help=f"Key-encryption key of all stores, instead of a file in each: {KEK_FORMS}")
     ] = None,
+    traces: Annotated[Path | None, Parameter(help="Write traces of requests here (OTLP/JSON, a batch a line).")] = None,
     netqasm: Annotated[
         int | None, Parameter(help="Open a door for NetQASM programs at each node, with so many of its memories.")
     ] = None,
@@ -168,6 +170,7 @@ def up(
         replace(
             options,
             kek=kek,
+            traces=traces,
             netqasm=netqasm,
             tls13_only=tls == "modern",
             certificate_life=certificate_life,
@@ -203,6 +206,28 @@ def top(
     from quoit.cli.top import watch
 
     return watch(dir, once, json)
+
+
+@app.command
+def observe(*, out: Annotated[Path, Parameter(help="Directory for the files.")], force: bool = False) -> int:
+    """Write a Grafana dashboard, Prometheus alert rules and a scrape configuration for a running twin.
+
+    See docs/telemetry.md. Files that are there already stay, unless --force is given.
+    """
+    from quoit.cli.observe import write_files
+
+    return write_files(out, force)
+
+
+@app.command
+def alarms(*, dir: Path = Path("out/quoit"), json: Json = False) -> int:
+    """List what is wrong in a running twin: severity, since when, and which alarm explains it.
+
+    Ends with 1 if an alarm is critical or major.
+    """
+    from quoit.cli.top import list_alarms
+
+    return list_alarms(dir, json)
 
 
 @app.command

@@ -48,6 +48,7 @@ class UpOptions:
     certificate_life: str = "24h"
     management_port: int | None = None
     kek: str | None = None
+    traces: Path | None = None
     netqasm: int | None = None
     tapi_port: int | None = None
     tapi_yang: Path | None = None
@@ -103,11 +104,25 @@ def bring_up(file: Path, options: UpOptions) -> int:
         tls13_only=options.tls13_only,
         management_port=options.management_port,
         kek=options.kek,
+        traces=_traces(options),
         netqasm=options.netqasm,
         tapi_port=options.tapi_port,
         tapi_yang=options.tapi_yang,
     )
     return run_loop(lambda: _host(file, host_options, options.digest, options.json))
+
+
+def _traces(options: UpOptions) -> Path | None:
+    """Where this process writes traces; each of a crew has a file of its own."""
+    path = options.traces
+    if path is not None and options.part is not None:
+        path = path.with_name(f"{path.name}.{options.part}")
+    if path is not None:
+        try:
+            path.open("wb").close()
+        except OSError as fault:
+            raise show.UserError(f"--traces {path}: cannot be written: {fault.strerror}") from fault
+    return path
 
 
 def _check_programs(network: NetworkFile, options: UpOptions) -> None:
@@ -156,6 +171,8 @@ def _arguments(options: UpOptions) -> list[str]:
         given += ["--seed", str(options.seed)]
     if options.kek is not None:
         given += ["--kek", options.kek]
+    if options.traces is not None:
+        given += ["--traces", str(options.traces)]
     return [*given, *(["--digest"] if options.digest else []), *(["--json"] if options.json else [])]
 
 

@@ -272,6 +272,14 @@ class PoolLevel(Message):
     open: bool
 
 
+@message("fabric.PoolReading")
+class PoolReading(Message):
+    """To the meters, once an interval in which a pool has changed: its level at the end of it."""
+
+    link: str
+    bits: int
+
+
 @message("fabric.FlowChanged")
 class FlowChanged(Message):
     """News: a route was moved, or (`nodes` empty) lost."""
@@ -281,6 +289,19 @@ class FlowChanged(Message):
     epoch: int
     nodes: tuple[str, ...]
     why: str
+
+
+@message("fabric.GetFlows")
+class GetFlows(Message):
+    """Management asks control: which routes are there? Answered with `Flows`."""
+
+
+@message("fabric.Flows")
+class Flows(Message):
+    """Routes that Service asked for (`nodes` empty: there is none now), and those that sessions have reserved."""
+
+    flows: tuple[Flow, ...]
+    sessions: tuple[ReservedFlows, ...]
 
 
 @message("fabric.GetLinks")
@@ -411,6 +432,19 @@ class SlotsDone(Message):
     bits: tuple[int, ...]
     ok: bool
     done_ns: int
+
+
+PAIR_NEWS = "fabric.pair"
+"""Subjects are `fabric.pair.<node>`, the node of the circuit's head."""
+
+
+@message("fabric.PairDelivered")
+class PairDelivered(Message):
+    """News: a pair of a circuit is in the memories of those who asked for it."""
+
+    node: str
+    circuit: str
+    at_ns: int
 
 
 @message("fabric.PlanPairs")

@@ -16,6 +16,8 @@ from quoit.fabric.api import (
     BlockMade,
     Flow,
     FlowChanged,
+    Flows,
+    GetFlows,
     LinkQuarantined,
     LinkReleased,
     OpenFlow,
@@ -33,6 +35,7 @@ from quoit.fabric.relay import SetForwarding
 from quoit.fabric.reservations import Reservations
 from quoit.model.problem import Problem
 from quoit.planes.graph import Graph
+from quoit.planes.telemetry import StartMeter
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 
@@ -98,6 +101,7 @@ class FabricController(Element):
             request = RequestPath(entry.link, entry.sender, entry.receiver, entry.spans)
             path: Path = await ctx.ask(PATHS, request, within=WITHIN)
             ctx.gauge("quoit_link_loss_db", (entry.link,), path.loss_db)
+            ctx.tell(api.METERS, StartMeter(entry.link))
             if entry.pairs is None:
                 ctx.tell(api.module(entry.link, entry.sender), ActivateLink(entry.link))
             else:
@@ -225,6 +229,12 @@ class FabricController(Element):
             if [flow.links for flow in flows] != [flow.links for flow in before]:
                 ctx.emit("session.moved", session=session, flows=[list(flow.nodes) for flow in flows], why=why)
                 ctx.publish(f"{SESSION_NEWS}.{session}", SessionFlows(session, flows, why))
+
+    @handles(GetFlows)
+    async def on_get_flows(self, ctx: Context, msg: GetFlows) -> Flows:
+        flows = [flow or Flow(*pair, 0, (), (), 0.0) for pair, flow in sorted(self._flows.items())]
+        sessions = [ReservedFlows(session, held) for session, held in sorted(self._installed.items())]
+        return Flows(tuple(flows), tuple(sessions))
 
     # -- news ----------------------------------------------------------------------------------------
 

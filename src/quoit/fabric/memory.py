@@ -9,6 +9,7 @@ from __future__ import annotations
 from quoit.engine.api import PAIRS, InstallCircuit, MorePairs, Operate, Operated, PairHeld, StopCircuit
 from quoit.engine.program import Circuit
 from quoit.fabric.api import (
+    PAIR_NEWS,
     FreeSlots,
     GetMemories,
     HalfReady,
@@ -16,6 +17,7 @@ from quoit.fabric.api import (
     MemoryRow,
     MemoryRows,
     OperateSlots,
+    PairDelivered,
     ReserveSlots,
     Slots,
     SlotsDone,
@@ -82,6 +84,7 @@ class MemoryAgent(Element):
         self._node = node
         self._slots = [MemoryQubit() for _ in range(memories)]
         self._holders: dict[str, str] = {}
+        self._heads: set[str] = set()
         self._tries: dict[int, str] = {}
         """Memories for which attempts have begun, each with the circuit that makes them."""
 
@@ -171,6 +174,7 @@ class MemoryAgent(Element):
     @handles(RunProgram)
     async def on_run(self, ctx: Context, msg: RunProgram) -> None:
         self._holders[msg.circuit] = msg.head_holder
+        self._heads.add(msg.circuit)
         self._attempting(ctx, msg.circuit, msg.head_slots)
         install = InstallCircuit(
             msg.circuit,
@@ -198,6 +202,7 @@ class MemoryAgent(Element):
 
     @handles(EndProgram)
     async def on_end(self, ctx: Context, msg: EndProgram) -> None:
+        self._heads.discard(msg.circuit)
         if self._holders.pop(msg.circuit, None) is not None:
             self._attempts_over(ctx, msg.circuit)
             ctx.tell(PAIRS, StopCircuit(msg.circuit, msg.leaves))
@@ -213,6 +218,9 @@ class MemoryAgent(Element):
         self._tries.pop(msg.slot, None)
         slot.walk(ctx.now, QubitState.ENTANGLED, QubitState.ELIGIBLE)
         ctx.emit("memory.held", node=self._node, slot=msg.slot, circuit=msg.circuit, number=msg.number)
+        if msg.circuit in self._heads:  # one of the two ends counts
+            ctx.count("quoit_pairs_delivered_total", (self._node,))
+            ctx.publish(f"{PAIR_NEWS}.{self._node}", PairDelivered(self._node, msg.circuit, msg.at_ns))
         ready = HalfReady(
             msg.circuit, msg.number, self._node, msg.slot, msg.at_ns, msg.attempt_ns, msg.heralded_ns, msg.corrected_ns
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from quoit.engine.program import Circuit, fidelity_of
 from quoit.fabric.api import (
+    METERS,
     PAIR_CONTROLLER,
     CloseCircuit,
     Done,
@@ -27,6 +28,7 @@ from quoit.fabric.pair_module import RunKeyCircuit
 from quoit.fabric.programs.demand import Compiler, Demand, Refused, Station
 from quoit.model.problem import Problem
 from quoit.planes.graph import Graph
+from quoit.planes.telemetry import StartMeter, StopMeter
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 
@@ -110,7 +112,7 @@ class PairController(Element):
             found = _Standing(f"standing {head} {tail}", nodes, links, program)
             self._standing[frozenset((head, tail))] = found
             for link in links:
-                self._used[link] += 1
+                self._use(ctx, link, 1)
             ctx.emit("virtual-links.ready", nodes=nodes, links=links)
             ctx.tell(memory(head), RunProgram(found.name, links, tail, program, (), (), ""))
 
@@ -154,7 +156,7 @@ class PairController(Element):
         program = self._compiled(nodes, links, msg.fidelity, len(msg.head_slots))
         plan = self._plan(nodes, links, program)
         for link in links:
-            self._used[link] += 1
+            self._use(ctx, link, 1)
         self._open[msg.circuit] = _Open(msg.head, msg.tail, links)
         ctx.emit("circuit.opened", circuit=msg.circuit, nodes=nodes, cutoff_ns=plan.cutoff_ns)
         ctx.tell(memory(msg.tail), ExpectPairs(msg.circuit, msg.tail_holder))
@@ -217,11 +219,20 @@ class PairController(Element):
             if found.standing is not None:
                 found.standing.free, leaves = True, found.standing.name
             for link in () if found.standing else found.links:
-                self._used[link] -= 1
+                self._use(ctx, link, -1)
             for node in (found.head, found.tail):
                 ctx.tell(memory(node), EndProgram(msg.circuit, leaves))
             ctx.emit("circuit.closed", circuit=msg.circuit)
         return Done()
+
+    def _use(self, ctx: Context, link: str, more: int) -> None:
+        """Count who uses a link; its meters are on as long as somebody does."""
+        before = self._used[link]
+        self._used[link] += more
+        if not before and self._used[link]:
+            ctx.tell(METERS, StartMeter(link))
+        elif before and not self._used[link]:
+            ctx.tell(METERS, StopMeter(link))
 
     # -- routes and promises -------------------------------------------------------------------------
 

@@ -6,12 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from importlib.metadata import entry_points
 from typing import Any, cast
 
 from quoit.connectivity.controller import ConnectivityController
-from quoit.connectivity.inventory import Inventory
 from quoit.connectivity.meters import ConnectivityMeters
 from quoit.connectivity.plant import Plant
 from quoit.connectivity.upkeep import ConnectivityUpkeep
@@ -43,19 +42,27 @@ from quoit.fabric.relay import Relay
 from quoit.fabric.upkeep import FabricUpkeep, UpkeepPlan
 from quoit.model.secret import Secret
 from quoit.model.urn import Namespace
+from quoit.orchestration.assurance import AssuranceElement
+from quoit.orchestration.footprint import FootprintElement
+from quoit.orchestration.service_graph import AssurancePlan, AssuredLink
 from quoit.planes.graph import Graph
 from quoit.runtime import seeds
 from quoit.runtime.context import Device
 from quoit.runtime.element import Element
 from quoit.runtime.kernel import Kernel
+from quoit.runtime.tracing import SpanSink, TracedKernel
+from quoit.runtime.wire import Message
+from quoit.scenario.energy import footprint_plan
 from quoit.scenario.entanglement import EntanglementSide, MeasuredKeys, span_finder
 from quoit.scenario.fate import Fate, Load, LoadPlan, Stroke
 from quoit.scenario.light import LightSide
 from quoit.scenario.optical import optical_elements
 from quoit.scenario.pair_keys import PROTOCOLS, PairKeys, profile_of
 from quoit.scenario.schema import Application, Event, Link, NetworkFile, PairLink
+from quoit.scenario.thresholds import telemetry_plan
 from quoit.service.access import AccessControl, Contract
 from quoit.service.admission import AdmissionControl
+from quoit.service.api import CloseSession, CloseUnit, OpenKeys, OpenSession, OpenUnit, TakeKeys
 from quoit.service.calendar import Calendar
 from quoit.service.controller import ServiceController
 from quoit.service.directory import Attachment
@@ -71,6 +78,9 @@ BOOTSTRAP_BYTES = 16 + 16 * 64
 
 BLOCKS_OF_A_LIFE = 2**32
 """More blocks than any link makes between two starts of a twin."""
+
+TRACED: frozenset[type[Message]] = frozenset({OpenKeys, TakeKeys, OpenUnit, CloseUnit, OpenSession, CloseSession})
+"""Requests that are followed through all strata in a twin that traces."""
 
 StoreMaker = Callable[[str], Device]
 
@@ -95,7 +105,8 @@ class Parts:
 
     `root` None: key material grows from the seed, so whoever knows the seed knows all keys; live twins pass 32
     random bytes. `life` and `start_ns`: which life of a twin this is that goes on after it was stopped, and from
-    which instant; its links' blocks have numbers that no earlier life used. `mark_key`: see `Kme`.
+    which instant; its links' blocks have numbers that no earlier life used. `mark_key`: see `Kme`. `trace_sink`: gets
+    the spans of what comes of applications' requests.
     """
 
     make_store: StoreMaker
@@ -104,6 +115,7 @@ class Parts:
     life: int = 0
     start_ns: int = 0
     mark_key: bytes | None = None
+    trace_sink: SpanSink | None = None
 
 
 class Assembler:
@@ -123,6 +135,7 @@ class Assembler:
         self.light = LightSide(network, self._spans_of)
         self.entanglement = EntanglementSide(network, self._direct_spans, self.seed)
         self.pair_keys = PairKeys(network, self.entanglement)
+        self.telemetry = telemetry_plan(network)
         self._protocols: dict[str, Distillation] = {}
         classes = {e.name: e for e in entry_points(group=PROTOCOLS)}
         for link in network.links:
@@ -147,15 +160,23 @@ class Assembler:
             *self._connectivity(),
             *self._fabric(),
             *self._service(attachments, policy),
+            AssuranceElement(self.center, self._assurance_plan()),
+            FootprintElement(self.center, footprint_plan(self.n, self._profile_of, self._pair_spans())),
         ]
         calendar = Calendar(self.n.epoch_unix_s, Namespace(self.n.nid))
         keys = MeasuredKeys(self._measured(), self.pair_keys.apart())
         elements += self.entanglement.elements(self.world, self.center, attachments, calendar, keys)
-        kernel = Kernel(elements, seed=self.seed, latency=Latency(self.n), start_ns=self.parts.start_ns)
+        kernel = self._kernel(elements)
         kmes = {k.id: k.node for k in self.n.all_kmes()}
         return Twin(
             self.n, kernel, kmes, attachments, self.stores, policy, self.labels, self._kme_maker(attachments, policy)
         )
+
+    def _kernel(self, elements: list[Element]) -> Kernel:
+        latency, start_ns, sink = Latency(self.n), self.parts.start_ns, self.parts.trace_sink
+        if sink is None:
+            return Kernel(elements, seed=self.seed, latency=latency, start_ns=start_ns)
+        return TracedKernel(elements, roots=TRACED, sink=sink, seed=self.seed, latency=latency, start_ns=start_ns)
 
     # -- engine --------------------------------------------------------------------------------------
 
@@ -205,14 +226,14 @@ class Assembler:
     # -- connectivity --------------------------------------------------------------------------------
 
     def _connectivity(self) -> list[Element]:
-        kinds: tuple[Callable[[str, Inventory], Element], ...] = (
-            Plant,
-            partial(ConnectivityController, otn=self.n.has_plant),
-            ConnectivityMeters,
-            ConnectivityUpkeep,
-        )
-        own = [kind(self.center, self.light.inventory()) for kind in kinds]
-        return [*own, *optical_elements(self.n, self.light, self.center)]
+        light, center = self.light, self.center
+        return [
+            Plant(center, light.inventory()),
+            ConnectivityController(center, light.inventory(), self._pair_spans(), otn=self.n.has_plant),
+            ConnectivityMeters(center, light.inventory(), self.telemetry),
+            ConnectivityUpkeep(center, light.inventory()),
+            *optical_elements(self.n, light, center),
+        ]
 
     # -- fabric --------------------------------------------------------------------------------------
 
@@ -234,7 +255,7 @@ class Assembler:
             upkeep.append(UpkeepPlan(link.id, a, b))
         out += [
             FabricController(self.center, tuple(entries)),
-            FabricMeters(self.center, tuple(meters)),
+            FabricMeters(self.center, tuple(meters), self.telemetry),
             FabricUpkeep(self.center, tuple(upkeep)),
         ]
         for node in self.n.nodes:
@@ -288,6 +309,19 @@ class Assembler:
         hashes = {k.id: Secret(seeds.keystream(self.root, "commission", k.id, nbytes=16)) for k in here}
         return [Kma(node, plans, initial, self.first_block), Relay(node, neighbours, hashes)]
 
+    # -- across the strata ---------------------------------------------------------------------------
+
+    def _pair_spans(self) -> frozenset[str]:
+        return frozenset(span for link in self.n.pair_links for span in self._spans_of(link))
+
+    def _profile_of(self, link: str) -> object:
+        return getattr(self._protocols[link], "profile", None)
+
+    def _assurance_plan(self) -> AssurancePlan:
+        links = [AssuredLink(k.id, k.between[0], k.between[1], self._spans_of(k)) for k in self.n.links]
+        kmes = tuple((kme.id, kme.node) for kme in self.n.all_kmes())
+        return AssurancePlan(tuple(links), tuple(span.id for span in self.n.spans), kmes)
+
     # -- service -------------------------------------------------------------------------------------
 
     def _attachments(self) -> dict[str, Attachment]:
@@ -339,7 +373,7 @@ class Assembler:
         apps = {app.sae: app for app in self.n.applications}
         contracts = tuple(Contract(a, apps[a.sae].rate_bps, apps[a.sae].priority) for a in mine)
         number = policy.control_instances
-        out: list[Element] = [ServiceMonitor(place, domain)]
+        out: list[Element] = [ServiceMonitor(place, domain, self.telemetry)]
         for n in range(number):
             out += [
                 AccessControl(place, domain, contracts, n),

@@ -18,11 +18,13 @@ from quoit.fabric.programs.demand import GROUP
 from quoit.model.problem import Problem
 from quoit.model.urn import Urn
 from quoit.scenario import yamlfile
+from quoit.scenario.energy import check_powers
 from quoit.scenario.entanglement import EntanglementSide, hop_of, memory_plan, span_finder
 from quoit.scenario.light_check import check_light
 from quoit.scenario.pair_keys import PairKeys, structure_faults
 from quoit.scenario.schema import Attack, Memories, NetworkFile
 from quoit.scenario.targets import targets_of, without_light
+from quoit.scenario.thresholds import check_thresholds
 from quoit.scenario.yamlfile import Loc, Place
 from quoit.service.states import STAGES
 
@@ -246,6 +248,8 @@ def _structure(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
     yield from _check_service(n)
     yield from _check_events(n)
     yield from check_light(n, _unknown)
+    yield from check_thresholds(n, _unknown)
+    yield from check_powers(n, _unknown)
 
 
 def _unknown(loc: Loc, what: str, name: str, known: Iterable[str]) -> Iterator[tuple[Loc, str]]:

@@ -24,6 +24,7 @@ import structlog
 
 from quoit.adapters.crypto.kek_uri import open_kek
 from quoit.adapters.crypto.pki import LEAF_LIFE, Authority, Issued, PkiError
+from quoit.adapters.exporters.traces import OtlpJsonFile
 from quoit.adapters.stores.sealed import SealedStore
 from quoit.adapters.stores.sqlite import SqliteStore
 from quoit.interfaces.etsi014.codec import Compat, Limits
@@ -31,6 +32,9 @@ from quoit.interfaces.identity import Identities
 from quoit.interfaces.listener import Census, Listener, ListenerLimits, listen
 from quoit.interfaces.northbound import Counted, make_app
 from quoit.interfaces.repeated import Repeated
+from quoit.interfaces.restconf.core import Restconf
+from quoit.interfaces.restconf.library import ModuleSet
+from quoit.interfaces.restconf.server import RestconfApp
 from quoit.model.role import Role
 from quoit.runtime.journal import FORMAT, Header, JournalWriter
 from quoit.runtime.kernel import Kernel
@@ -39,11 +43,13 @@ from quoit.runtime.trace import Digest, Event, Sink, to_line
 from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, Twin, assemble
 from quoit.scenario.check import loads
-from quoit.scenario.operator import ROLES, OperatorSocket, RoleGate, role_identities
+from quoit.scenario.operator import ROLES, ManagementDoor, OperatorSocket, role_identities
 from quoit.scenario.optical_door import ROLES as TAPI_ROLES
 from quoit.scenario.optical_door import OpticalDoor
 from quoit.scenario.schema import NetworkFile
 from quoit.scenario.spread import Spread
+from quoit.scenario.telemetry_data import MODULE, TelemetryProvider, tell_changes
+from quoit.service.agreements import monitor
 from quoit.service.api import eme
 from quoit.service.keystore import StoreFailed
 
@@ -77,6 +83,7 @@ class HostOptions:
     key of all stores (`quoit.adapters.crypto.kek_uri`), instead of a file in each. `certificate_life`: of the KMEs' and
     the applications' certificates. `tls13_only`: listeners refuse TLS 1.2, which ETSI GS QKD 014 permits.
     `management_port`: the operator's door over mutual TLS on that port of 127.0.0.1 (0: any); None: only its socket.
+    `traces`: file for spans of what comes of requests, as OTLP/JSON.
     `netqasm`: so many memories of each node that has some for programs of hosts, whatever the network file says.
     `tapi_port`: the optical network's (ONF TAPI over RESTCONF), with TAPI's YANG modules from `tapi_yang`."""
 
@@ -95,6 +102,7 @@ class HostOptions:
     tls13_only: bool = False
     management_port: int | None = None
     kek: str | None = None
+    traces: Path | None = None
     netqasm: int | None = None
     tapi_port: int | None = None
     tapi_yang: Path | None = None
@@ -132,6 +140,8 @@ class Host:
         share = self.options.share
         self._spread = None if share is None else Spread(self.network, share.processes)
         self._renewal: asyncio.Task[None] | None = None
+        self._changes: asyncio.Task[None] | None = None
+        self._restconf: Restconf | None = None
         self._operator: OperatorSocket | None = None
         self._limits_of_doors = ListenerLimits()
         self._census = Census(self._limits_of_doors.in_all, self._limits_of_doors.per_identity)
@@ -145,6 +155,10 @@ class Host:
         kek = self.options.kek
         self._kek = None if kek is None else open_kek(kek, make=not self.options.resume)
         self._opened: dict[str, SealedStore] = {k.id: self._open_store(k.id) for k in self.network.all_kmes()}
+        traces = self.options.traces
+        self._traces = None
+        if traces is not None:
+            self._traces = OtlpJsonFile(traces, self.network.name, self.network.epoch_unix_s)
         self.twin: Twin = assemble(self.network, self._parts())
         self.authority = Authority(self.options.directory / "pki", self.network.name)
         # Unbuffered: what a killed twin had done before it answered is in its log.
@@ -184,8 +198,9 @@ class Host:
             start_ns = max((store.latest_ns for store in self._opened.values()), default=0)
             start_ns = max(start_ns, self._state.now_ns) + 1 if self.options.resume else 0
             make_store = self._opened.__getitem__
-            return Parts(make_store, self.options.seed, root, self._state.life, start_ns, self._state.mark_key)
-        return Parts(self._opened.__getitem__, self.options.seed, share.root)
+            life, mark_key = self._state.life, self._state.mark_key
+            return Parts(make_store, self.options.seed, root, life, start_ns, mark_key, self._traces)
+        return Parts(self._opened.__getitem__, self.options.seed, share.root, trace_sink=self._traces)
 
     def _prepare_directory(self) -> None:
         directory = self.options.directory
@@ -334,9 +349,13 @@ class Host:
         self._issue_roles(ROLES)
         context = self.authority.server_context(leaf, tls13_only=True)
         identify = role_identities(self.authority.is_revoked).read
-        listener = await listen(
-            RoleGate(operator.app()), "127.0.0.1", self.options.management_port, context, {}, identify=identify
-        )
+        monitors = [monitor(domain.name) for domain in self.network.all_domains()]
+        core = Restconf(ModuleSet.of([MODULE]), [TelemetryProvider(self.world, monitors)], now=self._instant)
+        door = ManagementDoor(operator.app(), RestconfApp(core))
+        port = self.options.management_port
+        listener = await listen(door, "127.0.0.1", port, context, {}, identify=identify)
+        self._restconf = core
+        self._changes = asyncio.get_running_loop().create_task(tell_changes(self.world, core))
         self.management = Door(MANAGEMENT, listener, leaf, context)
 
     def _issue_roles(self, roles: Iterable[Role]) -> None:
@@ -356,6 +375,11 @@ class Host:
             self.world, self.twin.kernel.watchers, self.options.tapi_port, context, identify
         )
         self.tapi = Door(TAPI, listener, leaf, context)
+
+    def _instant(self) -> datetime:
+        """Simulated time as the scenario dates it, also before the world has begun."""
+        at_ns = self.world.now_ns() if self.world.running else self.twin.kernel.now
+        return datetime.fromtimestamp(self.network.epoch_unix_s, UTC) + timedelta(microseconds=at_ns // 1000)
 
     def _all_doors(self) -> list[Door]:
         return [*self.doors.values(), *(door for door in (self.management, self.tapi) if door is not None)]
@@ -456,10 +480,13 @@ class Host:
 
     async def stop(self) -> None:
         """Close listeners, stop pacing, flush logs."""
-        if self._renewal is not None:
-            self._renewal.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._renewal
+        for task in (self._renewal, self._changes):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        if self._restconf is not None:
+            await self._restconf.close()
         if self._operator is not None:
             await self._operator.stop()
         if self._programs is not None:
@@ -472,6 +499,8 @@ class Host:
         if self.options.share is not None:
             await self.options.share.bus.close()
         self._faults.close()
+        if self._traces is not None:
+            self._traces.finish(self.twin.kernel)
         ends = [self._note_state, lambda: self.journal.close(self.twin.kernel.now), self._events.close]
         for end in (*ends, *(store.close for store in self._opened.values())):
             try:

@@ -481,6 +481,18 @@ class UnitCounts(Message):
     counts: tuple[UnitCount, ...]
 
 
+@message("service.GetDeliveredBits")
+class GetDeliveredBits(Message):
+    """How much key was handed out? Answered with `DeliveredBits`."""
+
+
+@message("service.DeliveredBits")
+class DeliveredBits(Message):
+    """Bits of keys that were opened and handed to those who asked for them, each key once."""
+
+    bits: int
+
+
 @message("service.StreamStarved")
 class StreamStarved(Message):
     """News: the fabric cannot fill the key between two KMEs, for the reason that it gave."""
@@ -511,7 +523,8 @@ class StreamFilled(Message):
 
 @message("service.UnitsChanged")
 class UnitsChanged(Message):
-    """News of `kme`: units of the same parties went through `steps`, beginning with the state they were in."""
+    """News of `kme`: units of the same parties went through `steps`, beginning with the state they were in.
+    `bits`: of each, where they are keys that were just opened."""
 
     kme: str
     unit_ids: tuple[str, ...]
@@ -519,6 +532,7 @@ class UnitsChanged(Message):
     steps: tuple[str, ...]
     at_ns: int
     why: str | None = None
+    bits: int = 0
 
     def each(self) -> Iterator[UnitChanged]:
         """Every step of every unit."""

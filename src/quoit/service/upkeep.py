@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quoit.planes.management import AlarmBook, Alarms, GetAlarms, Severity
+from quoit.planes.telemetry import TELEMETRY_NEWS, ThresholdCrossed, note_crossing
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 from quoit.service.api import (
@@ -29,7 +30,7 @@ class ServiceUpkeep(Element):
 
     stratum, plane = Stratum.SERVICE, Plane.MANAGEMENT
     realises = ("A2", "C6")
-    subscribes = (f"{STREAM_NEWS}.*", f"{SESSION_NEWS}.*")
+    subscribes = (f"{STREAM_NEWS}.*", f"{SESSION_NEWS}.*", f"{TELEMETRY_NEWS}.service.threshold")
 
     def __init__(self, place: str) -> None:
         super().__init__(UPKEEP, place)
@@ -63,6 +64,10 @@ class ServiceUpkeep(Element):
             self._alarms.clear(ctx, msg.session_id, BELOW)
         else:
             self._alarms.raise_(ctx, msg.session_id, BELOW, Severity.MINOR, msg.text)
+
+    @handles(ThresholdCrossed)
+    async def on_crossed(self, ctx: Context, msg: ThresholdCrossed) -> None:
+        note_crossing(self._alarms, ctx, msg)
 
     @handles(GetAlarms)
     async def on_get(self, ctx: Context, msg: GetAlarms) -> Alarms:

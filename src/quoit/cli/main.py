@@ -194,8 +194,9 @@ def top(
 
 @app.command
 def strike(kind: str, target: str, amount: float = 0.0, /, *, dir: Path = Path("out/quoit"), json: Json = False) -> int:
-    """Do something to a running twin's world: cut|splice SPAN, bend SPAN DB, intercept|tamper LINK FRACTION.
+    """Do something to a running twin's world: cut|splice SPAN, bend SPAN DB, intercept|tamper|spoil LINK FRACTION.
 
+    `spoil` makes that fraction of a pair link's pairs white noise.
     `commission LINK` brings both ends of a link fresh key to authenticate their messages with.
     """
     from quoit.cli.top import strike_at

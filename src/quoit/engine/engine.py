@@ -18,7 +18,7 @@ from quoit.engine.api import (
 )
 from quoit.engine.links.exact import ClickModel, DetectedRecord, SentRecord, draw_detections
 from quoit.engine.links.sampler import Channel, ChunkStream, Sampler
-from quoit.engine.world import BendSpan, CutSpan, Intercept, SetRate, Tamper, World
+from quoit.engine.world import BendSpan, CutSpan, Intercept, SetRate, Spoil, Tamper, World
 from quoit.model.problem import Problem
 from quoit.model.secret import Secret
 from quoit.runtime import seeds
@@ -208,6 +208,10 @@ class Engine(Element):
     async def on_rate(self, ctx: Context, msg: SetRate) -> None:
         self._edited()
         self._world.links[msg.link].rate_bps = msg.rate_bps
+
+    @handles(Spoil)
+    async def on_spoil(self, ctx: Context, msg: Spoil) -> None:
+        self._world.links[msg.link].spoiled = msg.fraction
 
     def _edited(self) -> None:
         self._channels.clear()

@@ -11,12 +11,23 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import exp
+from math import exp, prod
 
-from quoit.engine.api import PAIRS, InstallCircuit, MorePairs, Operate, Operated, PairHeld, StopCircuit
+from quoit.engine.api import (
+    PAIRS,
+    InstallCircuit,
+    MorePairs,
+    Operate,
+    Operated,
+    OperatedInTurn,
+    OperateInTurn,
+    PairHeld,
+    StopCircuit,
+)
 from quoit.engine.kernels.machine import PairMachine
 from quoit.engine.kernels.tables import FAR_FUTURE
 from quoit.engine.ledger import Ledger, LedgerError, Node, Outcome
+from quoit.engine.physics.bell_pairs import depolarised
 from quoit.engine.program import Decay, pair_of
 from quoit.engine.states.refusal import Unsupported
 from quoit.engine.world import World
@@ -159,9 +170,16 @@ class Entangler(Element):
             both_ns = max(int(left_ns), int(right_ns))
             # The half that was handed over first goes on ageing until the other end has heard.
             early = ends[0] if left_ns < right_ns else ends[1]
-            bell = _bell(tuple(state), early, both_ns - min(int(left_ns), int(right_ns)))
+            pair = _bell(tuple(state), early, both_ns - min(int(left_ns), int(right_ns)))
+            white = self._white(plan.links)
+            bell = depolarised(pair, white) if white else pair
             held = HoldPair(plan.circuit, running.told, left_slot, right_slot, bell)
             ctx.tell(PAIRS, held, after=max(0, both_ns + running.since - ctx.now))
+
+    def _white(self, links: tuple[str, ...]) -> float:
+        """Probability that one of the path's pairs was spoiled, which leaves the whole pair white. What rounds of
+        purification would make of such pairs is not followed: they are taken to help nothing."""
+        return 1 - prod(1 - self._world.links[link].spoiled for link in links)
 
     @handles(HoldPair)
     async def on_hold(self, ctx: Context, msg: HoldPair) -> None:
@@ -193,6 +211,19 @@ class Entangler(Element):
         ready_ns = round(max((at for _, at in done.known), default=done.done_ns))
         await ctx.sleep_until(ready_ns)
         return Operated(done.bits, done.ok, ready_ns)
+
+    @handles(OperateInTurn)
+    async def on_operate_in_turn(self, ctx: Context, msg: OperateInTurn) -> OperatedInTurn:
+        """Each as soon as the one before is done."""
+        began, bits = ctx.now, []
+        for step in msg.steps:
+            try:
+                done = self._operate(step, ctx.now)
+            except (LedgerError, Unsupported, ValueError) as fault:
+                raise Problem("bad-operation", str(fault)) from fault
+            bits.append(done.bits)
+            await ctx.sleep_until(round(max((at for _, at in done.known), default=done.done_ns)))
+        return OperatedInTurn(tuple(bits), began, ctx.now)
 
     def _operate(self, msg: Operate, now: int) -> Outcome:
         slots = [(msg.node, slot) for slot in msg.slots]

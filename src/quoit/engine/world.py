@@ -32,6 +32,8 @@ class TrueLink:
     `intercepted` is the fraction of pulses that an eavesdropper measures and sends on (intercept-resend).
     `tampered` is the probability with which somebody on the classical channel alters a message of a round.
     `rate_bps` overrides the key rate of a link whose rate is given instead of modelled; None: as given.
+    `spoiled`: of a link for entangled pairs, the probability with which a pair is in truth white noise, beyond what
+    its hardware's profile says.
     """
 
     name: str
@@ -39,6 +41,7 @@ class TrueLink:
     intercepted: float = 0.0
     tampered: float = 0.0
     rate_bps: float | None = None
+    spoiled: float = 0.0
 
 
 @dataclass
@@ -103,3 +106,12 @@ class SetRate(Message):
 
     link: str
     rate_bps: float | None
+
+
+@message("world.Spoil")
+class Spoil(Message):
+    """From now on this fraction of what a link for entangled pairs delivers is white noise (0: no more): a device that
+    drifts, or a profile that promised too much. Heralds look as ever."""
+
+    link: str
+    fraction: float

@@ -302,6 +302,44 @@ class OperateSlots(Message):
     pauli: str = "I"
 
 
+class SlotStep(Message):
+    """One of several operations on memories of one node."""
+
+    name: str
+    slots: tuple[int, ...]
+    basis: str = "Z"
+    angle_rad: float = 0.0
+
+
+@message("fabric.RunSteps")
+class RunSteps(Message):
+    """Do these operations, one after the other, on memories of one node that are the holder's. Answered by
+    `StepsDone`; Problem `bad-operation`, and what came before the fault has been done."""
+
+    holder: str
+    steps: tuple[SlotStep, ...]
+
+
+@message("fabric.StepsDone")
+class StepsDone(Message):
+    """`bits`: what each step read. The device was at it from `began_ns` to `done_ns`."""
+
+    bits: tuple[tuple[int, ...], ...]
+    began_ns: int
+    done_ns: int
+
+
+@message("fabric.CountSlots")
+class CountSlots(Message):
+    """How many memories of a node are free? Answered with `SlotCount`."""
+
+
+@message("fabric.SlotCount")
+class SlotCount(Message):
+    free: int
+    number: int
+
+
 @message("fabric.SlotsDone")
 class SlotsDone(Message):
     bits: tuple[int, ...]
@@ -311,24 +349,29 @@ class SlotsDone(Message):
 
 @message("fabric.PlanPairs")
 class PlanPairs(Message):
-    """What would a circuit between two nodes give? Answered with `PairPlan`; Problem `no-route`. `fidelity` None: at
-    best, with qubits that need not wait."""
+    """What would a circuit between two nodes give? Answered with `PairPlan`; Problems `no-route`, `link-suspect`.
+    `fidelity` None: at best, with qubits that need not wait. `idle`: as if nobody else used links. `tested`: its pairs
+    will be tested, so that links under suspicion may be taken where there is no other."""
 
     head: str
     tail: str
     fidelity: float | None = None
+    idle: bool = False
+    tested: bool = False
 
 
 @message("fabric.PairPlan")
 class PairPlan(Message):
     """The path that control would take. `state`: eigenvalues of a delivered pair at its worst, with that cut-off.
-    `decay_hz`: rates at which its two halves lose the correlators XX, YY, ZZ together while they wait."""
+    `decay_hz`: rates at which its two halves lose the correlators XX, YY, ZZ together while they wait. `rate_hz`: pairs
+    a second that the slowest of its links makes; circuits of several links are slower."""
 
     nodes: tuple[str, ...]
     links: tuple[str, ...]
     state: tuple[float, float, float]
     decay_hz: tuple[float, float, float]
     cutoff_ns: int | None
+    rate_hz: float = 0.0
 
 
 @message("fabric.OpenCircuit")
@@ -344,6 +387,16 @@ class OpenCircuit(Message):
     tail_slots: tuple[int, ...]
     head_holder: str
     tail_holder: str
+    tested: bool = False
+
+
+@message("fabric.JudgeLinks")
+class JudgeLinks(Message):
+    """News to control: tests of states that were made over these links contradict what was promised of them, or
+    (`sound`) bear it out. Suspected links are avoided, and closed to those who do not test."""
+
+    links: tuple[str, ...]
+    sound: bool
 
 
 @message("fabric.RenewHalf")

@@ -8,9 +8,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from quoit.engine.api import PAIRS, InstallCircuit, MorePairs, Operate, Operated, PairHeld, StopCircuit
+from quoit.engine.api import (
+    PAIRS,
+    InstallCircuit,
+    MorePairs,
+    Operate,
+    Operated,
+    OperatedInTurn,
+    OperateInTurn,
+    PairHeld,
+    StopCircuit,
+)
 from quoit.engine.program import Circuit
-from quoit.fabric.api import FreeSlots, HalfReady, OperateSlots, ReserveSlots, Slots, SlotsDone, memory
+from quoit.fabric.api import (
+    CountSlots,
+    FreeSlots,
+    HalfReady,
+    OperateSlots,
+    ReserveSlots,
+    RunSteps,
+    SlotCount,
+    Slots,
+    SlotsDone,
+    SlotStep,
+    StepsDone,
+    memory,
+)
 from quoit.model.problem import Problem
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
@@ -89,6 +112,10 @@ class MemoryAgent(Element):
         ctx.emit("memory.reserved", node=self._node, slots=taken, holder=msg.holder)
         return Slots(taken)
 
+    @handles(CountSlots)
+    async def on_count(self, ctx: Context, msg: CountSlots) -> SlotCount:
+        return SlotCount(sum(not slot.holder for slot in self._slots), len(self._slots))
+
     @handles(FreeSlots)
     async def on_free(self, ctx: Context, msg: FreeSlots) -> Slots:
         freed = []
@@ -161,8 +188,7 @@ class MemoryAgent(Element):
     @handles(OperateSlots)
     async def on_operate(self, ctx: Context, msg: OperateSlots) -> SlotsDone:
         for number in msg.slots:
-            if not 0 <= number < len(self._slots) or self._slots[number].holder != msg.holder:
-                raise Problem("bad-operation", f"memory {number} of {self._node} is not the caller's")
+            self._need_holder(number, msg.holder)
         self._check(msg)
         slots = {number: self._slots[number] for number in msg.slots}  # as they are now: they may be given up meanwhile
         done: Operated = await ctx.ask(
@@ -173,6 +199,31 @@ class MemoryAgent(Element):
         if msg.name in ("init", "move"):
             slots[msg.slots[-1]].held = True
         return SlotsDone(done.bits, done.ok, done.done_ns)
+
+    @handles(RunSteps)
+    async def on_steps(self, ctx: Context, msg: RunSteps) -> StepsDone:
+        named = {number for step in msg.steps for number in step.slots}
+        for number in named:
+            self._need_holder(number, msg.holder)
+        slots = {number: self._slots[number] for number in named}
+        orders = tuple(Operate(self._node, s.name, s.slots, s.basis, s.angle_rad) for s in msg.steps)
+        try:
+            done: OperatedInTurn = await ctx.ask(PAIRS, OperateInTurn(orders), within=WITHIN)
+        except Problem:
+            # How far it came is not known: whoever gives these memories back has all of them emptied.
+            for slot in slots.values():
+                slot.held = True
+            raise
+        for step in msg.steps:
+            for number in _emptied(step):
+                slots[number].held = False
+            if step.name == "init":
+                slots[step.slots[0]].held = True
+        return StepsDone(done.bits, done.began_ns, done.done_ns)
+
+    def _need_holder(self, number: int, holder: str) -> None:
+        if not 0 <= number < len(self._slots) or self._slots[number].holder != holder:
+            raise Problem("bad-operation", f"memory {number} of {self._node} is not the caller's")
 
     def _check(self, msg: OperateSlots) -> None:
         held = [self._slots[number].held for number in msg.slots]
@@ -186,7 +237,7 @@ class MemoryAgent(Element):
             raise Problem("bad-operation", f"{msg.name} at {self._node}: {what}")
 
 
-def _emptied(msg: OperateSlots) -> tuple[int, ...]:
+def _emptied(msg: OperateSlots | SlotStep) -> tuple[int, ...]:
     """Memories that an operation leaves empty."""
     match msg.name:
         case "measure" | "discard" | "bell-measure":

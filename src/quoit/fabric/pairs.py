@@ -12,6 +12,7 @@ from quoit.fabric.api import (
     PAIR_CONTROLLER,
     CloseCircuit,
     Done,
+    JudgeLinks,
     OpenCircuit,
     PairPlan,
     PlanPairs,
@@ -28,6 +29,8 @@ from quoit.runtime.element import Element, Plane, Stratum, handles
 
 ROUNDING = 1e-9
 """Taken off the best floor, which a compiler may have rounded up."""
+DISTRUST = 100.0
+"""What a link under suspicion costs: more than any path without one."""
 
 
 @dataclass(frozen=True)
@@ -64,19 +67,20 @@ class PairController(Element):
         self._graph = Graph((entry.link, entry.a, entry.b) for entry in links)
         self._used = dict.fromkeys(self._links, 0)
         self._open: dict[str, _Open] = {}
+        self._suspect: set[str] = set()
 
     # -- what Service asks ---------------------------------------------------------------------------
 
     @handles(PlanPairs)
     async def on_plan(self, ctx: Context, msg: PlanPairs) -> PairPlan:
-        nodes, links = self._route(msg.head, msg.tail)
+        nodes, links = self._route(msg.head, msg.tail, msg.tested, msg.idle)
         return self._plan(nodes, links, self._compiled(nodes, links, msg.fidelity, 1))
 
     @handles(OpenCircuit)
     async def on_open(self, ctx: Context, msg: OpenCircuit) -> PairPlan:
         if msg.circuit in self._open:
             raise Problem("unit-exists", f"circuit {msg.circuit} is open")
-        nodes, links = self._route(msg.head, msg.tail)
+        nodes, links = self._route(msg.head, msg.tail, msg.tested)
         program = self._compiled(nodes, links, msg.fidelity, len(msg.head_slots))
         plan = self._plan(nodes, links, program)
         for link in links:
@@ -107,27 +111,42 @@ class PairController(Element):
             ctx.emit("circuit.closed", circuit=msg.circuit)
         return Done()
 
+    @handles(JudgeLinks)
+    async def on_judge(self, ctx: Context, msg: JudgeLinks) -> None:
+        """Trust is lost by a test that failed and comes back by one that was passed; time alone mends nothing."""
+        known = set(msg.links) & self._links.keys()
+        changed = known & self._suspect if msg.sound else known - self._suspect
+        for link in sorted(changed):
+            ctx.emit("pairs.trusted" if msg.sound else "pairs.suspected", link=link)
+        self._suspect = self._suspect - known if msg.sound else self._suspect | known
+
     # -- routes and promises -------------------------------------------------------------------------
 
-    def _route(self, head: str, tail: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _route(self, head: str, tail: str, tested: bool, idle: bool = False) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The path with the best pairs among links that are not used up: a pair's loss of its eigenvalues adds up
-        over the hops, and waiting for success counts as well."""
+        over the hops, and waiting for success counts as well. Links under suspicion are for those who test, and for
+        them the last choice."""
         if head not in self._graph or tail not in self._graph:
             raise Problem("no-route", f"no link for entangled pairs joins {head} and {tail}")
-        route = self._graph.route(head, tail, self._cost)
-        if route is None:
-            busy = sorted(name for name, used in self._used.items() if used >= self._links[name].width)
-            raise Problem("no-route", f"no path from {head} to {tail} has a link free", busy=busy)
-        return route
+        found = self._graph.route(head, tail, lambda link: self._cost(link, tested, idle))
+        if found is not None:
+            return found
+        if not tested and self._graph.route(head, tail, lambda link: self._cost(link, True, idle)) is not None:
+            raise Problem(
+                "link-suspect", f"from {head} to {tail} only over {', '.join(sorted(self._suspect))}",
+                suspect=sorted(self._suspect),
+            )  # fmt: skip
+        busy = sorted(name for name, used in self._used.items() if used >= self._links[name].width)
+        raise Problem("no-route", f"no path from {head} to {tail} has a link free", busy=busy)
 
-    def _cost(self, link: str) -> float | None:
+    def _cost(self, link: str, tested: bool, idle: bool) -> float | None:
         entry = self._links[link]
-        if self._used[link] >= entry.width:
+        if (self._used[link] >= entry.width and not idle) or (link in self._suspect and not tested):
             return None
         x, y, z = entry.hop.state
         waits_s = entry.hop.cycle_ns / entry.hop.success * 1e-9
         rate = max(self._stations[n].decay.x_hz for n in (entry.a, entry.b))
-        return (3 - x - y - z) / 4 + min(1.0, rate * waits_s) + 1e-6
+        return (3 - x - y - z) / 4 + min(1.0, rate * waits_s) + 1e-6 + (link in self._suspect) * DISTRUST
 
     def _compiled(self, nodes: tuple[str, ...], links: tuple[str, ...], fidelity: float | None, wanted: int) -> Circuit:
         """The program for a path; `fidelity` None: the one that promises most. Problem `fidelity-unreachable`."""
@@ -153,4 +172,6 @@ class PairController(Element):
         decay = ends[0].x_hz + ends[1].x_hz, ends[0].y_hz + ends[1].y_hz, ends[0].z_hz + ends[1].z_hz
         cutoffs = [node.cutoff_ns for node in circuit.nodes if node.cutoff_ns is not None]
         cutoff_ns = min(cutoffs, default=None)
-        return PairPlan(nodes, links, state, decay, cutoff_ns)
+        hops = [self._links[link].hop for link in links]
+        rate_hz = min(hop.success / hop.cycle_ns * 1e9 for hop in hops)
+        return PairPlan(nodes, links, state, decay, cutoff_ns, rate_hz)

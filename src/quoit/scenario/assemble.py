@@ -17,7 +17,7 @@ from quoit.connectivity.plant import Span as PlantSpan
 from quoit.connectivity.upkeep import ConnectivityUpkeep
 from quoit.engine.engine import Engine, LinkPlan
 from quoit.engine.physics import fibre
-from quoit.engine.world import BendSpan, CutSpan, Intercept, SetRate, Tamper, TrueLink, TrueSpan, World
+from quoit.engine.world import BendSpan, CutSpan, Intercept, SetRate, Spoil, Tamper, TrueLink, TrueSpan, World
 from quoit.fabric.controller import FabricController, LinkEntry
 from quoit.fabric.distill.estimation import Proof, Security
 from quoit.fabric.exact import ExactPlan, ExactReceiver, ExactSender
@@ -107,7 +107,7 @@ class Assembler:
         self.center = next(iter(network.nodes))
         self.stores: dict[str, Device] = {}
         self.labels: dict[str, str] = {}
-        self.entanglement = EntanglementSide(network, self._spans_of, self.seed)
+        self.entanglement = EntanglementSide(network, self._spans_of, self.seed, self.root)
         self._protocols: dict[str, LinkProtocol] = {}
         classes = {e.name: e for e in entry_points(group="quoit.link_protocols")}
         for link in network.links:
@@ -367,7 +367,7 @@ def _strokes(event: Event) -> list[Stroke]:
         label = f"bend {bend.span} {bend.loss_db:g} dB"
     elif event.attack is not None:
         attack = event.attack
-        strike = Intercept if attack.kind == "intercept-resend" else Tamper
+        strike = {"intercept-resend": Intercept, "tamper-messages": Tamper, "spoil-pairs": Spoil}[attack.kind]
         begin, end = strike(attack.link, attack.fraction), strike(attack.link, 0.0)
         label = f"{attack.kind} {attack.link} {attack.fraction:g}"
     elif event.rate is not None:

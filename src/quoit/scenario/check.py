@@ -374,7 +374,8 @@ def _check_events(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
         if event.bend is not None:
             yield from _unknown(("events", i, "bend", "span"), "span", event.bend.span, spans)
         if event.attack is not None:
-            yield from _unknown(("events", i, "attack", "link"), "link", event.attack.link, links)
+            known = [link.id for link in n.pair_links] if event.attack.kind == "spoil-pairs" else links
+            yield from _unknown(("events", i, "attack", "link"), "link", event.attack.link, known)
         if event.rate is not None:
             yield from _unknown(("events", i, "rate", "link"), "link", event.rate.link, links)
         if event.load is not None:

@@ -20,11 +20,14 @@ from quoit.engine.world import TrueLink, World
 from quoit.fabric.memory import MemoryAgent
 from quoit.fabric.pairs import PairController, PairLinkEntry
 from quoit.fabric.programs.demand import GROUP, Station
+from quoit.runtime import seeds
 from quoit.runtime.element import Element
 from quoit.scenario import schema
 from quoit.service.calendar import Calendar
 from quoit.service.directory import Attachment
-from quoit.service.eme import Centre, Eme
+from quoit.service.eme import Eme
+from quoit.service.planning import Centre
+from quoit.service.scheduler import Scheduler
 
 Spans = Callable[[schema.PairLink], tuple[str, ...]]
 
@@ -117,9 +120,11 @@ def _heralded(link: schema.PairLink, profile: HardwareProfile, loss_db: float) -
 class EntanglementSide:
     """Elements of all strata that have to do with entangled states. Empty for a network without memories."""
 
-    def __init__(self, network: schema.NetworkFile, spans_of: Spans, seed: int) -> None:
+    def __init__(self, network: schema.NetworkFile, spans_of: Spans, seed: int, root: bytes) -> None:
+        """`root`: what the ends' choices of test rounds grow from."""
         self._n = network
         self._seed = seed
+        self._root = root
         self._spans_of = spans_of
         self._memories = {
             name: memory_plan(node.memories) for name, node in network.nodes.items() if node.memories is not None
@@ -152,15 +157,20 @@ class EntanglementSide:
             Entangler(world, tuple(true_links), true_nodes, self._seed),
             PairController(center, tuple(entries), stations, compiler),
             *(MemoryAgent(name, plan.number) for name, plan in self._memories.items()),
+            Scheduler(center, {name: plan.number for name, plan in self._memories.items()}),
             *self._emes(attachments, calendar),
         ]
 
     def _emes(self, attachments: Mapping[str, Attachment], calendar: Calendar) -> list[Element]:
         stages = {domain.name: domain.stage for domain in self._n.all_domains()}
-        centres = tuple(Centre(name, plan.gate, plan.readout) for name, plan in self._memories.items())
+        centres = tuple(
+            Centre(name, plan.gate, plan.readout, plan.gate_ns, plan.readout_ns, plan.number)
+            for name, plan in self._memories.items()
+        )
         emes: list[Element] = []
         for name in self._memories:
             domain = self._n.domain_of(name)
             apps = tuple(a for a in attachments.values() if a.node == name)
-            emes.append(Eme(name, domain, stages[domain], apps, centres, calendar))
+            dice = seeds.keystream(self._root, "dice", name, nbytes=32)
+            emes.append(Eme(name, domain, stages[domain], apps, centres, calendar, dice))
         return emes

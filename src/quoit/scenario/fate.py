@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass
 
 from quoit.engine.api import ENGINE
-from quoit.engine.world import BendSpan, CutSpan, Intercept, Tamper
+from quoit.engine.world import BendSpan, CutSpan, Intercept, Spoil, Tamper
 from quoit.fabric.api import UPKEEP, CommissionLink
 from quoit.model.problem import Problem
 from quoit.runtime.context import Context
@@ -22,7 +22,8 @@ FATE = "engine.fate"
 
 @message("fate.Strike")
 class Strike(Message):
-    """From outside: do this to the world now. `kind`: cut, splice, bend (dB) or intercept (fraction)."""
+    """From outside: do this to the world now. `kind`: cut, splice, bend (dB), intercept, tamper or spoil
+    (fraction)."""
 
     kind: str
     target: str
@@ -79,7 +80,10 @@ def _edit(msg: Strike) -> Message:
         return Intercept(msg.target, msg.amount)
     if msg.kind == "tamper":
         return Tamper(msg.target, msg.amount)
-    raise Problem("malformed", f"expected cut, splice, bend, intercept, tamper or commission, found {msg.kind!r}")
+    if msg.kind == "spoil":
+        return Spoil(msg.target, msg.amount)
+    known = "cut, splice, bend, intercept, tamper, spoil or commission"
+    raise Problem("malformed", f"expected {known}, found {msg.kind!r}")
 
 
 @message("fate.Start")

@@ -168,12 +168,13 @@ class OperatorSocket:
     def _check(self, strike: Strike) -> None:
         """The target must exist before fate is told: the engine is not asked by outsiders."""
         network = self._host.network
-        if strike.kind not in ("cut", "splice", "bend", "intercept", "tamper", "commission"):
+        if strike.kind not in ("cut", "splice", "bend", "intercept", "tamper", "spoil", "commission"):
             raise Problem(
-                "malformed", f"expected cut, splice, bend, intercept, tamper or commission, found {strike.kind!r}"
+                "malformed",
+                f"expected cut, splice, bend, intercept, tamper, spoil or commission, found {strike.kind!r}",
             )
-        if strike.kind in ("intercept", "tamper", "commission"):
-            known = [link.id for link in network.links]
+        if strike.kind in ("intercept", "tamper", "spoil", "commission"):
+            known = [link.id for link in (network.pair_links if strike.kind == "spoil" else network.links)]
             if not 0 <= strike.amount <= 1:
                 raise Problem("malformed", f"a fraction of 0 to 1 is expected, found {strike.amount}")
         else:

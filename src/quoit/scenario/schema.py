@@ -183,7 +183,7 @@ class Bend(Section):
 
 
 class Attack(Section):
-    kind: Literal["intercept-resend", "tamper-messages"]
+    kind: Literal["intercept-resend", "tamper-messages", "spoil-pairs"]
     link: str
     fraction: Annotated[float, Field(ge=0, le=1)]
 

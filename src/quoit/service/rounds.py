@@ -5,18 +5,20 @@ adds random bytes from its own root, made just then; together they decide whethe
 in which bases. Nobody who makes states can know it while they are being made, and no single end decides it alone, but
 for the originator's, which adds its bytes last.
 
-A turn is delivered with probability n / (n + tests), and never before as many states have been tested as were asked
-for; every other turn is tested. So a state that is delivered is one like all others, chosen at random, also against a
-network that becomes worse once it believes itself trusted. It is delivered only if the last tests show the fidelity
-that was asked for, with the confidence that was asked for, and no longer than a state of what they show at least
-would keep it. If they contradict what control promised, the unit fails,
-control hears which links are under suspicion, and an alarm stands.
+First as many states are tested as were asked for. Of the m + 1 turns that would test as many again, one is delivered,
+each with the same probability, and those before it are tested as well. So a state that is delivered is one like all
+others, chosen at random, also against a network that becomes worse once it believes itself trusted: it hits the right
+turn with probability 1 / (m + 1), or is tested. It is delivered only if the last tests show the fidelity that was asked
+for, with the confidence that was asked for, and no longer than a state of what they show at least would keep it. If
+they contradict what control promised, the unit fails, control hears which links are under suspicion, and an alarm
+stands.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+from math import ceil
 from typing import Any
 
 from msgspec.structs import replace
@@ -49,7 +51,6 @@ from quoit.service.trials import FALSE_ALARM, Estimate, dice, estimate, thrown
 from quoit.service.unitbook import ENDED, LeadSide, StatesUnit
 
 WITHIN = 5_000_000_000
-FINE = 2**64
 
 
 class Rounds(Opening):
@@ -68,6 +69,7 @@ class Rounds(Opening):
     ) -> None:
         super().__init__(name, node, domain, stage, apps, centres, calendar)
         self._root = Secret(root)
+        self._throws = 0
 
     # -- as a party's EME ----------------------------------------------------------------------------
 
@@ -77,8 +79,9 @@ class Rounds(Opening):
         if any(other.turn != msg.turn for other in held.values()):
             held.clear()
         held[msg.index] = msg
-        place = f"{msg.unit_id}\x1f{sae}\x1f{msg.turn}\x1f{msg.index}"
-        chance = hmac.digest(self._root.reveal(), place.encode(), hashlib.sha256)
+        # Numbered, and not named by the unit: its name is random, and must not decide what happens in virtual time.
+        self._throws += 1
+        chance = hmac.digest(self._root.reveal(), self._throws.to_bytes(8, "big"), hashlib.sha256)
         news = Holding(
             msg.unit_id, msg.turn, msg.index, sae, chance, msg.fidelity, msg.at_ns, msg.expires_ns
         )  # fmt: skip
@@ -161,21 +164,31 @@ class Rounds(Opening):
             await self._read(ctx, unit, lead, [Setting("I" * kind.parties)] * number)
             await self._again(ctx, unit, lead)
             return
-        keep = thrown(together, "keep", FINE) * (number + asked) < FINE * number
-        if keep and lead.tests >= asked:
-            await self._deliver(ctx, unit, lead, kind)
-            return
+        if lead.tests >= asked:
+            # One of so many turns, each with the same probability, is the one to be delivered.
+            left = ceil(asked / number) + 1 - lead.spared
+            if thrown(together, "keep", left) == 0:
+                await self._deliver(ctx, unit, lead, kind)
+                return
+            lead.spared += 1
         settings = [kind.setting(thrown(together, f"setting {i}", kind.settings)) for i in range(number)]
         bits = await self._read(ctx, unit, lead, settings)
         worth = [kind.worth(setting, row) for setting, row in zip(settings, bits, strict=True)]
         lead.results = (lead.results + worth)[-asked:]
-        lead.promised = (lead.promised + [min(h.fidelity for h in everyone)] * number)[-asked:]
+        lead.promised = (lead.promised + [self._promised_now(ctx, lead, everyone)] * number)[-asked:]
         before, lead.tests = lead.tests, lead.tests + number
         unit.tested = lead.tests
         ctx.emit("unit.tested", unit_id=unit.unit_id, turn=lead.turn, bases=[s.bases for s in settings], worth=worth)
         if before < asked <= lead.tests:
             self._judge(ctx, unit, lead, kind)
         await self._again(ctx, unit, lead)
+
+    @staticmethod
+    def _promised_now(ctx: Context, lead: LeadSide, held: list[Holding]) -> float:
+        """What the worst of these states must still have, now that the last of its qubits has been read."""
+        assert lead.plan is not None
+        since = ctx.now - min(holding.at_ns for holding in held)
+        return min(holding.fidelity for holding in held) * Promise(lead.plan.star).unharmed(since)
 
     async def _read(
         self, ctx: Context, unit: StatesUnit, lead: LeadSide, settings: list[Setting]

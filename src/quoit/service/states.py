@@ -178,16 +178,16 @@ class Promise:
 
         return _longest(lambda wait: self.least(waits_ns, ops_ns, wait) >= fidelity)
 
-    def unharmed_for(self, share: float) -> int | None:
-        """How long every state keeps this share of its fidelity, whatever it is now: so long no memory errs with a
-        higher probability, ns. None if `share` is above 1."""
+    def unharmed(self, wait_ns: int) -> float:
+        """Probability at least that no memory of a state errs in that time: the share of its fidelity that it keeps,
+        whatever that is."""
         star, own = self._star, self._recipe.own is not None and self._recipe.workspace > 0
+        sound = prod(_unharmed(edge, wait_ns) for edge in star.edges)
+        return sound * (_unharmed(star.edges[0], wait_ns) if own else 1.0)
 
-        def keeps(wait: int) -> bool:
-            sound = prod(_unharmed(edge, wait) for edge in star.edges)
-            return sound * (_unharmed(star.edges[0], wait) if own else 1.0) >= share
-
-        return _longest(keeps)
+    def unharmed_for(self, share: float) -> int | None:
+        """How long every state keeps this share of its fidelity, ns. None if `share` is above 1."""
+        return _longest(lambda wait: self.unharmed(wait) >= share)
 
 
 def _longest(good: Callable[[int], bool]) -> int | None:

@@ -57,7 +57,8 @@ class StatesUnit:
 @dataclass
 class LeadSide:
     """What the originator's EME alone knows of a unit. `parties` by seat. `holding`: who holds which state of the turn
-    under way. `results` of the last tests, as many as were asked for, and what had been `promised` of each."""
+    under way. `results` of the last tests, as many as were asked for, and what had been `promised` of each; `tests` in
+    all, and how many turns were `spared` from delivery since there were enough."""
 
     parties: tuple[Attachment, ...]
     until_ns: int | None
@@ -73,6 +74,7 @@ class LeadSide:
     results: list[float] = field(default_factory=list)
     promised: list[float] = field(default_factory=list)
     tests: int = 0
+    spared: int = 0
 
 
 class UnitBook(Planner):

@@ -154,6 +154,7 @@ def test_what_cannot_be_had_is_refused_with_what_could_be() -> None:
             await alice.request(others, kind="w", number=2)
         assert refused.value.fields["needed"] == 10
         assert refused.value.fields["has"] == 8
+        assert refused.value.fields["most"] == 1
         with pytest.raises(Refusal, match="bad-lifecycle: graph: expected a graph in one piece"):
             await alice.request(others, graph=[("alice", "bob")])
         with pytest.raises(Refusal, match="bad-lifecycle: graph"):

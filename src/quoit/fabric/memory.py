@@ -40,6 +40,8 @@ from quoit.runtime.element import Element, Plane, Stratum, handles
 from quoit.runtime.wire import Message, message
 
 WITHIN = 5_000_000_000
+BUSY_NS = 50_000
+"""How often a memory that is to be given back is looked at while its device is at work."""
 
 
 @message("fabric.RunProgram")
@@ -79,8 +81,11 @@ class EndProgram(Message):
 
 @dataclass
 class _Slot:
+    """`busy`: the device is at a program that has this memory in it."""
+
     holder: str = ""
     held: bool = False
+    busy: bool = False
 
 
 class MemoryAgent(Element):
@@ -118,6 +123,8 @@ class MemoryAgent(Element):
 
     @handles(FreeSlots)
     async def on_free(self, ctx: Context, msg: FreeSlots) -> Slots:
+        while any(self._slots[number].busy for number in msg.slots):
+            await ctx.sleep(BUSY_NS)  # what its later steps would do to another's qubits is nobody's wish
         freed = []
         for number in msg.slots:
             slot = self._slots[number]
@@ -206,7 +213,11 @@ class MemoryAgent(Element):
         for number in named:
             self._need_holder(number, msg.holder)
         slots = {number: self._slots[number] for number in named}
+        if any(slot.busy for slot in slots.values()):
+            raise Problem("bad-operation", f"{self._node} is still at another program with these memories")
         orders = tuple(Operate(self._node, s.name, s.slots, s.basis, s.angle_rad) for s in msg.steps)
+        for slot in slots.values():
+            slot.busy = True
         try:
             done: OperatedInTurn = await ctx.ask(PAIRS, OperateInTurn(orders), within=WITHIN)
         except Problem:
@@ -214,6 +225,9 @@ class MemoryAgent(Element):
             for slot in slots.values():
                 slot.held = True
             raise
+        finally:
+            for slot in slots.values():
+                slot.busy = False
         for step in msg.steps:
             for number in _emptied(step):
                 slots[number].held = False

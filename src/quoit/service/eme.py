@@ -207,7 +207,8 @@ class Eme(Rounds):
 
     @handles(HaveUnit)
     async def on_have(self, ctx: Context, msg: HaveUnit) -> Heard:
-        if msg.unit_id not in self._units:
+        unit = self._units.get(msg.unit_id)
+        if unit is None or unit.state in ENDED:
             raise Problem("unknown-unit")
         return Heard()
 

@@ -90,9 +90,10 @@ class Planner(MemoryDesk):
             raise Problem(
                 "fidelity-unreachable", f"expected at most {offered}, found {wanted.fidelity:g}", best=offered
             )
-        fit = [plan for plan in good if self._room(plan) is None]
+        fit = [plan for plan in good if self._room(plan, wanted.number) is None]
         if not fit:
-            raise self._room(good[0]) or Problem("internal")
+            best = max(good, key=lambda plan: self._most(plan, wanted.number))
+            raise self._room(best, wanted.number) or Problem("internal")
         fit.sort(key=lambda plan: -plan.likely)
         return fit[0] if idle else await self._with_room_now(ctx, fit)
 
@@ -128,14 +129,22 @@ class Planner(MemoryDesk):
             return [self._centres[self._node]] if self._node in self._centres else []
         return [self._centres[node] for node in sorted(self._centres)]
 
-    def _room(self, plan: Plan) -> Problem | None:
+    def _most(self, plan: Plan, states: int) -> int:
+        """How many states there could be instead of so many."""
+        return min(
+            (self._centres[node].memories if node in self._centres else 0) * states // number
+            for node, number in plan.memories.items()
+        )
+
+    def _room(self, plan: Plan, states: int) -> Problem | None:
         """Why this could never be, whoever waits however long."""
         for node, number in sorted(plan.memories.items()):
             has = self._centres[node].memories if node in self._centres else 0
             if number > has:
                 return Problem(
-                    "no-memory", f"{node} has {has} memories, {number} are needed", node=node, has=has, needed=number
-                )
+                    "no-memory", f"{node} has {has} memories, {number} are needed", node=node, has=has, needed=number,
+                    most=self._most(plan, states),
+                )  # fmt: skip
         return None
 
     async def _with_room_now(self, ctx: Context, plans: list[Plan]) -> Plan:

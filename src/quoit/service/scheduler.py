@@ -175,10 +175,15 @@ class Scheduler(Element):
     @handles(WatchLeads)
     async def on_watch(self, ctx: Context, msg: WatchLeads) -> None:
         """A unit whose EME has forgotten it, or is not there, holds nothing: its parties have noticed as well."""
+        silent: set[str] = set()
         for claim in self._turns.all():
             try:
+                if claim.lead in silent:
+                    raise Problem("deadline")
                 await ctx.ask(claim.lead, HaveUnit(claim.unit_id), within=PRESENCE_NS)
-            except Problem:
+            except Problem as problem:
+                if problem.code == "deadline":
+                    silent.add(claim.lead)
                 self._turns.over(claim.unit_id)
                 ctx.emit("turn.lost", unit_id=claim.unit_id, eme=claim.lead)
         self._go_on(ctx)

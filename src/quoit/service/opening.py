@@ -151,9 +151,11 @@ class Opening(UnitBook):
         if unit is None or unit.state is not UnitState.REQUESTED or unit.lead_side is None:
             ctx.tell(SCHEDULER, UnitOver(msg.unit_id))
             return
-        lead, planned = unit.lead_side, unit.lead_side.plan
+        lead = unit.lead_side
+        lead.tries += 1  # circuits of each try have names of their own: pairs of the last one may be on their way
         try:
-            plan = await self.plan(ctx, unit.unit_id, lead.parties, unit.wanted, idle=False)
+            name = f"{unit.unit_id}/{lead.tries}"
+            plan = await self.plan(ctx, name, lead.parties, unit.wanted, idle=False)
             lead.plan = plan
             lead.route = tuple(node for edge in plan.star.edges for node in (plan.centre, edge.node))
             assemble = await self._take(ctx, unit, lead, plan)
@@ -167,7 +169,7 @@ class Opening(UnitBook):
                 ctx.tell(SCHEDULER, UnitOver(unit.unit_id))
             else:
                 unit.why = f"waits: {problem.row.title}" + (f" ({problem.detail})" if problem.detail else "")
-                ctx.tell(SCHEDULER, TurnFailed(unit.unit_id, _short(problem, planned)))
+                ctx.tell(SCHEDULER, TurnFailed(unit.unit_id, _short(problem, lead.links)))
             return
         if unit.state in ENDED:  # meanwhile
             await self._give_back(ctx, unit, lead)
@@ -260,8 +262,9 @@ class Opening(UnitBook):
     async def _fail(self, ctx: Context, unit: StatesUnit, problem: Problem) -> None:
         """The unit has failed, for this reason, everywhere."""
         assert unit.lead_side is not None
-        unit.lead_side.fault = problem
-        unit.problem = problem.code
+        if unit.state not in ENDED:
+            unit.lead_side.fault = problem
+            unit.problem = problem.code
         await self.end(ctx, unit, UnitState.FAILED, problem.row.title + (f": {problem.detail}" * bool(problem.detail)))
 
     async def end(self, ctx: Context, unit: StatesUnit, state: UnitState, why: str) -> None:
@@ -293,10 +296,9 @@ def _need_tests(wanted: Wanted, parties: int) -> None:
         )  # fmt: skip
 
 
-def _short(problem: Problem, planned: Plan | None) -> dict[str, int]:
+def _short(problem: Problem, ideal: tuple[str, ...]) -> dict[str, int]:
     """What was missing, of what the unit would use if it were alone."""
     fields = problem.fields
     if problem.code == "no-memory" and "node" in fields:
         return {node_of(str(fields["node"])): max(1, int(fields["needed"]) - int(fields.get("free", 0)))}
-    ideal = () if planned is None else planned.links
     return {link_of(str(link)): 1 for link in fields.get("busy", ()) if link in ideal}

@@ -73,15 +73,14 @@ class Planner(MemoryDesk):
         super().__init__(name, node, domain, apps)
         self._centres = {centre.node: centre for centre in centres}
 
-    async def plan(
-        self, ctx: Context, unit_id: str, parties: tuple[Attachment, ...], wanted: Wanted, idle: bool
-    ) -> Plan:
-        """`parties` by seat, the originator's is at this node. `idle`: as if the network did nothing else.
+    async def plan(self, ctx: Context, name: str, parties: tuple[Attachment, ...], wanted: Wanted, idle: bool) -> Plan:
+        """`name`: what names of circuits begin with. `parties` by seat, the originator's is at this node. `idle`: as if
+        the network did nothing else.
 
         Problems: `fidelity-unreachable` with the `best` there is, `no-memory` if the network is too small for it,
         `no-route`, `link-suspect`.
         """
-        found, why = await self._plans(ctx, unit_id, parties, wanted, idle)
+        found, why = await self._plans(ctx, name, parties, wanted, idle)
         if not found:
             raise why or Problem("no-route", "no node can be the centre")
         good = [plan for plan in found if plan.wait(wanted.fidelity) is not None]
@@ -98,7 +97,7 @@ class Planner(MemoryDesk):
         return fit[0] if idle else await self._with_room_now(ctx, fit)
 
     async def _plans(
-        self, ctx: Context, unit_id: str, parties: tuple[Attachment, ...], wanted: Wanted, idle: bool
+        self, ctx: Context, name: str, parties: tuple[Attachment, ...], wanted: Wanted, idle: bool
     ) -> tuple[list[Plan], Problem | None]:
         found: list[Plan] = []
         why: Problem | None = None
@@ -112,7 +111,7 @@ class Planner(MemoryDesk):
                     if seat != own:
                         ask = PlanPairs(centre.node, party.node, idle=idle, tested=wanted.tests > 0)
                         plan: PairPlan = await ctx.ask(PAIR_CONTROLLER, ask, within=WITHIN)
-                        edges.append(edge_of(f"{unit_id}/{seat}", eme(party.node), seat, plan))
+                        edges.append(edge_of(f"{name}/{seat}", eme(party.node), seat, plan))
                         links += plan.links
                         slowest_s += 1 / plan.rate_hz if plan.rate_hz else 0.0
             except Problem as problem:

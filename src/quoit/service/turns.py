@@ -139,8 +139,10 @@ class Turns:
             wanted = claim.resources
             free = not wanted & kept and not claim.short and not self._lacking(claim)
             kept |= wanted
-            if not free or (claim.alone and (trying or granted)):
+            if not free:
                 continue
+            if claim.alone and (trying or granted):
+                break  # as soon as they are through
             claim.stage, claim.granted = Stage.TRYING, claim.effective(now)
             self._served = max(self._served, claim.tag)
             granted.append(claim)

@@ -69,6 +69,7 @@ class LeadSide:
     circuits: tuple[str, ...] = ()
     done: set[str] = field(default_factory=set)
     route: tuple[str, ...] = ()
+    tries: int = 0
     turn: int = 0
     holding: dict[int, dict[str, Holding]] = field(default_factory=dict)
     results: list[float] = field(default_factory=list)

@@ -215,8 +215,11 @@ class GraphState(Stabilized):
     @cached_property
     def _group(self) -> np.ndarray[tuple[int, int], np.dtype[np.intp]]:
         """All elements: rows of 0 to 3 for I, X, Y, Z."""
-        strings = [self.element(mask)[0] for mask in range(2**self.parties)]
-        return np.array([["IXYZ".index(letter) for letter in string] for string in strings], dtype=np.intp)
+        masks = np.arange(2**self.parties)[:, None] >> np.arange(self.parties) & 1
+        flips = masks @ np.array([[letter in "XY" for letter in row] for row in self.generators], dtype=int) % 2
+        phases = masks @ np.array([[letter in "YZ" for letter in row] for row in self.generators], dtype=int) % 2
+        found: np.ndarray[tuple[int, int], np.dtype[np.intp]] = np.where(phases, 3 - flips, flips)
+        return found
 
     def fidelity(self, channels: Sequence[Eigenvalues]) -> float:
         table = np.array([(1.0, *channel) for channel in channels])

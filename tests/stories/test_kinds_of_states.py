@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from quoit.sdk import Application, Refusal, Unit, VirtualNetwork
-from shared_states import BOSTON, Array, S, ghz, graph_state, network, play, settled, truths, w_state
+from shared_states import BOSTON, Array, S, events_of, ghz, graph_state, network, play, settled, truths, w_state
 
 PARTIES = ("alice", "bob", "charlie")
 
@@ -191,3 +192,42 @@ def test_the_example_plays() -> None:
 def test_targets_are_normalised() -> None:
     for target in (ghz(3), w_state(3), graph_state(3, [(0, 1)])):
         assert np.vdot(target, target).real == pytest.approx(1)
+
+
+@pytest.mark.realises("D2")
+def test_memories_amid_a_program_are_given_back_when_it_is_done() -> None:
+    """Gates of 20 ms: a unit that is closed while the centre is at work leaves its memories when the device has come
+    to the end, and what comes next finds them empty."""
+    net = network(HUB.replace("t2: 2 s", "t2: 1000 s").replace("50 us", "20 ms"), seed=2)
+    happened = events_of(net)
+    ann, *others = (net.application(sae) for sae in FOUR)
+
+    async def story() -> None:
+        async def close_in_the_middle() -> None:
+            while sum(e.event == "memory.held" and e.fields["node"] == "hub" for e in happened) < 4:
+                await ann.sleep(0.001)
+            await ann.sleep(0.1)
+            (unit,) = (await ann._call("GET", "/api/v1/units"))["units"]
+            await ann.close_unit(unit["unit_id"])
+
+        ask = ann.request([app.sae for app in others], kind="w", number=1, fidelity=0.5)
+        with pytest.raises(Refusal, match="closed by a party"):
+            await asyncio.gather(ask, close_in_the_middle())
+        closed = net.now_ns
+        for _ in range(2):
+            await live_out_of(net, [ann, *others])
+        freed = next(e.t for e in happened if e.event == "memory.freed" and e.fields["node"] == "hub")
+        assert freed > closed + 50_000_000
+        # a program that goes on without its qubits would fail, or spoil what comes next
+        failed = [e.fields["why"] for e in happened if e.event == "unit.states" and e.fields["state"] == "failed"]
+        assert set(failed) == {"closed by a party"}
+
+    play(story())
+
+
+async def live_out_of(net: VirtualNetwork, apps: list[Application]) -> None:
+    """A GHZ unit in the same memories, good and given back."""
+    units = await share(apps, fidelity=0.7)
+    assert min(truths(net, units, ghz(4))) >= 0.7
+    await apps[0].close_unit(units[0].unit_id)
+    await apps[0].sleep(0.1)

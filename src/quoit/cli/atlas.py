@@ -19,7 +19,7 @@ def elements() -> list[type[Element]]:
 
 
 def _modules() -> Iterator[str]:
-    rooms = ("connectivity", "engine", "fabric", "service", "scenario", "domains", "orchestration")
+    rooms = ("planes", "connectivity", "engine", "fabric", "service", "scenario", "domains", "orchestration")
     for info in pkgutil.walk_packages(quoit.__path__, "quoit."):
         # Programs of the NetQASM SDK need an extra that may not be there, and no element is among what runs them.
         if info.name.split(".")[1] in rooms and not info.name.startswith("quoit.scenario.netqasm"):

@@ -60,12 +60,68 @@ class Flow(Message):
     nodes: tuple[str, ...]
     links: tuple[str, ...]
     offered_bps: float
+    name: str = ""
+
+
+@message("fabric.ReserveFlows")
+class ReserveFlows(Message):
+    """Service asks: `paths` routes of its own for `session`, each with `rate_bps` of key kept for it on every link.
+
+    Routes share no node between their ends. `most_transit`: trusted nodes that may see the key on one route (0: a
+    direct link; None: any number). `avoid`: nodes that may not. A session of higher `priority` takes rates away from
+    lower ones if it must. Answered by `ReservedFlows`; Problem `no-route`, or `not-admitted` with `offered_bps`.
+    """
+
+    session: str
+    src: str
+    dst: str
+    rate_bps: float
+    paths: int = 1
+    most_transit: int | None = None
+    avoid: tuple[str, ...] = ()
+    priority: int = 0
+
+
+@message("fabric.ReservedFlows")
+class ReservedFlows(Message):
+    """The routes, and the sessions that had to give up theirs."""
+
+    session: str
+    flows: tuple[Flow, ...]
+    preempted: tuple[str, ...] = ()
+
+
+@message("fabric.ReleaseFlows")
+class ReleaseFlows(Message):
+    """The session is over: its routes and rates are free. Answered by `ReleasedFlows`, also if there were none."""
+
+    session: str
+
+
+@message("fabric.ReleasedFlows")
+class ReleasedFlows(Message):
+    session: str
+
+
+SESSION_NEWS = "fabric.session"
+"""Subjects are `fabric.session.<session>`."""
+
+
+@message("fabric.SessionFlows")
+class SessionFlows(Message):
+    """News: a session's routes have changed. Fewer than were reserved: the rest is lost until a way is found.
+    `preempted_by`: the session that took them."""
+
+    session: str
+    flows: tuple[Flow, ...]
+    why: str
+    preempted_by: str | None = None
 
 
 @message("fabric.MoveKey")
 class MoveKey(Message):
     """To the relay at `src`: bring `bits` fresh bits to `to`, an element at node `dst`, as `stream` from
-    `start` on. Answered by `KeyMoved` once that element has confirmed them."""
+    `start` on. `flow`: the reserved route to use. Answered by `KeyMoved` once that element has confirmed them."""
 
     stream: str
     start: int
@@ -73,6 +129,7 @@ class MoveKey(Message):
     src: str
     dst: str
     to: str
+    flow: str = ""
 
 
 @message("fabric.KeyMoved")

@@ -12,6 +12,7 @@ from quoit.connectivity.api import CONTROLLER as PATHS
 from quoit.connectivity.api import PATH_NEWS, Path, PathDown, PathUp, RequestPath
 from quoit.fabric import api
 from quoit.fabric.api import (
+    SESSION_NEWS,
     BlockMade,
     Flow,
     FlowChanged,
@@ -19,15 +20,23 @@ from quoit.fabric.api import (
     LinkReleased,
     OpenFlow,
     PoolLevel,
+    ReleasedFlows,
+    ReleaseFlows,
+    ReservedFlows,
+    ReserveFlows,
+    SessionFlows,
 )
+from quoit.fabric.kma import GuardPool
 from quoit.fabric.module import ActivateLink
 from quoit.fabric.relay import SetForwarding
+from quoit.fabric.reservations import Reservations
 from quoit.model.problem import Problem
 from quoit.planes.graph import Graph
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 
 WITHIN = 2_000_000_000
+INSTALL_POLL_NS = 1_000_000
 TIE, TIE_BITS = 0.01, 1e7
 """Weight of an empty pool among equally short routes, and the level that halves it."""
 
@@ -43,7 +52,7 @@ class LinkEntry:
 
 
 class _State:
-    __slots__ = ("bits", "bps", "dark", "open", "quarantined")
+    __slots__ = ("bits", "bps", "dark", "mean_bps", "open", "quarantined")
 
     def __init__(self) -> None:
         self.bits = 0
@@ -51,6 +60,7 @@ class _State:
         self.dark = False
         self.quarantined = False
         self.bps = 0.0
+        self.mean_bps = 0.0
 
 
 class FabricController(Element):
@@ -72,6 +82,12 @@ class FabricController(Element):
         self._graph = Graph((entry.link, entry.sender, entry.receiver) for entry in links)
         self._states = {entry.link: _State() for entry in links}
         self._flows: dict[tuple[str, str], Flow | None] = {}
+        self._reservations = Reservations(
+            ((entry.link, entry.sender, entry.receiver) for entry in links), self._able_bps
+        )
+        self._installed: dict[str, tuple[Flow, ...]] = {}
+        self._installing: set[str] = set()
+        self._guards: dict[str, int] = {}
         self._epoch = 0
 
     async def start(self, ctx: Context) -> None:
@@ -101,12 +117,92 @@ class FabricController(Element):
         }
 
     def _offer(self, flow: Flow) -> float:
-        """What the narrowest link makes, shared evenly among the flows that use it."""
+        """What the narrowest link makes and nobody has reserved, shared evenly among the flows that use it."""
         shares = []
         for link in flow.links:
             users = sum(1 for f in self._flows.values() if f is not None and link in f.links)
-            shares.append(self._states[link].bps / max(1, users))
+            left = max(0.0, self._states[link].bps - self._reservations.reserved_bps(link))
+            shares.append(left / max(1, users))
         return min(shares, default=0.0)
+
+    # -- sessions ------------------------------------------------------------------------------------
+
+    def _able_bps(self, link: str) -> float:
+        """What a link makes, as far as sessions may count on it: one poor block does not end them."""
+        state = self._states[link]
+        return 0.0 if state.dark or state.quarantined else state.mean_bps
+
+    @handles(ReserveFlows)
+    async def on_reserve(self, ctx: Context, msg: ReserveFlows) -> ReservedFlows:
+        _, losers = self._reservations.reserve(msg)
+        for loser in losers:
+            await self._install(ctx, loser)
+            news = SessionFlows(loser, (), f"taken by session {msg.session} of priority {msg.priority}", msg.session)
+            ctx.publish(f"{SESSION_NEWS}.{loser}", news)
+        flows = await self._install(ctx, msg.session)
+        ctx.emit("session.reserved", session=msg.session, flows=[list(f.nodes) for f in flows], preempted=list(losers))
+        return ReservedFlows(msg.session, flows, losers)
+
+    @handles(ReleaseFlows)
+    async def on_release(self, ctx: Context, msg: ReleaseFlows) -> ReleasedFlows:
+        if self._reservations.release(msg.session) is not None:
+            await self._install(ctx, msg.session)
+            ctx.emit("session.released", session=msg.session)
+        return ReleasedFlows(msg.session)
+
+    async def _install(self, ctx: Context, session: str) -> tuple[Flow, ...]:
+        """Write a session's routes, the new before the old ones go; then guard the pools on the way. One at a time:
+        news of two links must not write the same session's entries in turn."""
+        while session in self._installing:
+            await ctx.sleep(INSTALL_POLL_NS)
+        self._installing.add(session)
+        held = self._reservations.held.get(session)
+        old, flows = self._installed.pop(session, ()), list[Flow]()
+        for number, (nodes, links) in enumerate(() if held is None else held.routes):
+            same = next((flow for flow in old if flow.links == links), None)
+            name = same.name if same is not None else _free_name(session, number, (*old, *flows))
+            self._epoch += 1
+            flow = Flow(nodes[0], nodes[-1], self._epoch, nodes, links, held.asked.rate_bps if held else 0.0, name)
+            if same is None:
+                await self._write_route(ctx, flow)
+            flows.append(flow)
+        for flow in old:
+            if flow.name not in {kept.name for kept in flows}:
+                self._epoch += 1
+                for node in flow.nodes[:-1]:
+                    await self._write(ctx, node, SetForwarding(flow.src, flow.dst, None, self._epoch, flow.name))
+        if flows:
+            self._installed[session] = tuple(flows)
+        self._installing.discard(session)
+        self._guard(ctx, {link for flow in (*old, *flows) for link in flow.links})
+        return tuple(flows)
+
+    async def _write_route(self, ctx: Context, flow: Flow) -> None:
+        for node, link in zip(reversed(flow.nodes[:-1]), reversed(flow.links), strict=True):
+            await self._write(ctx, node, SetForwarding(flow.src, flow.dst, link, flow.epoch, flow.name))
+
+    def _guard(self, ctx: Context, links: set[str]) -> None:
+        for link in sorted(links):
+            bits = self._reservations.guarded_bits(link)
+            if bits != self._guards.get(link, 0):
+                self._guards[link] = bits
+                for node in (self._links[link].sender, self._links[link].receiver):
+                    ctx.tell(api.kma(node), GuardPool(link, bits))
+
+    async def _repair(self, ctx: Context, link: str, why: str) -> None:
+        """Sessions over a link that has changed, and sessions that miss a route since another one did."""
+        held = self._reservations.held
+        short = [s for s, one in held.items() if len(one.routes) < one.asked.paths]
+        hit = dict.fromkeys((*self._reservations.using(link), *short))
+        for session in sorted(hit, key=lambda s: -held[s].asked.priority):
+            if session not in held:
+                continue  # it ended while another one was being moved
+            before = self._installed.get(session, ())
+            self._reservations.repair(session)
+            flows = await self._install(ctx, session)
+            if [flow.links for flow in flows] != [flow.links for flow in before]:
+                ctx.emit("session.moved", session=session, flows=[list(flow.nodes) for flow in flows], why=why)
+                ctx.publish(f"{SESSION_NEWS}.{session}", SessionFlows(session, flows, why))
 
     # -- news ----------------------------------------------------------------------------------------
 
@@ -120,7 +216,12 @@ class FabricController(Element):
 
     @handles(BlockMade)
     async def on_block(self, ctx: Context, msg: BlockMade) -> None:
-        self._states[msg.link].bps = msg.secret_bits / (msg.took_ns / 1e9)
+        state = self._states[msg.link]
+        state.bps = msg.secret_bits / (msg.took_ns / 1e9)
+        idle = state.mean_bps == 0.0
+        state.mean_bps = state.bps if idle else (state.mean_bps + state.bps) / 2
+        if idle and state.bps:
+            await self._repair(ctx, msg.link, f"first key: {msg.link}")
 
     @handles(LinkQuarantined)
     async def on_quarantined(self, ctx: Context, msg: LinkQuarantined) -> None:
@@ -137,11 +238,13 @@ class FabricController(Element):
         if msg.link in self._states:
             self._states[msg.link].dark = True
             self._states[msg.link].bps = 0.0
+            await self._repair(ctx, msg.link, f"no light: {msg.link}")
 
     @handles(PathUp)
     async def on_up(self, ctx: Context, msg: PathUp) -> None:
         if msg.link in self._states:
             self._states[msg.link].dark = False
+            await self._repair(ctx, msg.link, f"light again: {msg.link}")
 
     # -- routing -------------------------------------------------------------------------------------
 
@@ -156,6 +259,7 @@ class FabricController(Element):
     async def _reroute(self, ctx: Context, link: str, why: str) -> None:
         for pair in list(self._flows):
             await self._route(ctx, pair, f"{why}: {link}")
+        await self._repair(ctx, link, f"{why}: {link}")
 
     async def _route(self, ctx: Context, pair: tuple[str, str], why: str) -> None:
         old = self._flows[pair]
@@ -194,3 +298,11 @@ class FabricController(Element):
             await ctx.ask(api.relay(node), entry, within=WITHIN)
         except Problem as problem:
             ctx.log.warning("forwarding.refused", node=node, code=problem.code)
+
+
+def _free_name(session: str, number: int, taken: tuple[Flow, ...]) -> str:
+    """A name for a session's new route that none of its routes has."""
+    names = {flow.name for flow in taken}
+    while f"{session}/{number}" in names:
+        number += 1
+    return f"{session}/{number}"

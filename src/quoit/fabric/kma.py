@@ -32,19 +32,29 @@ class Deposit(Message):
 
 @message("fabric.Allocate")
 class Allocate(Message):
-    """Name the next `bits` of a link's key for `use`, plus `tag_bits` for the message that carries them."""
+    """Name the next `bits` of a link's key for `use`, plus `tag_bits` for the message that carries them. Without
+    a reserved `flow`, what is guarded for those that have one is left alone."""
 
     link: str
     bits: int
     use: str
     tag_bits: int
     reason: str
+    flow: str = ""
 
 
 @message("fabric.Allocated")
 class Allocated(Message):
     pieces: tuple[Piece, ...]
     tag: tuple[Piece, ...]
+
+
+@message("fabric.GuardPool")
+class GuardPool(Message):
+    """Control: keep `bits` of a link's pool for reserved flows (0: none)."""
+
+    link: str
+    bits: int
 
 
 @message("fabric.ReadKey")
@@ -115,6 +125,7 @@ class Kma(Element):
         self._open = {plan.link: False for plan in plans}
         self._drained: set[str] = set()
         self._bans = Bans()
+        self._guarded: dict[str, int] = {}
 
     async def start(self, ctx: Context) -> None:
         for link, value in self._initial.items():
@@ -169,14 +180,7 @@ class Kma(Element):
             answer: Allocated = await ctx.ask(api.kma(plan.allocator), msg, within=WITHIN)
             return answer
         pool = self._pools[msg.link]
-        if msg.bits + msg.tag_bits > pool.usable_bits:
-            self._close(ctx, msg.link)
-            raise Problem(
-                "no-key-material",
-                f"link {msg.link} has {pool.usable_bits} bits above its floor",
-                link=msg.link,
-                available_bits=pool.usable_bits,
-            )
+        self._check_level(ctx, msg, pool.usable_bits)
         answer = Allocated(pool.allocate(msg.bits, msg.use), pool.allocate(msg.tag_bits, "tag"))
         for piece in answer.pieces + answer.tag:
             ctx.emit(
@@ -192,6 +196,23 @@ class Kma(Element):
         ctx.emit("pool.level", link=msg.link, bits=pool.unallocated_bits)
         self._show(ctx, msg.link)
         return answer
+
+    def _check_level(self, ctx: Context, msg: Allocate, usable: int) -> None:
+        """Problem `no-key-material` if the pool is too low, or what is left of it is kept for reserved flows."""
+        guarded = 0 if msg.flow else self._guarded.get(msg.link, 0)
+        wanted, free = msg.bits + msg.tag_bits, max(0, usable - guarded)
+        if wanted <= free:
+            return
+        if wanted > usable:
+            self._close(ctx, msg.link)
+        kept = f", {guarded} of them reserved" if guarded else ""
+        detail = f"link {msg.link} has {usable} bits above its floor{kept}"
+        raise Problem("no-key-material", detail, link=msg.link, available_bits=free)
+
+    @handles(GuardPool)
+    async def on_guard(self, ctx: Context, msg: GuardPool) -> None:
+        self._guarded[msg.link] = msg.bits
+        ctx.emit("pool.guarded", link=msg.link, bits=msg.bits)
 
     def _close(self, ctx: Context, link: str) -> None:
         """A pool that cannot serve a request counts as closed until the next block."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hmac
 
+import msgspec
+
 from quoit.fabric import api
 from quoit.fabric.api import KeyArrived, KeyMoved, MoveKey, Piece, Stored
 from quoit.fabric.distill.poly1305 import padded_hash
@@ -26,13 +28,15 @@ WITHIN = 5_000_000_000
 
 @message("fabric.SetForwarding")
 class SetForwarding(Message):
-    """Control writes one entry: keys from `src` to `dst` leave by `link` (None: forget the route). Entries
-    of an epoch below the newest seen for the route are refused, so two controllers never interleave."""
+    """Control writes one entry: keys from `src` to `dst`, of the reserved `flow` or (empty) of none, leave by `link`
+    (None: forget the route). Entries of an epoch below the newest seen for the route are refused, so two
+    controllers never interleave."""
 
     src: str
     dst: str
     link: str | None
     epoch: int
+    flow: str = ""
 
 
 @message("fabric.ForwardingSet")
@@ -52,6 +56,7 @@ class Order(Message):
     hop: str
     pieces: tuple[Piece, ...]
     nodes: tuple[str, ...]
+    flow: str = ""
 
 
 @message("fabric.RelayHop")
@@ -85,12 +90,12 @@ class Relay(Element):
         self._node = node
         self._neighbours = neighbours
         self._hash_keys = hash_keys
-        self._table: dict[tuple[str, str], str] = {}
-        self._epochs: dict[tuple[str, str], int] = {}
+        self._table: dict[tuple[str, str, str], str] = {}
+        self._epochs: dict[tuple[str, str, str], int] = {}
 
     @handles(SetForwarding)
     async def on_set(self, ctx: Context, msg: SetForwarding) -> ForwardingSet:
-        route = (msg.src, msg.dst)
+        route = (msg.src, msg.dst, msg.flow)
         if msg.epoch < self._epochs.get(route, 0):
             raise Problem("malformed", f"epoch {msg.epoch} is older than {self._epochs[route]}")
         self._epochs[route] = msg.epoch
@@ -102,11 +107,11 @@ class Relay(Element):
 
     @handles(MoveKey)
     async def on_move(self, ctx: Context, msg: MoveKey) -> KeyMoved:
-        order = Order(msg.stream, msg.start, msg.bits, msg.src, msg.dst, msg.to, self._node, (), (self._node,))
+        here = self._node
+        order = Order(msg.stream, msg.start, msg.bits, msg.src, msg.dst, msg.to, here, (), (here,), msg.flow)
         link = self._next_link(order)
-        taken: Allocated = await ctx.ask(
-            api.kma(self._node), Allocate(link, msg.bits, "delivered", TAG_BITS, msg.stream), within=WITHIN
-        )
+        wanted = Allocate(link, msg.bits, "delivered", TAG_BITS, msg.stream, msg.flow)
+        taken: Allocated = await ctx.ask(api.kma(here), wanted, within=WITHIN)
         key = await self._read(ctx, taken.pieces)
         done = await self._send(ctx, order, link, taken, b"")
         return KeyMoved(key, done.pieces, done.nodes)
@@ -130,18 +135,18 @@ class Relay(Element):
             if stored.bits != order.bits:
                 raise Problem("internal", f"{order.to} stored {stored.bits} of {order.bits} bits")
             return HopDone(pieces, nodes)
-        onward = Order(order.stream, order.start, order.bits, order.src, order.dst, order.to, self._node, pieces, nodes)
+        onward = msgspec.structs.replace(order, hop=self._node, pieces=pieces, nodes=nodes)
         next_link = self._next_link(onward)
-        taken: Allocated = await ctx.ask(
-            api.kma(self._node), Allocate(next_link, order.bits, "pad", TAG_BITS, order.stream), within=WITHIN
-        )
+        wanted = Allocate(next_link, order.bits, "pad", TAG_BITS, order.stream, order.flow)
+        taken: Allocated = await ctx.ask(api.kma(self._node), wanted, within=WITHIN)
         next_pad = await self._read(ctx, taken.pieces)
         return await self._send(ctx, onward, next_link, taken, _xor(next_pad.reveal(), value.reveal()))
 
     def _next_link(self, order: Order) -> str:
-        link = self._table.get((order.src, order.dst))
+        link = self._table.get((order.src, order.dst, order.flow))
         if link is None:
-            raise Problem("no-route", f"{self._node} has no entry for {order.src} to {order.dst}")
+            flow = f" of flow {order.flow}" if order.flow else ""
+            raise Problem("no-route", f"{self._node} has no entry for {order.src} to {order.dst}{flow}")
         return link
 
     async def _read(self, ctx: Context, pieces: tuple[Piece, ...]) -> Secret:

@@ -37,6 +37,7 @@ _ROWS = (
     MetricRow("quoit_kernel_events_total", _C, "event", (), "Events handled"),
     # All strata
     MetricRow("quoit_alarms", _G, "alarm", ("stratum", "severity"), "Standing alarms"),
+    MetricRow("quoit_loop_records_total", _C, "record", ("loop", "stage"), "Steps of closed loops"),
     # Connectivity
     MetricRow("quoit_span_lit", _G, "1", ("span",), "1 while light arrives at the end of a span"),
     MetricRow("quoit_span_loss_db", _G, "dB", ("span",), "Loss of a span by its power meter"),

@@ -139,6 +139,8 @@ _ROWS = (
     ),
     Row("link-suspect", "tests of the only links there contradict their promise", 503, _N, "ask with tests, or wait"),
     Row("above-stage", "the domain does not offer this", 409, _C, "ask for what its stage allows"),
+    Row("resource-locked", "another loop has this resource", 503, _N, "wait until it is done"),
+    Row("unknown-site", "no such site in the plant", 404, _C, "ask for the topology"),
     Row("no-such-element", "no such element in this scenario", 404, _C, "check the name"),
     Row("method-not-allowed", "method not allowed here", 405, _C, "see the Allow header"),
     Row("no-such-path", "no such path", 404, _C, "see the OpenAPI file"),

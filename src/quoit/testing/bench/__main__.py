@@ -21,6 +21,7 @@ from quoit.testing.bench.keys import figures as key_figures
 from quoit.testing.bench.links import figures as link_figures
 from quoit.testing.bench.live_pairs import lateness_ms as pairs_lateness_ms
 from quoit.testing.bench.pacing import lateness_ms
+from quoit.testing.bench.paths import figures as path_figures
 from quoit.testing.bench.workloads import chain, network
 
 Row = dict[str, Any]
@@ -108,6 +109,12 @@ def chain_rows(scale: float) -> Iterator[Row]:
         yield row(name, value, unit, bound, holds)
 
 
+def path_rows(pairs: int) -> Iterator[Row]:
+    """Path computation, with networkx beside it; see `quoit.testing.bench.paths`."""
+    for name, value, unit, bound, holds in path_figures(pairs):
+        yield row(name, value, unit, bound, holds)
+
+
 def main() -> int:
     """All rows; 0 even if a bound does not hold, which the table says: a machine is not at fault."""
     parser = argparse.ArgumentParser(prog=COMMAND)
@@ -125,6 +132,7 @@ def main() -> int:
         flood_rows(max(2.0, 10 / scale)),
         link_rows(1 / scale),
         chain_rows(1 / scale),
+        path_rows(5_000 // scale),
     ):
         for one in part:
             rows.append(one)

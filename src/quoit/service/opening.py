@@ -48,8 +48,8 @@ from quoit.service.unitbook import ENDED, YOUNG, LeadSide, StatesUnit, UnitBook
 WITHIN = 5_000_000_000
 ESTABLISH_NS = 8_000_000_000
 """How long a request waits for its states; then it is answered as it is, and news follow."""
-POLL_NS, SLOW_POLL_NS = 2_000_000, 10_000_000
-"""How often it looks: the less often the longer it waits, for many may wait."""
+POLL_NS, SLOW_POLL_NS = 2_000_000, 20_000_000
+"""How often it looks: not so often while the unit waits for its turn, since many may."""
 WATCH_NS = 1_000_000_000
 """How often EMEs of a unit look whether the others are there."""
 MEANWHILE = ("no-memory", "no-route", "link-suspect", "fidelity-unreachable")
@@ -135,9 +135,10 @@ class Opening(UnitBook):
         return until
 
     async def _established(self, ctx: Context, unit: StatesUnit, caller: str) -> Unit:
-        begun = ctx.now
-        while unit.state in YOUNG and ctx.now < begun + ESTABLISH_NS:
-            await ctx.sleep(min(SLOW_POLL_NS, max(POLL_NS, (ctx.now - begun) // 16)))
+        end = ctx.now + ESTABLISH_NS
+        while unit.state in YOUNG and ctx.now < end:
+            late = unit.state is UnitState.REQUESTED and ctx.now > unit.created_ns + SLOW_POLL_NS
+            await ctx.sleep(SLOW_POLL_NS if late else POLL_NS)
         if unit.state is UnitState.FAILED:
             assert unit.lead_side is not None
             raise unit.lead_side.fault or Problem("peer-unreachable", unit.why or "")

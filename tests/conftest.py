@@ -1,4 +1,4 @@
-"""What several rooms of tests use: a token in software, a transit server."""
+"""What several rooms of tests use: a token in software, a transit server; and the search for secrets."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 
 import softhsm
 from transit_server import TransitServer
+
+pytest_plugins = ["quoit.testing.leaks.plugin", "pytester"]
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+
+from quoit.testing.leaks.watch import Watch
 
 pytestmark = pytest.mark.live
 TWO_NODES = Path(__file__).parents[2] / "examples" / "two-nodes.yaml"
@@ -21,7 +24,7 @@ def session(doors: dict[str, Any], leaf: dict[str, str]) -> requests.Session:
 
 
 @pytest.mark.realises("G3")
-def test_roles_are_by_certificate_and_deny_by_default(tmp_path: Path, live_twin: Any) -> None:
+def test_roles_are_by_certificate_and_deny_by_default(tmp_path: Path, live_twin: Any, leaks: Watch) -> None:
     with live_twin(TWO_NODES, tmp_path / "run", "--management-port", "0") as doors:
         url = doors["management"]["url"]
         observer, operator = (session(doors, doors["management"]["roles"][role]) for role in ("observer", "operator"))
@@ -37,9 +40,14 @@ def test_roles_are_by_certificate_and_deny_by_default(tmp_path: Path, live_twin:
         assert application.get(keys, timeout=10).status_code == 200
         for somebody in (observer, operator):
             assert somebody.get(keys, timeout=10).status_code == 401
+        end, known = time.monotonic() + 20, application.get(keys, timeout=10).json()["keys"][0]["key"]
+        while not leaks.look(known)[1]:  # what the twin delivers is known to the search
+            assert time.monotonic() < end
+            time.sleep(0.2)
         for path in ("links", "spans", "units", "alarms", "status", "metrics"):
             text = operator.get(f"{url}/{path}", timeout=10).text
             assert application.get(keys, timeout=10).json()["keys"][0]["key"] not in text
+            assert not leaks.look(text)[1], path
         nobody = requests.Session()
         nobody.trust_env, nobody.verify = False, doors["ca"]
         with pytest.raises(requests.exceptions.ConnectionError):

@@ -458,6 +458,26 @@ def scene(
     return show_scene(every, calm)
 
 
+@app.command
+def yang(
+    module: Annotated[str | None, Parameter(help="Print this module's text; without it, list all.")] = None,
+    /,
+    *,
+    check: Annotated[Path | None, Parameter(help="Instead: is the JSON instance in this file valid?")] = None,
+    config: Annotated[bool, Parameter(negative="", help="With --check: as configuration, without state.")] = False,
+    path: Annotated[
+        tuple[Path, ...], Parameter(negative="", help="A directory with further modules, looked at first.")
+    ] = (),
+    json: Json = False,
+) -> int:
+    """YANG modules of the control interfaces, and validation of JSON instances. See docs/restconf.md."""
+    from quoit.cli import yang
+
+    if check is not None:
+        return yang.check_file(check, path, config, json)
+    return yang.list_all(path, json) if module is None else yang.print_one(module, path)
+
+
 netqasm_app = App(name="netqasm", help="Programs of the NetQASM SDK, with quoit as their quantum nodes.")
 app.command(netqasm_app)
 

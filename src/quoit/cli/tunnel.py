@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from quoit.adapters.hardening import harden
 from quoit.cli import show
 from quoit.cli.run import instant
 from quoit.cli.top import Operator
@@ -42,6 +43,7 @@ def rotate(end: End, tunnel: Tunnel) -> int:
     if not host or not port.isdigit():
         raise show.UserError(f"--agent: expected HOST:PORT, found {end.agent!r}")
     every_s = instant(end.every, "--every") / 1e9
+    harden()
     url, cert, key, ca = _door(end)
     return asyncio.run(_rotate(end, tunnel, (host, int(port)), every_s, (url, cert, key, ca)))
 

@@ -16,7 +16,7 @@ from quoit.fabric.api import KeyArrived, KeyMoved, MoveKey, Piece, Stored
 from quoit.fabric.distill.poly1305 import padded_hash
 from quoit.fabric.kma import Allocate, Allocated, ReadKey, ReadValue
 from quoit.model.problem import Problem
-from quoit.model.secret import Secret
+from quoit.model.secret import Secret, bitwise_sum
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 from quoit.runtime.wire import Message, encode, message
@@ -126,7 +126,7 @@ class Relay(Element):
             raise Problem("tag-mismatch", f"{order.hop} is not at the other end of {link}", link=link)
         await self._check(ctx, msg, link)
         pad = await self._read(ctx, msg.key)
-        value = Secret(_xor(pad.reveal(), msg.sealed)) if msg.sealed else pad
+        value = Secret(bitwise_sum(pad.reveal(), msg.sealed)) if msg.sealed else pad
         pieces = order.pieces + msg.key + msg.tag_pad
         nodes = (*order.nodes, self._node)
         if order.dst == self._node:
@@ -140,7 +140,7 @@ class Relay(Element):
         wanted = Allocate(next_link, order.bits, "pad", TAG_BITS, order.stream, order.flow)
         taken: Allocated = await ctx.ask(api.kma(self._node), wanted, within=WITHIN)
         next_pad = await self._read(ctx, taken.pieces)
-        return await self._send(ctx, onward, next_link, taken, _xor(next_pad.reveal(), value.reveal()))
+        return await self._send(ctx, onward, next_link, taken, bitwise_sum(next_pad.reveal(), value.reveal()))
 
     def _next_link(self, order: Order) -> str:
         link = self._table.get((order.src, order.dst, order.flow))
@@ -170,7 +170,3 @@ class Relay(Element):
     def _tag(self, link: str, order: Order, key: tuple[Piece, ...], sealed: bytes, pad: Secret) -> bytes:
         protected = encode(RelayHop(order, key, sealed, (), b""))
         return padded_hash(self._hash_keys[link].reveal(), pad.reveal(), protected)
-
-
-def _xor(a: bytes, b: bytes) -> bytes:
-    return (int.from_bytes(a, "little") ^ int.from_bytes(b, "little")).to_bytes(len(a), "little")

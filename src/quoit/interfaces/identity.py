@@ -3,7 +3,8 @@
 The rule: a certificate offers names of five kinds; the registry says which SAE a name stands for. Every
 registered name in the certificate must lead to the same SAE; if none is registered, or two lead to different
 SAEs, there is no identity and the request is refused. quoit's own PKI writes two names: the application's URN
-as URI subject alternative name, and its SAE ID as common name. ETSI GS QKD 014 V1.1.1 cl. 5.1 asks for the SAE
+as URI subject alternative name, and its SAE ID as common name. A certificate that names a role (quoit.model.role)
+is no application's, whatever its other names are. ETSI GS QKD 014 V1.1.1 cl. 5.1 asks for the SAE
 ID to come from the certificate and leaves open where it stands there.
 """
 
@@ -20,6 +21,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from quoit.model.problem import Problem
+from quoit.model.role import URN_PREFIX
 
 
 class NameKind(StrEnum):
@@ -96,6 +98,9 @@ class Identities:
             return None, "the certificate is revoked"
         if self._now() > certificate.not_valid_after_utc:
             return None, "the certificate is expired"
+        roles = [name for _, name in _offered(certificate, "", (NameKind.URI,)) if name.startswith(URN_PREFIX)]
+        if any((NameKind.URI, role) not in self._names for role in roles):
+            return None, "the certificate is for a role that has nothing to do here"
         found = {self._names[name] for name in offered if name in self._names}
         if len(found) > 1:
             return None, "the certificate's names stand for different applications"

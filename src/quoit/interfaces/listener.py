@@ -131,7 +131,7 @@ class _Connection(HttpToolsProtocol):
         age_s = self.limits.age_s
         if self.peer is not None:
             # A fresh dictionary: the base class copies it into each request's scope.
-            self.app_state = {**self.app_state, "peer": self.peer}
+            self.app_state = {**self.app_state, "peer": self.peer, "cut": transport.abort}
             self._crowded = not self.listener.census.identify(self.peer.fingerprint)
             if self.peer.sae is not None:
                 age_s = min(age_s, max(0.0, self.peer.not_after_unix_s - time.time()))
@@ -259,20 +259,28 @@ class _Connection(HttpToolsProtocol):
         if started or (busy and self._phase != "body"):
             self.transport.close()  # something of another answer is or will be on the wire: say nothing into it
             return
-        self.transport.write(_refusal_bytes(problem))
+        self.transport.write(_refusal_bytes(problem, self.listener.render))
         # Closing at once with data of the sender unread would reset the connection and lose the answer.
         self._deadline = self.loop.call_later(self.limits.linger_s, self.transport.close)
 
 
-def _refusal_bytes(problem: Problem) -> bytes:
-    status = problem.row.status
+Render = Callable[[Problem], tuple[int, bytes, bytes]]
+"""How an interface says a refusal: status, content type, body."""
+
+
+def render_message(problem: Problem) -> tuple[int, bytes, bytes]:
+    """The refusal as ETSI GS QKD 014 says errors."""
     text = f"{problem.row.title}: {problem.detail}" if problem.detail else problem.row.title
-    body = msgspec.json.encode({"message": text})
+    return problem.row.status, b"application/json", msgspec.json.encode({"message": text})
+
+
+def _refusal_bytes(problem: Problem, render: Render) -> bytes:
+    status, kind, body = render(problem)
     head = (
-        b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
+        b"HTTP/1.1 %d %s\r\ncontent-type: %s\r\ncontent-length: %d\r\n"
         b"cache-control: no-store\r\nconnection: close\r\n\r\n"
     )
-    return head % (status, _REASONS[status], len(body)) + body
+    return head % (status, _REASONS.get(status, b"Refused"), kind, len(body)) + body
 
 
 def _reason_of(fault: OSError) -> str:
@@ -294,8 +302,10 @@ class Listener:
         identify: Callable[[bytes], Peer],
         limits: ListenerLimits,
         census: Census,
+        render: Render = render_message,
     ) -> None:
         self.limits = limits
+        self.render = render
         self.census = census
         self.identify = identify
         self.address, self.port = server_socket.getsockname()[:2]
@@ -423,13 +433,14 @@ async def listen(
     identify: Callable[[bytes], Peer],
     limits: ListenerLimits = ListenerLimits(),
     census: Census | None = None,
+    render: Render = render_message,
 ) -> Listener:
     """Serve `app` at `address`:`port` (0: any free one) to clients that `tls` lets in.
 
     `identify` reads a certificate's DER once a connection (`identity.Identities.read`); the result is
     `scope["state"]["peer"]`, beside what `state` holds. Give listeners of one process the same `census` to have
-    its bounds count for all of them. Raises OSError if the address cannot be bound, ValueError if `tls` does
-    not require a client certificate.
+    its bounds count for all of them. `render` says how a refusal before the application is worded. Raises
+    OSError if the address cannot be bound, ValueError if `tls` does not require a client certificate.
     """
     if tls.verify_mode is not ssl.CERT_REQUIRED:
         raise ValueError("the listener's TLS context must require a client certificate (verify_mode CERT_REQUIRED)")
@@ -437,6 +448,6 @@ async def listen(
     server_socket = socket.create_server((address, port), family=family, backlog=128)
     server_socket.setblocking(False)
     count = census or Census(limits.in_all, limits.per_identity)
-    listener = Listener(app, server_socket, tls, state, identify, limits, count)
+    listener = Listener(app, server_socket, tls, state, identify, limits, count, render)
     listener.start()
     return listener

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from quoit.interfaces.etsi014 import server as etsi014
 from quoit.interfaces.etsi014.codec import DEFAULT_LIMITS, STRICT, Compat, Limits
 from quoit.interfaces.http_edge import Answer, reply
+from quoit.interfaces.sessions import server as sessions
 from quoit.interfaces.units import server as units
 from quoit.interfaces.units.codec import render_problem
 from quoit.model.problem import Problem
@@ -29,14 +30,15 @@ def make_app(
     within_s: float = 10.0,
     eme: str | None = None,
 ) -> Starlette:
-    """014 under /api/v1/keys, units under /api/v1/units, /openapi.json, /livez and /readyz; with `eme` also
-    /api/v1/memories and /api/v1/messages.
+    """014 under /api/v1/keys, key sessions under /api/v1/sessions, units under /api/v1/units, /openapi.json, /livez and
+    /readyz; with `eme` also /api/v1/memories and /api/v1/messages.
 
     `kme` and `eme` are the elements asked through `gate`. Serve it with `listener.listen`, which tells who asks.
     """
     app = Starlette(
         routes=[
             *etsi014.routes(gate, kme, limits=limits, compat=compat, within_s=within_s),
+            *sessions.routes(gate, kme, within_s=within_s),
             *units.routes(gate, kme, within_s=within_s, eme=eme),
         ]
     )
@@ -52,6 +54,7 @@ Count = Callable[[str, str], None]
 """Called with (interface, HTTP status) for each answer."""
 _INTERFACES = (
     ("/api/v1/keys", "etsi014"),
+    ("/api/v1/sessions", "sessions"),
     ("/api/v1/units", "units"),
     ("/api/v1/memories", "memories"),
     ("/api/v1/messages", "messages"),

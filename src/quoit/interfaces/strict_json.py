@@ -16,17 +16,17 @@ _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKET = re.compile(r"[\[\]{}]")
 
 
-def decode_object(body: bytes) -> dict[str, Any]:
+def decode_object(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
     """The one object that `body` holds.
 
     Raises `Problem("malformed")` for anything but a UTF-8 JSON object, for duplicate members, NaN, infinite
-    numbers, integers of more than 19 digits, nesting deeper than 16, and text after the object.
+    numbers, integers of more than 19 digits, nesting deeper than `max_depth`, and text after the object.
     """
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as fault:
         raise Problem("malformed", f"the body is not UTF-8: byte {fault.start} of it does not fit") from None
-    _check_depth(text)
+    _check_depth(text, max_depth)
     try:
         value = json.loads(
             text,
@@ -48,13 +48,13 @@ def shown(value: object) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-def _check_depth(text: str) -> None:
+def _check_depth(text: str, max_depth: int) -> None:
     # Before parsing: the parser would recurse. Strings are taken out first, for brackets in them are text.
     depth = 0
     for found in _BRACKET.finditer(_STRING.sub("", text)):
         depth += 1 if found.group() in "[{" else -1
-        if depth > MAX_DEPTH:
-            raise Problem("malformed", f"nested deeper than {MAX_DEPTH}")
+        if depth > max_depth:
+            raise Problem("malformed", f"nested deeper than {max_depth}")
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

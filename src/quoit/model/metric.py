@@ -54,6 +54,8 @@ _ROWS = (
     MetricRow("quoit_relay_bits_total", _C, "bit", ("link",), "Key bits relayed over a link"),
     # Service
     MetricRow("quoit_stream_bits", _G, "bit", ("stream",), "End-to-end key ready for a pair of KMEs"),
+    MetricRow("quoit_hybrid_bits_total", _C, "bit", ("kme",), "Key made with post-quantum encapsulation"),
+    MetricRow("quoit_session_bits_total", _C, "bit", ("domain",), "Key handed out in sessions"),
     MetricRow("quoit_keys_issued_total", _C, "key", ("kme",), "Keys opened"),
     MetricRow("quoit_keys_delivered_total", _C, "key", ("kme", "role"), "Keys taken by slaves"),
     MetricRow("quoit_keys_refused_total", _C, "request", ("kme", "code"), "Requests refused, by problem"),

@@ -90,6 +90,7 @@ _ROWS = (
     # Must read the same, so that a stranger does not learn what exists; edges answer both as unknown-unit.
     Row("unknown-unit", "no such service unit", 404, _C, "list your units"),
     Row("foreign-unit", "no such service unit", 404, _C, "list your units"),
+    Row("unknown-session", "no such session", 404, _C, "list your sessions"),
     Row("malformed-urn", "not a URN", 400, _C, "write it as RFC 8141 says: urn:NID:NSS"),
     Row(
         "bad-lifecycle",
@@ -142,6 +143,13 @@ _ROWS = (
     Row("resource-locked", "another loop has this resource", 503, _N, "wait until it is done"),
     Row("unknown-site", "no such site in the plant", 404, _C, "ask for the topology"),
     Row("no-such-element", "no such element in this scenario", 404, _C, "check the name"),
+    Row("config-refused", "the configuration is refused", 409, _C, "see the error's tag and path, and mend the edit"),
+    Row("config-changed", "somebody else has changed it since", 412, _C, "read it again and repeat the edit"),
+    Row("no-such-data", "no such data resource", 404, _C, "read what is above it to see what is there"),
+    Row("access-denied", "not allowed", 403, _C, "ask the server's operator for the right"),
+    Row("not-supported", "the server does not do this", 501, _P, "see its YANG library and capabilities"),
+    Row("peer-failed", "the server failed", 502, _P, "see its log"),
+    Row("bad-answer", "the answer is not what the protocol says", 502, _P, "report it to whoever makes the server"),
     Row("method-not-allowed", "method not allowed here", 405, _C, "see the Allow header"),
     Row("no-such-path", "no such path", 404, _C, "see the OpenAPI file"),
     Row("body-too-large", "the body is too large", 413, _C, "send at most 64 KiB"),

@@ -61,3 +61,10 @@ class Secret:
 
     def __deepcopy__(self, memo: Any) -> NoReturn:
         self.__copy__()
+
+
+def bitwise_sum(one: bytes, other: bytes) -> bytes:
+    """What a one-time pad does. ValueError unless both are equally long: a short pad leaves bits in the clear."""
+    if len(one) != len(other):
+        raise ValueError(f"expected equally many bytes; found {len(one)} and {len(other)}")
+    return (int.from_bytes(one, "little") ^ int.from_bytes(other, "little")).to_bytes(len(one), "little")

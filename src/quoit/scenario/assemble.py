@@ -39,12 +39,16 @@ from quoit.runtime.kernel import Kernel
 from quoit.scenario.entanglement import EntanglementSide
 from quoit.scenario.fate import Fate, Load, LoadPlan, Stroke
 from quoit.scenario.schema import Application, Event, Link, NetworkFile, PairLink, Span
+from quoit.service.access import AccessControl, Contract
+from quoit.service.admission import AdmissionControl
 from quoit.service.calendar import Calendar
 from quoit.service.controller import ServiceController
 from quoit.service.directory import Attachment
 from quoit.service.kme import App, Kme
 from quoit.service.meters import ServiceMeters
+from quoit.service.monitor import ServiceMonitor
 from quoit.service.policy import KeyPolicy
+from quoit.service.router import RoutingModule
 from quoit.service.upkeep import ServiceUpkeep
 
 DEFAULT_PROFILE: Mapping[str, str] = {
@@ -287,6 +291,7 @@ class Assembler:
             patience_ns=p.patience_ns,
             commit_ns=p.commit_time_ns,
             validity_ns=p.key_validity_ns,
+            control_instances=p.control_instances,
         )
 
     def _service(self, attachments: dict[str, Attachment], policy: KeyPolicy) -> list[Element]:
@@ -298,10 +303,27 @@ class Assembler:
             peers = tuple(d.name for d in domains if d.name != domain.name)
             place = next((n for n in self.n.nodes if self.n.domain_of(n) == domain.name), self.center)
             out.append(ServiceController(place, domain.name, domain.prefix, mine, peers))
+            out += self._session_control(domain.name, place, mine, policy)
         for kme in self.n.all_kmes():
             store = self.stores[kme.id] = self.parts.make_store(kme.id)
             out.append(make_kme(kme.id, store))
         out += [self._load(i, event, attachments) for i, event in enumerate(self.n.events) if event.load is not None]
+        return out
+
+    def _session_control(
+        self, domain: str, place: str, mine: tuple[Attachment, ...], policy: KeyPolicy
+    ) -> list[Element]:
+        """What decides on sessions in one domain, in as many instances as its policy says."""
+        apps = {app.sae: app for app in self.n.applications}
+        contracts = tuple(Contract(a, apps[a.sae].rate_bps, apps[a.sae].priority) for a in mine)
+        number = policy.control_instances
+        out: list[Element] = [ServiceMonitor(place, domain)]
+        for n in range(number):
+            out += [
+                AccessControl(place, domain, contracts, n),
+                AdmissionControl(place, domain, policy.commit_ns, n, number),
+                RoutingModule(place, domain, n),
+            ]
         return out
 
     def _kme_maker(self, attachments: dict[str, Attachment], policy: KeyPolicy) -> Callable[[str, Device], Kme]:

@@ -31,6 +31,7 @@ from quoit.interfaces.identity import Identities
 from quoit.interfaces.listener import Census, Listener, ListenerLimits, listen
 from quoit.interfaces.northbound import Counted, make_app
 from quoit.interfaces.repeated import Repeated
+from quoit.model.role import Role
 from quoit.runtime.journal import FORMAT, Header, JournalWriter
 from quoit.runtime.kernel import Kernel
 from quoit.runtime.live import LiveWorld
@@ -109,7 +110,7 @@ class Host:
     file: str = "<text>"
     doors: dict[str, Door] = field(default_factory=dict)
     apps: dict[str, Issued] = field(default_factory=dict)
-    roles: dict[str, Issued] = field(default_factory=dict)
+    roles: dict[Role, Issued] = field(default_factory=dict)
     management: Door | None = None
 
     def __post_init__(self) -> None:
@@ -286,7 +287,7 @@ class Host:
             return
         life = self.options.certificate_life
         leaf = self.authority.issue_kme(MANAGEMENT, ["127.0.0.1"], ["localhost"], life)
-        self.roles = {role: self.authority.issue_role(role, role, life) for role in ROLES}
+        self.roles = {role: self.authority.issue_role(role, role.value, life) for role in ROLES}
         context = self.authority.server_context(leaf, tls13_only=True)
         identify = role_identities(self.authority.is_revoked).read
         listener = await listen(

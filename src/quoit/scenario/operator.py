@@ -18,13 +18,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config, Server
 
-from quoit.adapters.crypto.pki import role_urn
 from quoit.adapters.exporters.prometheus import registry_of
 from quoit.connectivity import api as connectivity
 from quoit.fabric import api as fabric
 from quoit.fabric.api import METERS, GetLinks
 from quoit.interfaces.identity import Identities, NameKind, caller_of
 from quoit.model.problem import Problem
+from quoit.model.role import Operation, Role, may
 from quoit.planes.management import Alarms, GetAlarms
 from quoit.scenario.fate import FATE, Strike
 from quoit.service import api as service
@@ -40,9 +40,10 @@ def _json(value: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, media_type="application/json")
 
 
-OBSERVER, OPERATOR = "observer", "operator"
-ROLES = {OBSERVER: frozenset({"GET", "HEAD"}), OPERATOR: frozenset({"GET", "HEAD", "POST"})}
-"""What each role may do. Whoever has none may do nothing: applications and KMEs are not let in here."""
+OPERATIONS = {"GET": Operation.READ, "HEAD": Operation.READ, "POST": Operation.STRIKE}
+"""What a method asks for; no other is known here."""
+ROLES = tuple(role for role in Role if may(role, Operation.READ))
+"""Who is let in: applications and KMEs are not, nor are roles that have nothing to do here."""
 
 
 class RoleGate:
@@ -53,11 +54,12 @@ class RoleGate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            role = caller_of(scope)
+            role = Role(caller_of(scope))
         except Problem as problem:
             await _json({"message": problem.row.title}, 401)(scope, receive, send)
             return
-        if scope["method"] not in ROLES[role]:
+        operation = OPERATIONS.get(scope["method"])
+        if operation is None or not may(role, operation):
             await _json({"message": f"not for the role {role}"}, 403)(scope, receive, send)
             return
         await self._app(scope, receive, send)
@@ -65,7 +67,8 @@ class RoleGate:
 
 def role_identities(is_revoked: Callable[[int], bool]) -> Identities:
     """Who comes in: certificates by the role that they name."""
-    return Identities({(NameKind.URI, role_urn(role)): role for role in ROLES}, is_revoked=is_revoked)
+    names = {(NameKind.URI, role.urn): role.value for role in ROLES}
+    return Identities(names, kinds=(NameKind.URI,), is_revoked=is_revoked)
 
 
 class OperatorSocket:

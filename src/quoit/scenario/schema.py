@@ -142,7 +142,8 @@ class Kme(Section):
 
 
 class Application(Section):
-    """A secure application entity. `allow`: SAE IDs it may share keys with, or any."""
+    """A secure application entity. `allow`: SAE IDs it may share keys with, or any. `priority`: the highest one that
+    its sessions may have."""
 
     sae: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9\-._~:@!$&'()*+,;=]+$")]
     kme: str
@@ -150,6 +151,7 @@ class Application(Section):
     rate_bps: Rate | None = Field(default=None, alias="rate")
     burst_bits: Size | None = Field(default=None, alias="burst")
     key_size_bits: Size | None = Field(default=None, alias="key_size")
+    priority: Annotated[int, Field(ge=0, le=7)] = 0
     allow: list[str] | Literal["any"] = "any"
     routable: bool = True
     compat: list[Literal["dec_path_self", "unknown_key_404", "allow_self_pair", "quditto2", "qukaydee"]] = Field(
@@ -175,6 +177,7 @@ class Policies(Section):
     control_latency_ns: Duration = Field(default=10**6, alias="control_latency")
     commit_time_ns: Duration = Field(default=10**6, alias="commit_time")
     pair_compiler: str = "asap"
+    control_instances: Annotated[int, Field(ge=1, le=8)] = 1
 
 
 class Bend(Section):

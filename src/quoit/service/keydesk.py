@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 
 from quoit.model.problem import Problem
-from quoit.model.secret import Secret
+from quoit.model.secret import Secret, bitwise_sum
 from quoit.runtime import seeds
 from quoit.runtime.context import Context
 from quoit.runtime.element import handles
@@ -25,6 +25,7 @@ from quoit.service.api import (
     UnitsChanged,
 )
 from quoit.service.directory import Attachment, need_leave
+from quoit.service.hybrid import QKD
 from quoit.service.keystore import (
     CancelOp,
     FindAllOp,
@@ -40,6 +41,7 @@ from quoit.service.keystore import (
 )
 from quoit.service.peer import Copy, Mirror, Mirrored, Progress
 from quoit.service.reserve import POLL_NS, WITHIN, App, KeyReserve
+from quoit.service.sessions import TokenBucket
 from quoit.service.streams import OutStream, master_of
 
 
@@ -53,6 +55,10 @@ class KeyDesk(KeyReserve):
 
     def _mark(self, value: Secret) -> str:
         return hashlib.blake2b(value.reveal(), key=self._mark_key, digest_size=8).hexdigest()
+
+    async def _made_of(self, ctx: Context, key_ids: tuple[str, ...]) -> tuple[str, ...]:
+        """What each of these keys is made of; only a KME that has hybrid streams needs to look."""
+        return (QKD,) * len(key_ids)
 
     # -- ETSI GS QKD 014: status, enc_keys, dec_keys -------------------------------------------------
 
@@ -99,17 +105,19 @@ class KeyDesk(KeyReserve):
         parties = [app.attachment.sae, *(p.sae for p in peers)]
         if len(set(parties)) != len(parties) and not (app.diagnostic and set(parties) == {app.attachment.sae}):
             raise Problem("self-pair")
-        bits = size * msg.number
-        if app.bucket is not None and not app.bucket.take(bits, ctx.now):
-            raise Problem("rate-exceeded", f"the agreed rate is {app.rate_bps:.0f} bit/s", rate_bps=app.rate_bps)
+        bits, bucket = size * msg.number, self._bucket(app, peers[0])
+        if bucket is not None and not bucket.take(bits, ctx.now):
+            detail = f"the agreed rate is {bucket.rate_bps:.0f} bit/s"
+            raise Problem("rate-exceeded", detail, rate_bps=bucket.rate_bps)
         try:
             values = await self._establish(ctx, app, peers, msg, size)
         except Problem:
-            if app.bucket is not None:
-                app.bucket.give_back(bits)
+            if bucket is not None:
+                bucket.give_back(bits)
             raise
         ctx.count("quoit_keys_issued_total", (self.name,), msg.number)
         slaves = tuple(p.sae for p in peers)
+        made_of = await self._made_of(ctx, msg.key_ids)
         ctx.emit(
             "keys.opened",
             key_ids=list(msg.key_ids),
@@ -121,7 +129,15 @@ class KeyDesk(KeyReserve):
             mark=[self._mark(v) for v in values],
         )
         self._news(ctx, msg.key_ids, (msg.caller, *slaves), ("requested", "routed", "established"))
-        return Keys(tuple(Key(k, v) for k, v in zip(msg.key_ids, values, strict=True)))
+        return Keys(tuple(map(Key, msg.key_ids, values, made_of)))
+
+    def _bucket(self, app: App, peer: Attachment) -> TokenBucket | None:
+        """What bounds the keys of this application with this peer."""
+        return app.bucket
+
+    def _source(self, ctx: Context, app: App, peer: Attachment) -> OutStream:
+        """The stream that keys with this peer are opened from."""
+        return self._stream(ctx, peer.kme, peer.node)
 
     def _checked_size(self, app: App, msg: OpenKeys) -> int:
         size = msg.size_bits if msg.size_bits is not None else app.key_size or self.policy.key_size
@@ -203,9 +219,10 @@ class KeyDesk(KeyReserve):
         expires: int,
     ) -> tuple[Secret, ...]:
         """Open from the stream to the peer's KME, and have the peer hold the same keys ready."""
-        stream = self._stream(ctx, peer.kme, peer.node)
+        stream = self._source(ctx, app, peer)
         await self._heard(ctx, peer.kme)
-        op = OpenOp(stream.name, msg.key_ids, size, msg.caller, parties, expires, ctx.now, self._claimed_bits(app))
+        claimed = 0 if stream.session else self._claimed_bits(app)
+        op = OpenOp(stream.name, msg.key_ids, size, msg.caller, parties, expires, ctx.now, claimed)
         opened = await self._patiently(ctx, app, stream, op)
         mirror = Mirror(stream.name, msg.key_ids, opened.offsets, size, msg.caller, parties, expires, opened.point)
         try:
@@ -266,7 +283,9 @@ class KeyDesk(KeyReserve):
         pads = tuple(f"{k}/pad/{kme}" for k in msg.key_ids)
         op = OpenOp(stream.name, pads, size, self.name, (kme,), expires, ctx.now, self._claimed_bits(app))
         opened = await self._patiently(ctx, app, stream, op)
-        sealed = tuple(_xor(pad, value) for pad, value in zip(opened.values, values, strict=True))
+        sealed = tuple(
+            bitwise_sum(pad.reveal(), value.reveal()) for pad, value in zip(opened.values, values, strict=True)
+        )
         slaves = tuple(p.sae for p in there)
         copy = Copy(stream.name, pads, opened.offsets, size, msg.key_ids, sealed, msg.caller, slaves, expires)
         await ctx.ask(kme, copy, within=WITHIN)
@@ -283,6 +302,7 @@ class KeyDesk(KeyReserve):
     async def on_take_keys(self, ctx: Context, msg: TakeKeys) -> Keys:
         self._app(msg.caller)
         await self._compared(ctx, msg)
+        made_of = await self._made_of(ctx, msg.key_ids)
         op = TakeOp(msg.caller, None if msg.any_master else msg.master, msg.key_ids, ctx.now)
         try:
             taken: Taken = await self._do(ctx, op)
@@ -301,7 +321,7 @@ class KeyDesk(KeyReserve):
         for kme in {master_of(stream) for stream in taken.streams}:
             ctx.tell(kme, Progress(self.name, taken.point))
         self._news(ctx, msg.key_ids, (msg.caller, msg.master), ("delivered",))
-        return Keys(tuple(Key(k, v) for k, v in zip(msg.key_ids, taken.values, strict=True)))
+        return Keys(tuple(map(Key, msg.key_ids, taken.values, made_of)))
 
     # -- peers ---------------------------------------------------------------------------------------
 
@@ -334,7 +354,9 @@ class KeyDesk(KeyReserve):
             MirrorOp(msg.stream, msg.pads, msg.offsets, msg.size_bits, origin, (self.name,), msg.expires_ns, ctx.now),
         )
         pads: Taken = await self._do(ctx, TakeOp(self.name, origin, msg.pads, ctx.now))
-        values = tuple(Secret(_xor(pad, Secret(sealed))) for pad, sealed in zip(pads.values, msg.sealed, strict=True))
+        values = tuple(
+            Secret(bitwise_sum(pad.reveal(), sealed)) for pad, sealed in zip(pads.values, msg.sealed, strict=True)
+        )
         await self._do(ctx, ImportOp(msg.key_ids, values, msg.master, msg.slaves, msg.expires_ns, ctx.now))
         return Mirrored(len(msg.key_ids), pads.point)
 
@@ -342,8 +364,3 @@ class KeyDesk(KeyReserve):
         """Tell observers of the units' way; a way that begins anew begins with the request."""
         was = "requested" if states[0] == "requested" else "established"
         ctx.publish(f"{UNIT_NEWS}.{self.name}", UnitsChanged(self.name, key_ids, parties, (was, *states), ctx.now))
-
-
-def _xor(a: Secret, b: Secret) -> bytes:
-    x, y = a.reveal(), b.reveal()
-    return (int.from_bytes(x, "little") ^ int.from_bytes(y, "little")).to_bytes(len(x), "little")

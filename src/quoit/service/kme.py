@@ -14,7 +14,7 @@ from quoit.model.urn import Urn, covers, endpoint_equivalent
 from quoit.runtime.context import Context
 from quoit.runtime.element import handles
 from quoit.service.api import CloseUnit, GetUnit, ListUnits, OpenKeys, OpenUnit, Unit, Units
-from quoit.service.keydesk import KeyDesk
+from quoit.service.hybriddesk import HybridDesk
 from quoit.service.keystore import CancelOp, FindOp, Handout, ListOp
 from quoit.service.peer import PeerUnit, PeerView, Withdraw
 from quoit.service.reserve import WITHIN, App
@@ -23,10 +23,10 @@ from quoit.service.units import state_of, unit_of
 __all__ = ["App", "Kme"]
 
 
-class Kme(KeyDesk):
+class Kme(HybridDesk):
     """One key management entity."""
 
-    realises = ("B4", "B6", "C2", "C3", "C5", "C8")
+    realises = ("B4", "B6", "C2", "C3", "C5", "C7", "C8")
 
     # -- service units -------------------------------------------------------------------------------
 

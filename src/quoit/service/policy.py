@@ -10,7 +10,8 @@ class KeyPolicy:
     """Sizes in bits, times in ns. `stream_low`/`stream_high`: when refill of a pair's stream begins and ends.
 
     `patience_ns`: how long a request waits for a refill before it is refused. `commit_ns`: the time that a
-    durable commit takes in simulated time.
+    durable commit takes in simulated time. `control_instances`: how many access controls, admission controls and
+    routing modules the domain has.
     """
 
     key_size: int = 256
@@ -25,3 +26,4 @@ class KeyPolicy:
     retry_ns: int = 1_000_000_000
     commit_ns: int = 1_000_000
     validity_ns: int = 24 * 3_600_000_000_000
+    control_instances: int = 1

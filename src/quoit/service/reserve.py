@@ -56,7 +56,15 @@ from quoit.service.keystore import (
 from quoit.service.peer import Hello, Holding, Met, Mirrored, Progress, Remembered, Withdraw
 from quoit.service.policy import KeyPolicy
 from quoit.service.sessions import TokenBucket
-from quoit.service.streams import OutStream, began, master_of, slave_of, stream_name
+from quoit.service.shares import Shares, Stretch, share_name, share_of
+from quoit.service.streams import (
+    OutStream,
+    began,
+    master_of,
+    session_of,
+    slave_of,
+    stream_name,
+)
 
 WITHIN = 8_000_000_000
 POLL_NS = 50_000_000
@@ -67,9 +75,9 @@ NOTE_NS = 1_000_000_000
 
 @message("service.Refill")
 class Refill(Message):
-    """A KME to itself: fill the stream to this peer up to its high mark."""
+    """A KME to itself: fill this stream up to its high mark."""
 
-    peer: str
+    key: str
 
 
 @message("service.Sweep")
@@ -162,6 +170,7 @@ class KeyReserve(Element):
         self._recalls: dict[str, list[str]] = {}
         # What the store's past still waits for: word of incidents, and of these peers.
         self._deaf = True
+        self._shares = Shares()
         self._incidents: tuple[Incident, ...] = ()
         self._unmet: set[str] = set()
 
@@ -174,6 +183,7 @@ class KeyReserve(Element):
             self._names = {peer: _newest(marks, self.name, peer).stream for peer in self._unmet}
             for peer in sorted(self._unmet):
                 ctx.tell(self.name, Meet(peer))
+            await self._end_sessions(ctx, marks)
             while self._deaf:
                 try:
                     await self._hear_of_incidents(ctx)
@@ -274,13 +284,13 @@ class KeyReserve(Element):
         others = self._met.keys() - {peer}
         self._met.clear()
         self._unmet |= others
-        for name in {peer, *self._names, *self._streams}:
+        for name in {peer, *self._names, *(stream.peer for stream in self._streams.values())}:
             self._names[name] = stream_name(self.name, name, ctx.now)
         voided: Voided = await self._do(ctx, RewoundOp(seen.writes, ctx.now))
         ctx.emit("store.rewound", peer=peer, key_ids=list(voided.key_ids), stream_bits=voided.stream_bits)
         ctx.publish(f"{STREAM_NEWS}.{self.name}", StoreRewound(self.name, peer, len(voided.key_ids), ctx.now))
         for stream in list(self._streams.values()):
-            stream.begin_anew(self._names[stream.peer])
+            self._begin_anew(ctx, stream)
         for other in sorted(others):
             ctx.tell(self.name, Meet(other))
 
@@ -289,12 +299,30 @@ class KeyReserve(Element):
         """A peer has started. What it lacks of our stream to it, nobody is given any more."""
         marks: Marks = await self._do(ctx, MarksOp())
         tail = await self._reconcile(ctx, marks, msg.kme, msg.holding)
+        await self._end_sessions(ctx, marks, msg.kme)
         stream = self._streams.get(msg.kme)
         if stream is not None:
             stream.begin_at(tail)
             self._level(ctx, stream, await self._do(ctx, LevelOp(stream.name)))
             self._want(ctx, stream)
         return Met(self._seen.get(msg.kme), marks.point, _newest(marks, msg.kme, self.name))
+
+    async def _end_sessions(self, ctx: Context, marks: Marks, peer: str | None = None) -> None:
+        """One end of a session has started anew, and sessions are in memory: of their streams from before nothing is
+        used any more. Streams of sessions that go on begin anew. `peer` None: all."""
+        for mark in marks.streams:
+            if session_of(mark.name) and peer in (None, master_of(mark.name), slave_of(mark.name)):
+                await self._do(ctx, SkipOp(mark.name, mark.last, ctx.now))
+        for stream in list(self._streams.values()):
+            if stream.session and stream.peer == peer:
+                self._begin_anew(ctx, stream)
+                self._want(ctx, stream)
+
+    def _begin_anew(self, ctx: Context, stream: OutStream) -> None:
+        if stream.session:
+            stream.begin_anew(stream_name(self.name, stream.peer, ctx.now, stream.session))
+        else:
+            stream.begin_anew(self._names[stream.peer])
 
     def _hear(self, ctx: Context, kme: str, point: Point | None, compared: bool = False) -> None:
         """A peer's store has come as far as this. What we remember of an earlier life, it has to hear first."""
@@ -333,16 +361,17 @@ class KeyReserve(Element):
     def _stream(self, ctx: Context, peer: str, node: str) -> OutStream:
         stream = self._streams.get(peer)
         if stream is None:
-            stream = self._streams[peer] = OutStream(self._out_name(peer), peer, node)
+            low, high = self.policy.stream_low, self.policy.stream_high
+            stream = self._streams[peer] = OutStream(self._out_name(peer), peer, node, low, high)
             self._want(ctx, stream)
         return stream
 
     def _want(self, ctx: Context, stream: OutStream, least: int = 0) -> None:
         """Have the stream refilled if it is low, or has less than a request that waits for `least` bits."""
         stream.least = least
-        if not stream.filling and stream.free_bits < max(self.policy.stream_low, least):
+        if not stream.filling and stream.free_bits < max(stream.low, least):
             stream.filling = True
-            ctx.tell(self.name, Refill(stream.peer))
+            ctx.tell(self.name, Refill(stream.key))
 
     def _level(self, ctx: Context, stream: OutStream, level: Level) -> None:
         stream.free_bits = level.free_bits
@@ -350,19 +379,18 @@ class KeyReserve(Element):
 
     @handles(Refill)
     async def on_refill(self, ctx: Context, msg: Refill) -> None:
-        stream = self._streams[msg.peer]
-        await self._meet(ctx, msg.peer)
-        stream.begin_at(self._met.get(msg.peer, 0))
+        stream = self._streams[msg.key]
+        await self._meet(ctx, stream.peer)
+        if not stream.session:
+            stream.begin_at(self._met.get(stream.peer, 0))
         chunk = self.policy.chunk
-        while (missing := max(self.policy.stream_high, stream.least) - stream.free_bits) > 0:
+        while msg.key in self._streams and (missing := max(stream.high, stream.least) - stream.free_bits) > 0:
             wanted = min(chunk, missing)
             wanted = max(wanted, self.policy.max_key_size)
             try:
                 await self._move(ctx, stream, wanted // 8 * 8)
                 stream.obstacle = None
-                if stream.starved:
-                    stream.starved = False
-                    ctx.publish(f"{STREAM_NEWS}.{self.name}", StreamFilled(stream.name, ctx.now))
+                self._say_filled(ctx, stream)
                 chunk = self.policy.chunk
             except Problem as problem:
                 stream.obstacle = problem
@@ -375,6 +403,11 @@ class KeyReserve(Element):
                     chunk = self.policy.chunk
         stream.filling = False
 
+    def _say_filled(self, ctx: Context, stream: OutStream) -> None:
+        if stream.starved:
+            stream.starved = False
+            ctx.publish(f"{STREAM_NEWS}.{self.name}", StreamFilled(stream.name, ctx.now))
+
     def _say_starved(self, ctx: Context, stream: OutStream, problem: Problem) -> None:
         if not stream.starved:
             stream.starved = True
@@ -386,18 +419,52 @@ class KeyReserve(Element):
         if stream.node == self.place:
             await self._share_next_door(ctx, stream, bits)
             return
+        if stream.session:
+            await self._move_shares(ctx, stream, bits)
+            return
         flow: Flow = await ctx.ask(fabric.CONTROLLER, OpenFlow(self.place, stream.node), within=WITHIN)
         stream.offered_bps = flow.offered_bps
         stream.route = flow.nodes
         name, start = stream.name, stream.next_start
         stream.next_start += bits
-        order = MoveKey(name, start, bits, self.place, stream.node, stream.peer)
+        moved = await self._carry(ctx, MoveKey(name, start, bits, self.place, stream.node, stream.peer))
+        await self._take_in(ctx, stream, name, start, Stretch(moved.value, moved.pieces))
+
+    async def _move_shares(self, ctx: Context, stream: OutStream, bits: int) -> None:
+        """Bring one stretch of a session's key to both ends: the sum of as many random shares as it has routes, each
+        over its own. Who lacks one of them knows nothing of the sum."""
+        flows = stream.flows
+        if len(flows) < stream.paths:
+            await self._routes_again(ctx, stream)
+            raise Problem("no-route", f"the session has {len(flows)} of its {stream.paths} routes now")
+        stream.route = tuple(dict.fromkeys(node for flow in flows for node in flow.nodes))
+        stream.offered_bps = min(flow.offered_bps for flow in flows)
+        name, start = stream.name, stream.next_start
+        stream.next_start += bits
+        whole: Stretch | None = None
+        for number, flow in enumerate(flows):
+            share = share_name(name, number, len(flows))
+            order = MoveKey(share, start, bits, self.place, stream.node, stream.peer, flow.name)
+            moved = await self._carry(ctx, order)
+            share_here = Stretch(moved.value, moved.pieces)
+            whole = share_here if whole is None else whole.plus(*share_here)
+        if whole is not None:
+            await self._take_in(ctx, stream, name, start, whole)
+
+    async def _routes_again(self, ctx: Context, stream: OutStream) -> None:
+        """Ask for a session's routes; see `sessiondesk`."""
+
+    async def _carry(self, ctx: Context, order: MoveKey) -> KeyMoved:
         moved: KeyMoved = await ctx.ask(fabric.relay(self.place), order, within=WITHIN)
+        links = list(dict.fromkeys(piece.link for piece in moved.pieces))
+        moved_over = {"nodes": list(moved.nodes), "links": links}
+        ctx.emit("key.moved", stream=order.stream, start=order.start, bits=order.bits, **moved_over)
+        return moved
+
+    async def _take_in(self, ctx: Context, stream: OutStream, name: str, start: int, stretch: Stretch) -> None:
         if stream.name != name:
             raise Problem("no-key-material", "the stream was begun anew meanwhile")
-        level: Level = await self._do(ctx, AppendOp(name, start, moved.value, _provenance(moved.pieces), True))
-        links = list(dict.fromkeys(piece.link for piece in moved.pieces))
-        ctx.emit("key.moved", stream=name, start=start, bits=bits, nodes=list(moved.nodes), links=links)
+        level: Level = await self._do(ctx, AppendOp(name, start, stretch.value, _provenance(stretch.pieces), True))
         self._level(ctx, stream, level)
 
     async def _share_next_door(self, ctx: Context, stream: OutStream, bits: int) -> None:
@@ -412,8 +479,12 @@ class KeyReserve(Element):
     @handles(KeyArrived)
     async def on_arrived(self, ctx: Context, msg: KeyArrived) -> Stored:
         await self._heard(ctx, master_of(msg.stream))
-        await self._do(ctx, AppendOp(msg.stream, msg.start, msg.value, _provenance(msg.pieces), False))
-        return Stored(8 * len(msg.value))
+        bits = 8 * len(msg.value)
+        whole = self._shares.join(msg)
+        if whole is not None:
+            stream = share_of(msg.stream)[0]
+            await self._do(ctx, AppendOp(stream, msg.start, whole.value, _provenance(whole.pieces), False))
+        return Stored(bits)
 
     # -- quarantine and expiry -----------------------------------------------------------------------
 
@@ -541,7 +612,8 @@ def _holding(marks: Marks, stream: str) -> Holding:
 
 def _newest(marks: Marks, master: str, slave: str) -> Holding:
     """What is here of the newest stream from `master` to `slave`."""
-    names = [m.name for m in marks.streams if (master_of(m.name), slave_of(m.name)) == (master, slave)]
+    common = [m.name for m in marks.streams if not session_of(m.name)]
+    names = [name for name in common if (master_of(name), slave_of(name)) == (master, slave)]
     return _holding(marks, max(names, key=began, default=stream_name(master, slave)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from quoit.fabric.api import Flow
 from quoit.model.problem import Problem
 
 
@@ -13,12 +14,20 @@ class OutStream:
 
     `next_start`: where the next chunk begins, past every chunk that was ever ordered, so that a chunk whose fate
     is unknown is never overlapped. `least`: bits that a waiting request needs, more perhaps than the stream keeps.
-    `starved`: observers were told that it cannot be filled.
+    `low`, `high`: when refill begins and ends. `starved`: observers were told that it cannot be filled.
+
+    A stream of a `session` is moved over that session's own `flows`, `paths` of them at once, a share of every stretch
+    on each.
     """
 
     name: str
     peer: str
     node: str
+    low: int
+    high: int
+    session: str = ""
+    paths: int = 1
+    flows: tuple[Flow, ...] = ()
     next_start: int = 0
     free_bits: int = 0
     least: int = 0
@@ -27,6 +36,11 @@ class OutStream:
     route: tuple[str, ...] = ()
     obstacle: Problem | None = None
     starved: bool = False
+
+    @property
+    def key(self) -> str:
+        """What a KME knows the stream by among its own: it keeps one for a peer, and one for each session."""
+        return stream_key(self.peer, self.session)
 
     def begin_at(self, tail: int) -> None:
         """The stream's other end holds bits up to `tail` already."""
@@ -46,13 +60,19 @@ class OutStream:
         return Problem("no-key-material", detail, offered_bps=self.offered_bps, available_bits=self.free_bits)
 
 
-def stream_name(master_kme: str, slave_kme: str, began_ns: int = 0) -> str:
-    """The stream from which applications at `master_kme` open keys shared with those at `slave_kme`.
+def stream_key(peer: str, session: str = "") -> str:
+    """What a KME knows a stream of its own by."""
+    return f"{peer}!{session}" if session else peer
+
+
+def stream_name(master_kme: str, slave_kme: str, began_ns: int = 0, session: str = "") -> str:
+    """The stream from which applications at `master_kme` open keys shared with those at `slave_kme`; of a `session`,
+    the stream that is its own.
 
     A master whose store was put back begins a new stream, named by its instant: offsets of the old one may have
     meant other bits than those that it remembers.
     """
-    name = f"{master_kme}>{slave_kme}"
+    name = f"{master_kme}>{slave_kme}" + (f"!{session}" if session else "")
     return f"{name}#{began_ns}" if began_ns else name
 
 
@@ -63,7 +83,12 @@ def master_of(stream: str) -> str:
 
 def slave_of(stream: str) -> str:
     """The KME that holds the other copy of a stream."""
-    return stream.partition(">")[2].partition("#")[0]
+    return stream.partition(">")[2].partition("#")[0].partition("!")[0]
+
+
+def session_of(stream: str) -> str:
+    """The session that a stream belongs to; empty for the one that all applications of a pair of KMEs use."""
+    return stream.partition("#")[0].partition("!")[2]
 
 
 def began(stream: str) -> int:

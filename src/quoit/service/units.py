@@ -13,6 +13,7 @@ from quoit.model.lifecycle import Lifecycle
 from quoit.model.unit import UnitState
 from quoit.model.urn import Namespace
 from quoit.service.api import Segment, Unit
+from quoit.service.hybrid import class_of
 from quoit.service.keystore import Handout
 
 Urns = Callable[[str], str]
@@ -60,4 +61,5 @@ def unit_of(
         key_id=handout.key_id,
         route=route,
         segments=segments,
+        made_of=class_of(handout.stream),
     )

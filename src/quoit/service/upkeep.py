@@ -5,11 +5,23 @@ from __future__ import annotations
 from quoit.planes.management import AlarmBook, Alarms, GetAlarms, Severity
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
-from quoit.service.api import PAIR_NEWS, STREAM_NEWS, UPKEEP, StoreRewound, StreamFilled, StreamStarved
+from quoit.service.api import (
+    PAIR_NEWS,
+    SESSION_NEWS,
+    STREAM_NEWS,
+    UPKEEP,
+    SessionChanged,
+    SessionQuality,
+    StoreRewound,
+    StreamFilled,
+    StreamStarved,
+)
 from quoit.service.states import PromiseTested
 
 CAUSE = "key cannot be refilled"
 REWOUND = "key store was put back"
+SHORT = "session has not the routes it was promised"
+BELOW = "session is not served as agreed"
 CONTRADICTED = "tests contradict the promised fidelity"
 
 
@@ -21,7 +33,7 @@ class ServiceUpkeep(Element):
 
     stratum, plane = Stratum.SERVICE, Plane.MANAGEMENT
     realises = ("A2", "C6")
-    subscribes = (f"{STREAM_NEWS}.*", f"{PAIR_NEWS}.*")
+    subscribes = (f"{STREAM_NEWS}.*", f"{SESSION_NEWS}.*", f"{PAIR_NEWS}.*")
 
     def __init__(self, place: str) -> None:
         super().__init__(UPKEEP, place)
@@ -40,6 +52,21 @@ class ServiceUpkeep(Element):
     async def on_rewound(self, ctx: Context, msg: StoreRewound) -> None:
         text = f"older than {msg.peer} remembers: {msg.keys} keys that waited in it are void"
         self._alarms.raise_(ctx, msg.kme, REWOUND, Severity.CRITICAL, text)
+
+    @handles(SessionChanged)
+    async def on_session(self, ctx: Context, msg: SessionChanged) -> None:
+        if msg.state in ("open", "closed"):
+            self._alarms.clear(ctx, msg.session_id, SHORT)
+        else:
+            severity = Severity.MINOR if msg.state == "pre-empted" else Severity.MAJOR
+            self._alarms.raise_(ctx, msg.session_id, SHORT, severity, f"{msg.state}: {msg.why}")
+
+    @handles(SessionQuality)
+    async def on_quality(self, ctx: Context, msg: SessionQuality) -> None:
+        if msg.kept:
+            self._alarms.clear(ctx, msg.session_id, BELOW)
+        else:
+            self._alarms.raise_(ctx, msg.session_id, BELOW, Severity.MINOR, msg.text)
 
     @handles(PromiseTested)
     async def on_tested(self, ctx: Context, msg: PromiseTested) -> None:

@@ -116,6 +116,7 @@ def test_a_refusal_tells_no_secret(transit: TransitServer) -> None:
         assert "may not do that" in refusal_of(lambda: kek.unwrap(wrapped), transit)
 
 
+@pytest.mark.shows_secrets("a token in a file that others may read is what it tries")
 @pytest.mark.parametrize(
     ("content", "mode", "text"),
     [

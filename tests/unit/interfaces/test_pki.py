@@ -101,6 +101,7 @@ def test_a_name_is_no_path(tmp_path: Path) -> None:
     assert leaf.name == "../../alice"
 
 
+@pytest.mark.shows_secrets("a private key that others may read is what it tries")
 def test_what_others_may_read_is_refused(tmp_path: Path) -> None:
     at(NOW, tmp_path / "pki")
     (tmp_path / "pki" / "domain.key").chmod(0o644)

@@ -25,17 +25,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from quoit.model.role import NAMED, Role
+
 BACKDATE = timedelta(minutes=5)  # clocks of the two sides may differ
 ROOT_LIFE = timedelta(days=3650)
 DOMAIN_LIFE = timedelta(days=365)
 LEAF_LIFE = timedelta(hours=24)
 CRL_LIFE = timedelta(days=7)
 TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-
-
-def role_urn(role: str) -> str:
-    """How a certificate names a role."""
-    return f"urn:quoit:role:{role}"
 
 
 class PkiError(Exception):
@@ -157,10 +154,11 @@ class Authority:
     def issue_kme(
         self, kme: str, addresses: Sequence[str], names: Sequence[str] = (), life: timedelta = LEAF_LIFE
     ) -> Issued:
-        """A server certificate: CN = KME ID, SAN = its IP addresses and DNS names. It may act as a client, too,
-        towards other KMEs."""
+        """A server certificate: CN = KME ID, SAN = its IP addresses and DNS names and the URI of the role. It may act
+        as a client, too, towards other KMEs."""
         san: list[x509.GeneralName] = [x509.IPAddress(ipaddress.ip_address(a)) for a in addresses]
         san += [x509.DNSName(name) for name in names]
+        san.append(x509.UniformResourceIdentifier(Role.KME.urn))
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         return self._issue(self._file("kme", kme), kme, san, usages, life)
 
@@ -170,9 +168,14 @@ class Authority:
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
         return self._issue(self._file("sae", sae), sae, san, usages, life)
 
-    def issue_role(self, role: str, name: str, life: timedelta = LEAF_LIFE) -> Issued:
-        """A client certificate for somebody who runs or watches the twin: CN = their name, SAN URI = the role's."""
-        san: list[x509.GeneralName] = [x509.UniformResourceIdentifier(role_urn(role))]
+    def issue_role(self, role: Role, name: str, life: timedelta = LEAF_LIFE) -> Issued:
+        """A client certificate for somebody who runs or watches the twin: CN = their name, SAN URI = the role's.
+        Raises PkiError for applications, which have names of their own."""
+        if role not in NAMED:
+            raise PkiError(
+                f"expected one of {', '.join(sorted(NAMED))}; found {role.value}: issue_application does that"
+            )
+        san: list[x509.GeneralName] = [x509.UniformResourceIdentifier(role.urn)]
         return self._issue(self._file("role", name), name, san, [ExtendedKeyUsageOID.CLIENT_AUTH], life)
 
     def _file(self, part: str, name: str) -> Path:

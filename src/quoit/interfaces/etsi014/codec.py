@@ -20,7 +20,7 @@ import msgspec
 
 from quoit.interfaces.strict_json import decode_object, shown
 from quoit.model.problem import Problem
-from quoit.service.api import GetStatus, Keys, OpenKeys, Status, TakeKeys
+from quoit.service.api import GetStatus, Key, Keys, OpenKeys, Status, TakeKeys
 
 PREFIX = b"/api/v1/keys/"
 # Table 2: what a function is called in the path, and with which methods. No HEAD: it would take a key unseen.
@@ -258,12 +258,16 @@ def render_keys(keys: Keys) -> bytes:
     """Table 11. The bytes hold the keys: send them and forget them."""
     return msgspec.json.encode(
         {
-            "keys": [
-                {"key_ID": key.key_id, "key": base64.b64encode(key.value.reveal()).decode("ascii")} for key in keys.keys
-            ],
+            "keys": [_key_object(key) for key in keys.keys],
             "key_container_extension": dict(SYNTHETIC),
         }
     )
+
+
+def _key_object(key: Key) -> dict[str, Any]:
+    """Table 11; a key that is not of quantum links alone says so in its extension."""
+    shown = {"key_ID": key.key_id, "key": base64.b64encode(key.value.reveal()).decode("ascii")}
+    return shown if key.made_of == "qkd" else {**shown, "key_extension": {"quoit_made_of": key.made_of}}
 
 
 # -- fields ----------------------------------------------------------------------------------------------

@@ -1,0 +1,148 @@
+"""A RESTCONF server on a socket: the core as an ASGI application, callers named by their client certificates."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
+
+import msgspec
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from quoit.interfaces.http_edge import headers_of, raw_path_of, read_body
+from quoit.interfaces.identity import Peer, caller_of
+from quoit.interfaces.listener import Listener, ListenerLimits, listen
+from quoit.interfaces.restconf.datastore import Limits
+from quoit.interfaces.restconf.errors import RestconfError, of_problem
+from quoit.interfaces.restconf.exchange import DATA, Request, Response, refusal
+from quoit.interfaces.restconf.streams import Feed
+from quoit.model.problem import Problem
+
+
+class Handler(Protocol):
+    """What answers requests: `core.Restconf`, or a dialect before it."""
+
+    @property
+    def limits(self) -> Limits: ...
+
+    async def handle(self, request: Request) -> Response: ...
+
+    async def close(self) -> None: ...
+
+
+class RestconfApp:
+    """The ASGI application of one server. A caller without a known certificate gets 401, whatever it asks."""
+
+    def __init__(self, core: Handler) -> None:
+        self.core = core
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        try:
+            response = await self.core.handle(await self._read(scope, receive))
+        except ClientDisconnect:
+            return
+        except RestconfError as error:
+            response = refusal(error)
+        if response.feed is None:
+            await _reply(send, response)
+        else:
+            cut = scope.get("state", {}).get("cut")
+            await self._stream(response, response.feed, receive, send, cut)
+
+    async def _read(self, scope: Scope, receive: Receive) -> Request:
+        try:
+            caller = caller_of(scope)
+            body = await read_body(receive, self.core.limits.body_bytes)
+        except Problem as problem:
+            raise of_problem(problem) from None
+        return Request(
+            scope["method"],
+            raw_path_of(scope).decode("latin-1"),
+            scope.get("query_string", b"").decode("latin-1"),
+            headers_of(scope),
+            body,
+            caller,
+        )
+
+    async def _stream(
+        self, response: Response, feed: Feed, receive: Receive, send: Send, cut: Callable[[], None] | None
+    ) -> None:
+        headers = [(name.encode(), value.encode()) for name, value in response.headers]
+        headers += [(b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
+        tasks: list[asyncio.Task[bool]] = []
+        try:
+            await send({"type": "http.response.start", "status": response.status, "headers": headers})
+            tasks = [asyncio.create_task(_gone(receive)), asyncio.create_task(self._pump(feed, send))]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if tasks[1].done() and not tasks[1].cancelled() and not tasks[1].result() and cut is not None:
+                cut()  # it does not read: what waits in its socket must not be kept for it
+        finally:
+            feed.drop()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _pump(self, feed: Feed, send: Send) -> bool:
+        """Send until the feed ends; False if the reader takes nothing for `unread_s`."""
+        async with contextlib.aclosing(feed.chunks()) as chunks:
+            async for chunk in chunks:
+                event = {"type": "http.response.body", "body": chunk, "more_body": True}
+                try:
+                    await asyncio.wait_for(send(event), self.core.limits.unread_s)
+                except TimeoutError:
+                    return False
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        return True
+
+
+async def _reply(send: Send, response: Response) -> None:
+    """A whole answer. The length is the body's, unless it says its own (HEAD) or has none (RFC 9110 cl. 8.6)."""
+    headers = [(name.encode(), value.encode()) for name, value in response.headers]
+    if response.status not in (204, 304) and response.header("content-length") is None:
+        headers.append((b"content-length", str(len(response.body)).encode()))
+    # Answers are for the caller alone, and state changes without its entity-tag.
+    headers.append((b"cache-control", b"no-store"))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})
+
+
+async def _gone(receive: Receive) -> bool:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    return True
+
+
+def render_refusal(problem: Problem) -> tuple[int, bytes, bytes]:
+    """What the listener refuses before the application, said as RESTCONF says errors."""
+    status = problem.row.status
+    error = of_problem(problem)
+    return status, DATA.encode(), msgspec.json.encode(error.body())
+
+
+@contextlib.asynccontextmanager
+async def serve(
+    core: Handler,
+    address: str,
+    port: int,
+    tls: ssl.SSLContext,
+    identify: Callable[[bytes], Peer],
+    limits: ListenerLimits | None = None,
+) -> AsyncIterator[Listener]:
+    """Serve `core` at `address`:`port` (0: any free one) while the context is open.
+
+    `tls` must require a client certificate; `identify` says whose it is (`identity.Identities.read`).
+    """
+    bounds = limits or ListenerLimits(body_bytes=core.limits.body_bytes)
+    listener = await listen(
+        RestconfApp(core), address, port, tls, {}, identify=identify, limits=bounds, render=render_refusal
+    )
+    try:
+        yield listener
+    finally:
+        await core.close()
+        await listener.close()

@@ -1,0 +1,166 @@
+"""The table of roles against the listeners: every role and operation; what is not in it is denied."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from fake_kme import URNS, FakeGate
+
+from quoit.adapters.crypto.pki import Authority, Issued, PkiError
+from quoit.interfaces.identity import Identities, Peer
+from quoit.interfaces.northbound import make_app
+from quoit.model.role import MAY, NAMED, Operation, Role, may
+from quoit.scenario.operator import OperatorSocket, RoleGate, role_identities
+
+UNIT = "/api/v1/units/0b9e6d7a-6f0c-4f43-9d0e-6a2b3b9ad3c5"
+KEYS = "/api/v1/keys/bob"
+ASKED: dict[Operation, tuple[tuple[str, str], ...]] = {
+    Operation.TAKE_KEYS: (
+        ("GET", f"{KEYS}/status"),
+        ("GET", f"{KEYS}/enc_keys"),
+        ("POST", f"{KEYS}/enc_keys"),
+        ("GET", f"{KEYS}/dec_keys"),
+        ("POST", f"{KEYS}/dec_keys"),
+    ),
+    Operation.USE_UNITS: (
+        ("GET", "/api/v1/units"),
+        ("POST", "/api/v1/units"),
+        ("GET", UNIT),
+        ("DELETE", UNIT),
+        ("POST", "/api/v1/memories"),
+        ("GET", "/api/v1/messages"),
+    ),
+    Operation.DESCRIBE: (("GET", "/openapi.json"), ("GET", "/api/v1/keys/openapi.json"), ("GET", "/livez")),
+    Operation.READ: tuple(
+        (method, f"/{path}")
+        for path in ("links", "spans", "units", "alarms", "doors", "status", "metrics", "livez", "readyz")
+        for method in ("GET", "HEAD")
+    ),
+    Operation.STRIKE: (("POST", "/strike"),),
+}
+DENIED = (401, 403)
+
+
+class Listeners:
+    """The applications of both listeners as `quoit up` puts them together, and certificates of every role."""
+
+    def __init__(self, directory: Path) -> None:
+        self.authority = Authority(directory / "pki", "test")
+        self.gate = FakeGate()
+        self.kme = make_app(self.gate, "kme-a", eme="kme-a")
+        self.applications = Identities.of(URNS.items(), is_revoked=self.authority.is_revoked)
+        self.management = RoleGate(_Everything())
+        self.roles = role_identities(self.authority.is_revoked)
+
+    def leaf(self, role: Role, name: str = "alice") -> Issued:
+        if role is Role.SAE:
+            return self.authority.issue_application(name, URNS[name])
+        if role is Role.KME:
+            return self.authority.issue_kme(name, ["127.0.0.1"], ["localhost"])
+        return self.authority.issue_role(role, name)
+
+    def status(self, leaf: Issued, operation: Operation, method: str, path: str) -> int:
+        """Of an answer to whoever came in with this certificate."""
+        manages = operation in (Operation.READ, Operation.STRIKE)
+        app: Any = self.management if manages else self.kme
+        return answer(app, (self.roles if manages else self.applications).read(der(leaf)), method, path)
+
+
+class _Everything:
+    """Stands behind the gate of roles: whoever gets here has been let in."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def der(leaf: Issued) -> bytes:
+    return x509.load_pem_x509_certificate(leaf.chain.read_bytes()).public_bytes(Encoding.DER)
+
+
+def answer(app: Any, peer: Peer | None, method: str, path: str) -> int:
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"{}", "more_body": False}
+
+    async def send(event: Any) -> None:
+        sent.append(event)
+
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "path": path,
+        "raw_path": path.encode(), "query_string": b"", "root_path": "", "scheme": "https",
+        "headers": [(b"content-type", b"application/json")], "client": None, "server": ("kme", 443),
+        "state": {} if peer is None else {"peer": peer},
+    }  # fmt: skip
+    asyncio.run(app(scope, receive, send))
+    return int(sent[0]["status"])
+
+
+@pytest.fixture(scope="module")
+def listeners(tmp_path_factory: pytest.TempPathFactory) -> Listeners:
+    return Listeners(tmp_path_factory.mktemp("roles"))
+
+
+CELLS = [(role, operation, *asked) for role in Role for operation, all_of in ASKED.items() for asked in all_of]
+
+
+@pytest.mark.realises("G3")
+@pytest.mark.parametrize(
+    ("role", "operation", "method", "path"), CELLS, ids=[f"{r}-{o.name}-{m}-{p}" for r, o, m, p in CELLS]
+)
+def test_what_the_table_does_not_list_is_denied(
+    role: Role, operation: Operation, method: str, path: str, listeners: Listeners
+) -> None:
+    """The common name is an application's each time: it helps nobody who has another role."""
+    before = len(listeners.gate.asked)
+    status = listeners.status(listeners.leaf(role), operation, method, path)
+    assert (status not in DENIED) == may(role, operation), status
+    if status in DENIED:
+        assert len(listeners.gate.asked) == before  # refused at the edge: no element was asked
+
+
+@pytest.mark.realises("G3")
+@pytest.mark.parametrize("operation", sorted(set(Operation) - {Operation.DESCRIBE}))
+def test_nobody_and_whoever_has_two_roles_are_denied(operation: Operation, listeners: Listeners) -> None:
+    app: Any = listeners.management if operation in (Operation.READ, Operation.STRIKE) else listeners.kme
+    nameless = Peer(None, "0" * 64, 1, 0.0, "no application is registered under a name of this certificate")
+    for method, path in ASKED[operation]:
+        assert answer(app, None, method, path) == 401
+        assert answer(app, nameless, method, path) == 401
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "BREW"])
+def test_a_method_that_is_no_operation_is_denied_to_all(method: str, listeners: Listeners) -> None:
+    for role in Role:
+        assert listeners.status(listeners.leaf(role), Operation.READ, method, "/status") in DENIED
+
+
+def test_the_table_has_a_row_for_each_operation_and_the_operator_gets_no_keys() -> None:
+    assert set(MAY) == set(Operation) == set(ASKED)
+    assert not any(may(role, Operation.TAKE_KEYS) or may(role, Operation.USE_UNITS) for role in NAMED)
+    assert {Role.AGENT, Role.CONTROLLER} <= NAMED
+    for role in (Role.AGENT, Role.CONTROLLER, Role.KME):
+        assert [operation for operation in Operation if may(role, operation)] == [Operation.DESCRIBE]
+
+
+def test_what_management_shows_is_what_this_test_asks_for() -> None:
+    routes = OperatorSocket(Path("none"), _host()).app().routes
+    shown = {(method, route.path) for route in routes for method in route.methods}  # type: ignore[attr-defined]
+    assert shown == {*ASKED[Operation.READ], *ASKED[Operation.STRIKE]}
+
+
+def _host() -> Any:
+    instruments = SimpleNamespace(rows=list)
+    return SimpleNamespace(twin=SimpleNamespace(kernel=SimpleNamespace(instruments=instruments)))
+
+
+def test_applications_have_names_and_no_role(listeners: Listeners) -> None:
+    with pytest.raises(PkiError, match="issue_application"):
+        listeners.authority.issue_role(Role.SAE, "alice")

@@ -226,6 +226,23 @@ class Operate(Message):
     pauli: str = "I"
 
 
+@message("engine.OperateInTurn")
+class OperateInTurn(Message):
+    """Do these operations at one node, one after the other. Answered by `OperatedInTurn`; Problem `bad-operation` at
+    the first that cannot be done, and what came before it has been done."""
+
+    steps: tuple[Operate, ...]
+
+
+@message("engine.OperatedInTurn")
+class OperatedInTurn(Message):
+    """`bits`: what each operation read."""
+
+    bits: tuple[tuple[int, ...], ...]
+    began_ns: int
+    done_ns: int
+
+
 @message("engine.Operated")
 class Operated(Message):
     """`bits`: what was read."""

@@ -12,7 +12,17 @@ from collections import deque
 from collections.abc import Mapping
 from math import exp
 
-from quoit.engine.api import PAIRS, InstallCircuit, MorePairs, Operate, Operated, PairHeld, StopCircuit
+from quoit.engine.api import (
+    PAIRS,
+    InstallCircuit,
+    MorePairs,
+    Operate,
+    Operated,
+    OperatedInTurn,
+    OperateInTurn,
+    PairHeld,
+    StopCircuit,
+)
 from quoit.engine.attempts import AttemptBoard, Tally
 from quoit.engine.channels import PairLink, nodes_along, state_now, success_now
 from quoit.engine.kernels.machine import PairMachine
@@ -271,6 +281,19 @@ class Entangler(Element):
         ready_ns = round(max((at for _, at in done.known), default=done.done_ns))
         await ctx.sleep_until(ready_ns)
         return Operated(done.bits, done.ok, ready_ns)
+
+    @handles(OperateInTurn)
+    async def on_operate_in_turn(self, ctx: Context, msg: OperateInTurn) -> OperatedInTurn:
+        """Each as soon as the one before is done."""
+        began, bits = ctx.now, []
+        for step in msg.steps:
+            try:
+                done = self._operate(step, ctx.now)
+            except (LedgerError, Unsupported, ValueError) as fault:
+                raise Problem("bad-operation", str(fault)) from fault
+            bits.append(done.bits)
+            await ctx.sleep_until(round(max((at for _, at in done.known), default=done.done_ns)))
+        return OperatedInTurn(tuple(bits), began, ctx.now)
 
     def _operate(self, msg: Operate, now: int) -> Outcome:
         self._hear()

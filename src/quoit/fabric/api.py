@@ -427,6 +427,44 @@ class OperateSlots(Message):
     pauli: str = "I"
 
 
+class SlotStep(Message):
+    """One of several operations on memories of one node."""
+
+    name: str
+    slots: tuple[int, ...]
+    basis: str = "Z"
+    angle_rad: float = 0.0
+
+
+@message("fabric.RunSteps")
+class RunSteps(Message):
+    """Do these operations, one after the other, on memories of one node that are the holder's. Answered by
+    `StepsDone`; Problem `bad-operation`, and what came before the fault has been done."""
+
+    holder: str
+    steps: tuple[SlotStep, ...]
+
+
+@message("fabric.StepsDone")
+class StepsDone(Message):
+    """`bits`: what each step read. The device was at it from `began_ns` to `done_ns`."""
+
+    bits: tuple[tuple[int, ...], ...]
+    began_ns: int
+    done_ns: int
+
+
+@message("fabric.CountSlots")
+class CountSlots(Message):
+    """How many memories of a node are free? Answered with `SlotCount`."""
+
+
+@message("fabric.SlotCount")
+class SlotCount(Message):
+    free: int
+    number: int
+
+
 @message("fabric.SlotsDone")
 class SlotsDone(Message):
     bits: tuple[int, ...]
@@ -449,26 +487,32 @@ class PairDelivered(Message):
 
 @message("fabric.PlanPairs")
 class PlanPairs(Message):
-    """What would a circuit between two nodes give? Answered with `PairPlan`; Problem `no-route`. `fidelity` None: at
-    best, with qubits that need not wait. `via`: over these links and no others; empty: control's choice."""
+    """What would a circuit between two nodes give? Answered with `PairPlan`; Problems `no-route`, `link-suspect`.
+    `fidelity` None: at best, with qubits that need not wait. `via`: over these links and no others; empty: control's
+    choice. `idle`: as if nobody else used links. `tested`: its pairs will be tested, so that links under suspicion may
+    be taken where there is no other."""
 
     head: str
     tail: str
     fidelity: float | None = None
     via: tuple[str, ...] = ()
+    idle: bool = False
+    tested: bool = False
 
 
 @message("fabric.PairPlan")
 class PairPlan(Message):
     """The path that control would take. `state`: eigenvalues of a delivered pair at its worst, with that cut-off.
-    `decay_hz`: rates at which its two halves lose the correlators XX, YY, ZZ together while they wait. `turned`: of an
-    open circuit, its program begins at the tail, since it goes on from virtual links that were made that way."""
+    `decay_hz`: rates at which its two halves lose the correlators XX, YY, ZZ together while they wait. `rate_hz`: pairs
+    a second that the slowest of its links makes; circuits of several links are slower. `turned`: of an open circuit,
+    its program begins at the tail, since it goes on from virtual links that were made that way."""
 
     nodes: tuple[str, ...]
     links: tuple[str, ...]
     state: tuple[float, float, float]
     decay_hz: tuple[float, float, float]
     cutoff_ns: int | None
+    rate_hz: float = 0.0
     turned: bool = False
 
 
@@ -476,8 +520,8 @@ class PairPlan(Message):
 class OpenCircuit(Message):
     """Make `number` pairs between two nodes, none worse than `fidelity` when it is delivered, into memories that the
     holders have reserved. `via`: over these links and no others. `early`: each end has its half as soon as it has heard
-    of all swaps, and need not wait for the other. Problems `no-route`, `fidelity-unreachable` (with `best`),
-    `no-memory` of a link."""
+    of all swaps, and need not wait for the other. `tested`: as in `PlanPairs`. Problems `no-route`, `link-suspect`,
+    `fidelity-unreachable` (with `best`), `no-memory` of a link."""
 
     circuit: str
     head: str
@@ -489,6 +533,7 @@ class OpenCircuit(Message):
     tail_holder: str
     via: tuple[str, ...] = ()
     early: bool = False
+    tested: bool = False
 
 
 @message("fabric.OpenKeyCircuit")
@@ -503,6 +548,15 @@ class OpenKeyCircuit(Message):
     over: tuple[str, ...]
     fidelity: float
     width: int = 1
+
+
+@message("fabric.JudgeLinks")
+class JudgeLinks(Message):
+    """News to control: tests of states that were made over these links contradict what was promised of them, or
+    (`sound`) bear it out. Suspected links are avoided, and closed to those who do not test."""
+
+    links: tuple[str, ...]
+    sound: bool
 
 
 @message("fabric.RenewHalf")

@@ -14,6 +14,7 @@ from quoit.fabric.api import (
     PAIR_CONTROLLER,
     CloseCircuit,
     Done,
+    JudgeLinks,
     OpenCircuit,
     OpenKeyCircuit,
     PairPlan,
@@ -34,6 +35,8 @@ from quoit.runtime.element import Element, Plane, Stratum, handles
 
 ROUNDING = 1e-9
 """Taken off the best floor, which a compiler may have rounded up."""
+DISTRUST = 100.0
+"""What a link under suspicion costs: more than any path without one."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,19 @@ class KeptReady:
     ends: tuple[tuple[str, str], ...] = ()
     floor: float = 0.8
     apart: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Among which links a path is looked for. `via`: these alone, if any; `tested`: those under suspicion, too;
+    `idle`: those that others use, too."""
+
+    via: tuple[str, ...] = ()
+    tested: bool = False
+    idle: bool = False
+
+
+ANY = _Choice()
 
 
 @dataclass(frozen=True)
@@ -92,6 +108,7 @@ class PairController(Element):
         self._graph = Graph((entry.link, entry.a, entry.b) for entry in links)
         self._used = dict.fromkeys(self._links, 0)
         self._open: dict[str, _Open] = {}
+        self._suspect: set[str] = set()
 
     # -- virtual links, ahead of demand --------------------------------------------------------------
 
@@ -124,7 +141,7 @@ class PairController(Element):
         """Virtual links that are kept ready between these nodes and keep what is asked for: of a path that has been
         chosen, all that a circuit of its own would keep, since that is what has been promised of it."""
         found = self._standing.get(frozenset((msg.head, msg.tail)))
-        if found is None or not found.free:
+        if found is None or not found.free or (self._suspect.intersection(found.links) and not msg.tested):
             return None
         plan = self._plan(found.nodes, found.links, found.program)
         if fidelity_of(plan.state) < msg.fidelity:
@@ -142,7 +159,7 @@ class PairController(Element):
 
     @handles(PlanPairs)
     async def on_plan(self, ctx: Context, msg: PlanPairs) -> PairPlan:
-        nodes, links = self._route(msg.head, msg.tail, msg.via)
+        nodes, links = self._route(msg.head, msg.tail, _Choice(msg.via, msg.tested, msg.idle))
         return self._plan(nodes, links, self._compiled(nodes, links, msg.fidelity, 1))
 
     @handles(OpenCircuit)
@@ -152,7 +169,7 @@ class PairController(Element):
         adopted = self._adopted(msg)
         if adopted is not None:
             return self._join(ctx, msg, *adopted)
-        nodes, links = self._route(msg.head, msg.tail, msg.via)
+        nodes, links = self._route(msg.head, msg.tail, _Choice(msg.via, msg.tested))
         program = self._compiled(nodes, links, msg.fidelity, len(msg.head_slots))
         plan = self._plan(nodes, links, program)
         for link in links:
@@ -181,7 +198,7 @@ class PairController(Element):
         )
         ctx.tell(memory(first[0]), run)
         links = found.links[::-1] if turned else found.links
-        return PairPlan(nodes, links, plan.state, plan.decay_hz, plan.cutoff_ns, turned)
+        return PairPlan(nodes, links, plan.state, plan.decay_hz, plan.cutoff_ns, plan.rate_hz, turned)
 
     @handles(OpenKeyCircuit)
     async def on_open_key(self, ctx: Context, msg: OpenKeyCircuit) -> PairPlan:
@@ -197,7 +214,7 @@ class PairController(Element):
             raise self._unreachable(nodes, refused, refused.could_have) from refused
         plan = self._plan(nodes, msg.over, program)
         for name in msg.over:
-            self._used[name] += msg.width
+            self._use(ctx, name, msg.width)
         ctx.emit("circuit.opened", circuit=msg.link, nodes=nodes, cutoff_ns=plan.cutoff_ns)
         ctx.tell(module(msg.link, msg.head), RunKeyCircuit(msg.link, msg.over, program))
         return plan
@@ -234,23 +251,43 @@ class PairController(Element):
         elif before and not self._used[link]:
             ctx.tell(METERS, StopMeter(link))
 
+    @handles(JudgeLinks)
+    async def on_judge(self, ctx: Context, msg: JudgeLinks) -> None:
+        """Trust is lost by a test that failed and comes back by one that was passed; time alone mends nothing."""
+        known = set(msg.links) & self._links.keys()
+        changed = known & self._suspect if msg.sound else known - self._suspect
+        for link in sorted(changed):
+            ctx.emit("pairs.trusted" if msg.sound else "pairs.suspected", link=link)
+        self._suspect = self._suspect - known if msg.sound else self._suspect | known
+
     # -- routes and promises -------------------------------------------------------------------------
 
-    def _route(self, head: str, tail: str, via: tuple[str, ...] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _route(self, head: str, tail: str, among: _Choice = ANY) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The path with the best pairs among links that are not used up: a pair's loss of its eigenvalues adds up
-        over the hops, and waiting for success counts as well. `via`: among these links alone."""
+        over the hops, and waiting for success counts as well. Links under suspicion are for those who test, and for
+        them the last choice."""
         if head not in self._graph or tail not in self._graph:
             raise Problem("no-route", f"no link for entangled pairs joins {head} and {tail}")
-        route = self._graph.route(head, tail, lambda link: self._cost(link) if not via or link in via else None)
-        if route is None:
-            busy = sorted(name for name, used in self._used.items() if used >= self._links[name].width)
-            raise Problem("no-route", f"no path from {head} to {tail} has a link free", busy=busy)
-        return route
+        found = self._graph.route(head, tail, lambda link: self._cost(link, among))
+        if found is not None:
+            return found
+        trusting = replace(among, tested=True)
+        if not among.tested and self._graph.route(head, tail, lambda link: self._cost(link, trusting)) is not None:
+            raise Problem(
+                "link-suspect", f"from {head} to {tail} only over {', '.join(sorted(self._suspect))}",
+                suspect=sorted(self._suspect),
+            )  # fmt: skip
+        busy = sorted(name for name, used in self._used.items() if used >= self._links[name].width)
+        raise Problem("no-route", f"no path from {head} to {tail} has a link free", busy=busy)
 
-    def _cost(self, link: str) -> float | None:
+    def _cost(self, link: str, among: _Choice) -> float | None:
         entry = self._links[link]
-        entry = self._links[link]
-        return None if self._used[link] >= entry.width else cost_of(entry, self._known.stations)
+        taken = self._ready.apart.get(link, 0) if among.idle else self._used[link]  # keys never end
+        if taken >= entry.width or (among.via and link not in among.via):
+            return None
+        if link in self._suspect and not among.tested:
+            return None
+        return cost_of(entry, self._known.stations) + (link in self._suspect) * DISTRUST
 
     def _compiled(self, nodes: tuple[str, ...], links: tuple[str, ...], fidelity: float | None, wanted: int) -> Circuit:
         """The program for a path whose pairs are kept; `fidelity` None: the one that promises most. Problem
@@ -295,4 +332,6 @@ class PairController(Element):
             raise Problem("fidelity-unreachable", "nothing is proved of the compiler's circuit", nodes=list(nodes))
         cutoffs = [node.cutoff_ns for node in circuit.nodes if node.cutoff_ns is not None]
         cutoff_ns = min(cutoffs, default=None)
-        return PairPlan(nodes, links, kept.state, kept.decay_hz, cutoff_ns)
+        hops = [self._links[link].hop for link in links]
+        rate_hz = min(hop.success / hop.cycle_ns * 1e9 for hop in hops)
+        return PairPlan(nodes, links, kept.state, kept.decay_hz, cutoff_ns, rate_hz)

@@ -133,7 +133,7 @@ class Assembler:
         self.labels: dict[str, str] = {}
         self._direct_spans = span_finder(network)
         self.light = LightSide(network, self._spans_of)
-        self.entanglement = EntanglementSide(network, self._direct_spans, self.seed)
+        self.entanglement = EntanglementSide(network, self._direct_spans, self.seed, self.root)
         self.pair_keys = PairKeys(network, self.entanglement)
         self.telemetry = telemetry_plan(network)
         self._protocols: dict[str, Distillation] = {}

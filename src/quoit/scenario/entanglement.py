@@ -36,13 +36,16 @@ from quoit.fabric.memory import MemoryAgent
 from quoit.fabric.pair_links import PairLinkEntry, PairLinks
 from quoit.fabric.pairs import KeptReady, PairController
 from quoit.fabric.programs.demand import GROUP, Compiler, Station
+from quoit.runtime import seeds
 from quoit.runtime.element import Element
 from quoit.scenario import schema
 from quoit.scenario.light import LightSide
 from quoit.service.calendar import Calendar
 from quoit.service.directory import Attachment
-from quoit.service.eme import Centre, Eme
+from quoit.service.eme import Eme
+from quoit.service.planning import Centre
 from quoit.service.qnpu import Qnpu
+from quoit.service.scheduler import Scheduler
 
 Spans = Callable[[schema.Link | schema.PairLink], tuple[str, ...]]
 
@@ -150,9 +153,11 @@ class MeasuredKeys:
 class EntanglementSide:
     """Elements of all strata that have to do with entangled states. Empty for a network without memories."""
 
-    def __init__(self, network: schema.NetworkFile, spans_of: Spans, seed: int) -> None:
+    def __init__(self, network: schema.NetworkFile, spans_of: Spans, seed: int, root: bytes | None = None) -> None:
+        """`root`: what the ends' choices of test rounds grow from; needed for elements alone."""
         self._n = network
         self._seed = seed
+        self._root = root
         self._spans_of = spans_of
         self._memories = {
             name: memory_plan(node.memories) for name, node in network.nodes.items() if node.memories is not None
@@ -220,6 +225,7 @@ class EntanglementSide:
             PairController(center, links, stations, self.compiler, self._kept_ready(attachments, keys)),
             *(MemoryAgent(name, plan.number) for name, plan in self._memories.items()),
             *self._pair_services(self.known),
+            Scheduler(center, {name: plan.number for name, plan in self._memories.items()}),
             *self._emes(attachments, calendar),
             *(Qnpu(name, self._settle_ns) for name in self._memories),
         ]
@@ -253,12 +259,17 @@ class EntanglementSide:
 
     def _emes(self, attachments: Mapping[str, Attachment], calendar: Calendar) -> list[Element]:
         stages = {domain.name: domain.stage for domain in self._n.all_domains()}
-        centres = tuple(Centre(name, plan.model.gate, plan.model.readout) for name, plan in self._memories.items())
+        centres = tuple(
+            Centre(name, plan.model.gate, plan.model.readout, plan.gate_ns, plan.readout_ns, plan.number)
+            for name, plan in self._memories.items()
+        )
         emes: list[Element] = []
+        assert self._root is not None
         for name in self._memories:
             domain = self._n.domain_of(name)
             apps = tuple(a for a in attachments.values() if a.node == name)
-            emes.append(Eme(name, domain, stages[domain], apps, centres, calendar))
+            dice = seeds.keystream(self._root, "dice", name, nbytes=32)
+            emes.append(Eme(name, domain, stages[domain], apps, centres, calendar, dice))
         return emes
 
 

@@ -257,6 +257,13 @@ class Unit(Message):
     outcomes: tuple[int, ...] = ()
     fidelity: float | None = None
     fidelity_at_ns: int | None = None
+    # what tests of its like have shown, at least and when, and how many there were
+    estimate: float | None = None
+    estimate_least: float | None = None
+    estimate_at_ns: int | None = None
+    tested: int = 0
+    # code of the problem for which it has failed
+    problem: str | None = None
     # of keys: qkd, or hybrid
     made_of: str | None = None
 
@@ -458,6 +465,8 @@ class PairNews(Message):
     news: tuple[PairTold, ...]
 
 
+PAIR_NEWS = "service.pairs"
+"""Subjects are `service.pairs.<EME>`: what tests say of links for entangled pairs."""
 METERS = "service.meters"
 UPKEEP = "service.upkeep"
 UNIT_NEWS = "service.unit"

@@ -139,6 +139,13 @@ def up(
             help="Also serve operator and observers over mutual TLS, on this port of 127.0.0.1 (0: any free one)."
         ),
     ] = None,
+    agents: Annotated[
+        int | None,
+        Parameter(
+            help="Also serve the nodes' SDN agents (ETSI GS QKD 015) over RESTCONF, on ports from this one on "
+            "(0: any free ones)."
+        ),
+    ] = None,
     kek: Annotated[
         str | None, Parameter(help=f"Key-encryption key of all stores, instead of a file in each: {KEK_FORMS}")
     ] = None,
@@ -161,6 +168,7 @@ def up(
             tls13_only=tls == "modern",
             certificate_life=certificate_life,
             management_port=management_port,
+            agents_port=agents,
         ),
     )
 

@@ -19,6 +19,7 @@ from quoit.cli.crew import lead, share
 from quoit.cli.run import instant, progress_to
 from quoit.model.quantity import format_duration
 from quoit.scenario.host import Host, HostOptions, NothingToResume, RunDirectoryBusy
+from quoit.scenario.schema import NetworkFile
 
 SHORTEST_LIFE = timedelta(seconds=10)
 """Of a certificate: it is renewed after two thirds of its life, and looked at once a second."""
@@ -46,6 +47,7 @@ class UpOptions:
     certificate_life: str = "24h"
     management_port: int | None = None
     kek: str | None = None
+    agents_port: int | None = None
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
@@ -67,6 +69,7 @@ def bring_up(file: Path, options: UpOptions) -> int:
         raise show.UserError(f"--speed: expected above 0, found {options.speed}")
     if not 0 <= (options.management_port or 0) <= 65535:
         raise show.UserError(f"--management-port: expected 0 (any free one) to 65535, found {options.management_port}")
+    _check_agents(options, network)
     if not 0 <= options.port <= 65535:
         raise show.UserError(f"--port: expected 0 (any free one) to 65535, found {options.port}")
     if options.digest and options.until is None:
@@ -102,8 +105,20 @@ def bring_up(file: Path, options: UpOptions) -> int:
         tls13_only=options.tls13_only,
         management_port=options.management_port,
         kek=options.kek,
+        agents_port=options.agents_port,
     )
     return run_loop(lambda: _host(file, host_options, options.digest, options.json))
+
+
+def _check_agents(options: UpOptions, network: NetworkFile) -> None:
+    port = options.agents_port
+    if port is None:
+        return
+    if not network.policies.has_agents:
+        raise show.UserError("--agents: this network's nodes have none; add to its file: policies: {agents: true}")
+    most = 65535 - len(network.nodes) + 1
+    if port and not 1 <= port <= most:
+        raise show.UserError(f"--agents: expected 0 (any free ports) to {most}, one port a node; found {port}")
 
 
 def _life(text: str) -> timedelta:
@@ -119,6 +134,8 @@ def _arguments(options: UpOptions) -> list[str]:
     given += ["--certificate-life", options.certificate_life, "--tls", "modern" if options.tls13_only else "standard"]
     if options.management_port is not None:
         given += ["--management-port", str(options.management_port)]
+    if options.agents_port is not None:
+        given += ["--agents", str(options.agents_port)]
     if options.until is not None:
         given += ["--until", options.until]
     if options.seed is not None:
@@ -172,6 +189,8 @@ def tell_how_to_go_on(host: Host) -> None:
         apps = [a.sae for a in host.twin.attachments.values() if a.kme == kme]
         if apps:
             console.print(f"  {kme:<18} {host.url(kme):<28} applications: {', '.join(apps)}")
+    for node, door in host.agents.doors.items() if host.agents is not None else ():
+        console.print(f"  agent of {node:<9} {door.url}")
     console.print(
         f"certificates: {host.authority.directory}   metrics and operation: {host.options.directory}/operator.sock"
     )

@@ -32,6 +32,11 @@ def module(link: str, node: str) -> str:
     return f"module:{link}:{node}"
 
 
+def agent(node: str) -> str:
+    """Name of a node's SDN agent (ETSI GS QKD 015), in twins that have agents."""
+    return f"agent:{node}"
+
+
 class Piece(Message):
     """A stretch of link key: the coordinate that every secret bit has. `use`: delivered, pad, tag..."""
 
@@ -155,6 +160,24 @@ class KeyArrived(Message):
 @message("fabric.Stored")
 class Stored(Message):
     bits: int
+
+
+APPLICATION_NEWS = "fabric.application"
+"""Subjects are `fabric.application.<node>`."""
+
+
+@message("fabric.KeysAsked")
+class KeysAsked(Message):
+    """News from Service: an application at `node` asked for keys with others; it got `bits`, which may be 0. Names are
+    endpoint URNs; `peer_node` is where the first of `clients` is. `least_bps`: the rate that was agreed with it."""
+
+    node: str
+    server: str
+    clients: tuple[str, ...]
+    peer_node: str
+    bits: int
+    least_bps: float
+    priority: int
 
 
 @message("fabric.LinkReading")

@@ -131,6 +131,7 @@ _ROWS = (
     Row("unknown-site", "no such site in the plant", 404, _C, "ask for the topology"),
     Row("no-such-element", "no such element in this scenario", 404, _C, "check the name"),
     Row("config-refused", "the configuration is refused", 409, _C, "see the error's tag and path, and mend the edit"),
+    Row("stale-epoch", "another controller has taken over", 409, _C, "read who has it; take over with a higher epoch"),
     Row("config-changed", "somebody else has changed it since", 412, _C, "read it again and repeat the edit"),
     Row("no-such-data", "no such data resource", 404, _C, "read what is above it to see what is there"),
     Row("access-denied", "not allowed", 403, _C, "ask the server's operator for the right"),

@@ -20,9 +20,9 @@ class Role(StrEnum):
     KME = "kme"
     """A KME, and the processes of one twin towards each other."""
     AGENT = "agent"
-    """Acts for a device towards a controller. No listener lets it in yet."""
+    """Acts for a device: what an SDN agent shows to controllers. No listener lets it in."""
     CONTROLLER = "controller"
-    """A control plane from outside. No listener lets it in yet."""
+    """A control plane: configures nodes through their SDN agents."""
     OBSERVER = "observer"
     """Reads what the twin tells of itself."""
     OPERATOR = "operator"
@@ -46,6 +46,8 @@ class Operation(StrEnum):
     DESCRIBE = "KME: its OpenAPI documents, whether it lives and whether it is ready"
     READ = "management: GET and HEAD of what there is"
     STRIKE = "management: POST of a strike"
+    READ_NODE = "SDN agent: what the node is, how it does, and its notifications"
+    EDIT_NODE = "SDN agent: its configuration"
 
 
 MAY: Mapping[Operation, frozenset[Role]] = {
@@ -54,6 +56,8 @@ MAY: Mapping[Operation, frozenset[Role]] = {
     Operation.DESCRIBE: frozenset(Role),  # the same for all, and no network's own; still only by a valid certificate
     Operation.READ: frozenset({Role.OBSERVER, Role.OPERATOR}),
     Operation.STRIKE: frozenset({Role.OPERATOR}),
+    Operation.READ_NODE: frozenset({Role.CONTROLLER, Role.OBSERVER, Role.OPERATOR}),
+    Operation.EDIT_NODE: frozenset({Role.CONTROLLER}),
 }
 """The table of roles. Which keys and units an application may have, its KME decides for each of them."""
 

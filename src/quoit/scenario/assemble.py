@@ -36,6 +36,7 @@ from quoit.runtime import seeds
 from quoit.runtime.context import Device
 from quoit.runtime.element import Element
 from quoit.runtime.kernel import Kernel
+from quoit.scenario.agents import sdqkd_agents
 from quoit.scenario.entanglement import EntanglementSide
 from quoit.scenario.fate import Fate, Load, LoadPlan, Stroke
 from quoit.scenario.light import LightSide
@@ -224,6 +225,8 @@ class Assembler:
         ]
         for node in self.n.nodes:
             out += self._trusted_node(node)
+        if self.n.policies.has_agents:
+            out += sdqkd_agents(self.n, self.light.inventory())
         return out
 
     def _exact_of(self, link: Link) -> DecoyBB84 | None:

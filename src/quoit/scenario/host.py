@@ -26,6 +26,7 @@ from quoit.adapters.crypto.kek_uri import open_kek
 from quoit.adapters.crypto.pki import LEAF_LIFE, Authority, Issued, PkiError
 from quoit.adapters.stores.sealed import SealedStore
 from quoit.adapters.stores.sqlite import SqliteStore
+from quoit.fabric.api import agent
 from quoit.interfaces.etsi014.codec import Compat, Limits
 from quoit.interfaces.identity import Identities
 from quoit.interfaces.listener import Census, Listener, ListenerLimits, listen
@@ -37,6 +38,7 @@ from quoit.runtime.kernel import Kernel
 from quoit.runtime.live import LiveWorld
 from quoit.runtime.trace import Digest, Event, Sink, to_line
 from quoit.runtime.virtual import VirtualWorld
+from quoit.scenario.agent_doors import AgentDoor, AgentDoors
 from quoit.scenario.assemble import Parts, Twin, assemble
 from quoit.scenario.check import loads
 from quoit.scenario.operator import ROLES, OperatorSocket, RoleGate, role_identities
@@ -72,6 +74,7 @@ class HostOptions:
     URL of a PostgreSQL that holds the key stores instead of files, one schema a KME. `kek`: name of the key-encryption
     key of all stores (`quoit.adapters.crypto.kek_uri`), instead of a file in each. `certificate_life`: of the KMEs' and
     the applications' certificates. `tls13_only`: listeners refuse TLS 1.2, which ETSI GS QKD 014 permits.
+    `agents_port`: RESTCONF listeners of SDN agents from that port on, in the order of nodes (0: any); None: none.
     `management_port`: the operator's door over mutual TLS on that port of 127.0.0.1 (0: any); None: only its socket."""
 
     directory: Path
@@ -89,6 +92,7 @@ class HostOptions:
     tls13_only: bool = False
     management_port: int | None = None
     kek: str | None = None
+    agents_port: int | None = None
 
 
 @dataclass
@@ -112,6 +116,7 @@ class Host:
     apps: dict[str, Issued] = field(default_factory=dict)
     roles: dict[Role, Issued] = field(default_factory=dict)
     management: Door | None = None
+    agents: AgentDoors | None = None
 
     def __post_init__(self) -> None:
         self.network = loads(self.network_text, self.file)
@@ -136,6 +141,7 @@ class Host:
         self._events = (self.options.directory / f"events{self._suffix}.jsonl").open(mode, buffering=0)
         self._note_resumption()
         elements = self._elements_here(self.twin.kernel)
+        self._here_elements = elements
         self.here = elements & self.twin.kmes.keys()
         self.twin.kernel.sinks += [_only(elements, self.digest), _only(elements, self._write_event)]
         life = self._state.life
@@ -235,6 +241,8 @@ class Host:
                 await self._operator.start()
                 await self._open_management(self._operator)
         self.world.begin(stop_at=self.options.until_ns, wall_ns=wall_ns)
+        if self.options.serve:
+            await self._open_agents()
         self._renewal = asyncio.get_running_loop().create_task(self._renew())
 
     async def _open_doors(self) -> None:
@@ -295,8 +303,20 @@ class Host:
         )
         self.management = Door(MANAGEMENT, listener, leaf, context)
 
-    def _all_doors(self) -> list[Door]:
-        return [*self.doors.values(), *([self.management] if self.management is not None else [])]
+    async def _open_agents(self) -> None:
+        """RESTCONF listeners of SDN agents, and certificates for who may come in."""
+        if self.options.agents_port is None:
+            return
+        nodes = [node for node in self.network.nodes if agent(node) in self._here_elements]
+        self.agents = AgentDoors(self.world, self.authority, self.options.certificate_life)
+        dialects = {node: self.network.nodes[node].dialect for node in nodes}
+        await self.agents.open(dialects, self.options.agents_port)
+        doors = self.options.directory / f"doors{self._suffix}.json"
+        doors.write_text(json.dumps(self.doors_told()), encoding="utf-8")
+
+    def _all_doors(self) -> list[Door | AgentDoor]:
+        agents = self.agents.doors.values() if self.agents is not None else ()
+        return [*self.doors.values(), *([self.management] if self.management is not None else []), *agents]
 
     def _eme_of(self, kme: str) -> str | None:
         """The element that keeps shared states at a KME's node, if there is one."""
@@ -339,6 +359,8 @@ class Host:
         if self.management is not None:
             roles = {role: {"cert": str(leaf.chain), "key": str(leaf.key)} for role, leaf in self.roles.items()}
             told["management"] = {"url": f"https://127.0.0.1:{self.management.listener.port}", "roles": roles}
+        if self.agents is not None:
+            told["agents"] = self.agents.told()
         return told
 
     # -- upkeep --------------------------------------------------------------------------------------
@@ -381,6 +403,8 @@ class Host:
         for sae, leaf in self.apps.items():
             if everything or leaf.due(now):
                 self.apps[sae] = self.authority.renew(leaf)
+        if self.agents is not None:
+            self.agents.renew_due(now, everything)
         for role, leaf in self.roles.items():
             if everything or leaf.due(now):
                 self.roles[role] = self.authority.renew(leaf)
@@ -393,6 +417,8 @@ class Host:
                 await self._renewal
         if self._operator is not None:
             await self._operator.stop()
+        if self.agents is not None:
+            await self.agents.stop()
         for door in self._all_doors():
             await door.listener.close()
         self.world.end()

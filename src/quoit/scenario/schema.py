@@ -72,7 +72,10 @@ class Memories(Section):
 
 
 class Node(Section):
+    """`dialect`: what the node's SDN agent speaks on its listener; `teraflow`: as TeraFlowSDN's driver does."""
+
     memories: Memories | None = None
+    dialect: Literal["restconf", "teraflow"] = "restconf"
     domain: str | None = None
     title: str | None = None
     lat: Annotated[float, Field(ge=-90, le=90)] | None = None
@@ -394,7 +397,8 @@ class Application(Section):
 
 
 class Policies(Section):
-    """How keys are kept and handed out."""
+    """How keys are kept and handed out, and who controls what. `agents`: every node has an SDN agent (ETSI GS QKD 015).
+    `control`: how the fabric's controller reaches devices, itself or by their agents; `sdqkd` brings agents, too."""
 
     pool_floor_bits: Size = Field(default=0, alias="pool_floor")
     pool_reopen_bits: Size = Field(default=128_000, alias="pool_reopen")
@@ -411,7 +415,22 @@ class Policies(Section):
     control_latency_ns: Duration = Field(default=10**6, alias="control_latency")
     commit_time_ns: Duration = Field(default=10**6, alias="commit_time")
     pair_compiler: str = "asap"
+    agents: bool = False
+    control: Literal["direct", "sdqkd"] = "direct"
     control_instances: Annotated[int, Field(ge=1, le=8)] = 1
+    fabric_controllers: Annotated[int, Field(ge=1, le=8)] = 1
+
+    @property
+    def has_agents(self) -> bool:
+        return self.agents or self.control == "sdqkd"
+
+    @model_validator(mode="after")
+    def _one_controller(self) -> Policies:
+        if self.fabric_controllers > 1 and self.control != "sdqkd":
+            raise ValueError(
+                "expected one fabric controller, for 'control: direct' has no epochs; say 'control: sdqkd'"
+            )
+        return self
 
 
 class Bend(Section):

@@ -89,7 +89,8 @@ def test_a_link_that_is_disabled_makes_no_key_until_it_is_enabled(node: str) -> 
         assert blocks(lab, "ab") > before + 5
         (link,) = await lab.get(node, path)
         assert link["qkdl_status"] == TYPES + "ACTIVE"
-        assert names(lab, node).count("event") == 2
+        said = [content["link"]["message"] for name, content in lab.notifications(node) if name == "event"]
+        assert said == ["disabled by configuration", "enabled by configuration", "the link is ACTIVE"]
 
     with_lab(work)
 
@@ -281,7 +282,8 @@ def test_notifications_of_links_and_modules() -> None:
         strike(lab, "splice", "bc")
         lab.pass_s(20)
         await lab.settle()
-        assert "light again" in dict(lab.notifications("b"))["event"]["link"]["message"]
+        said = [content["link"]["message"] for name, content in lab.notifications("b") if name == "event"]
+        assert said == ["light again", "the link is ACTIVE"]
         lab.world.kernel.ask_from_outside(
             lab.world.kernel.now, api.agent("b"), LinkAuth("ab", 0, True, lab.world.kernel.now), lambda reply: None
         )

@@ -26,8 +26,10 @@ from quoit.fabric.api import (
     LinkReleased,
     PoolLevel,
 )
+from quoit.fabric.kma import GuardPool
 from quoit.fabric.module import ActivateLink, DeactivateLink
 from quoit.fabric.relay import SetForwarding
+from quoit.fabric.reservations import GUARD_S
 from quoit.fabric.sdqkd import tree
 from quoit.fabric.sdqkd.edits import Entry, Wanted, bare, wanted
 from quoit.fabric.sdqkd.fencing import check_turn
@@ -83,6 +85,7 @@ class SdnAgent(Element):
         self._apps: dict[tuple[str, tuple[str, ...]], AppFigures] = {}
         self._editing = False
         self._relay_epoch = 0
+        self._guards: dict[str, int] = {}
         self.subscribes = (
             *(f"{api.LINK_NEWS}.{link}.*" for link in self._modules),
             *(f"{PATH_NEWS}.{link}" for link in self._modules),
@@ -122,6 +125,7 @@ class SdnAgent(Element):
         old, self._config, self._wanted = self._config, after, new
         self._switch(ctx, old, new)
         self._tell_interfaces(ctx, old, after)
+        self._guard(ctx)
         ctx.emit("agent.configured", caller=msg.caller, links=len(after.links), turn=_turn(after))
         ctx.publish(f"{CONFIGURATION_NEWS}.{self.name}", ConfigurationChanged(self.name, msg.caller))
         self._changed(ctx)
@@ -172,7 +176,28 @@ class SdnAgent(Element):
             order = ActivateLink(link) if runs else DeactivateLink(link)
             ctx.tell(api.module(link, self._hardware.node), order)
             what = "enabled" if runs else "disabled"
-            self._say(ctx, "event", "link", qkdl_id, figures.status(runs), f"{what} by configuration", tree.MINOR)
+            figures.shown = figures.status(runs)
+            self._say(ctx, "event", "link", qkdl_id, figures.shown, f"{what} by configuration", tree.MINOR)
+
+    def _guard(self, ctx: Context) -> None:
+        """Keep key in the pools for what virtual links have as their bandwidth, if nobody else does that."""
+        if not self._hardware.default_routes:
+            return
+        for link, (qkdl_id, _) in self._wanted.runs.items():
+            bits = round(self._riding_bps(qkdl_id) * GUARD_S)
+            if bits != self._guards.get(link, 0):
+                self._guards[link] = bits
+                ctx.tell(api.kma(self._hardware.node), GuardPool(link, bits))
+
+    def _riding_bps(self, qkdl_id: str) -> float:
+        """Bandwidths of the virtual links that come in or go out over a physical one."""
+        apps, links = self._config.apps, self._config.links.values()
+        rates = (
+            link.virt_bandwidth or 0
+            for link in links
+            if any(i in apps and qkdl_id in apps[i].backing_qkdl_id for i in link.qkdl_applications)
+        )
+        return float(sum(rates))
 
     def _tell_interfaces(self, ctx: Context, old: Node, new: Node) -> None:
         for number in sorted(new.interfaces.keys() - old.interfaces.keys()):
@@ -364,12 +389,15 @@ class SdnAgent(Element):
         if self._runs(link):
             qkdl_id = self._id(link)
             self._notify(ctx, "sdqkdn_link_down", {"qkd_link": {"qkdl_id": qkdl_id, "reason": reason}})
-            self._say(ctx, "alarm", "link", qkdl_id, figures.status(True), reason, tree.MAJOR)
+            figures.shown = figures.status(True)
+            self._say(ctx, "alarm", "link", qkdl_id, figures.shown, reason, tree.MAJOR)
         self._changed(ctx)
 
     def _up(self, ctx: Context, link: str, why: str) -> None:
         if self._runs(link):
-            self._say(ctx, "event", "link", self._id(link), self._links[link].status(True), why, tree.MINOR)
+            figures = self._links[link]
+            figures.shown = figures.status(True)
+            self._say(ctx, "event", "link", self._id(link), figures.shown, why, tree.MINOR)
         self._changed(ctx)
 
     def _runs(self, link: str) -> bool:
@@ -393,6 +421,12 @@ class SdnAgent(Element):
         self._notify(ctx, kind, {about: told})
 
     def _changed(self, ctx: Context) -> None:
+        """State is another than it was; a link's new status is an event, if nothing else has told it."""
+        for link, (qkdl_id, runs) in self._wanted.runs.items():
+            status = self._links[link].becomes(runs)
+            if status is not None:
+                word = status.removeprefix(tree.TYPES)
+                self._say(ctx, "event", "link", qkdl_id, status, f"the link is {word}", tree.MINOR)
         ctx.publish(f"{CONFIGURATION_NEWS}.{self.name}", StateChanged(self.name))
 
 

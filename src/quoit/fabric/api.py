@@ -37,6 +37,11 @@ def agent(node: str) -> str:
     return f"agent:{node}"
 
 
+def controller_instance(number: int) -> str:
+    """Name of one of several controllers of the fabric; `CONTROLLER` hands on to the one that leads."""
+    return f"{CONTROLLER}.{number}"
+
+
 class Piece(Message):
     """A stretch of link key: the coordinate that every secret bit has. `use`: delivered, pad, tag..."""
 
@@ -160,6 +165,27 @@ class KeyArrived(Message):
 @message("fabric.Stored")
 class Stored(Message):
     bits: int
+
+
+@message("fabric.AcquireLease")
+class AcquireLease(Message):
+    """A controller's instance, in its life that began at `life`, wants to lead, or go on leading, for `ttl_ns`.
+    Answered with `Lease`."""
+
+    holder: str
+    life: int
+    ttl_ns: int
+
+
+@message("fabric.Lease")
+class Lease(Message):
+    """Who leads until when, in which epoch: each time that the leader is another, or comes back, it is higher. The
+    holder is told what is wanted of the network: `sessions`, whose reservations stand."""
+
+    holder: str
+    epoch: int
+    until_ns: int
+    sessions: tuple[ReserveFlows, ...] = ()
 
 
 APPLICATION_NEWS = "fabric.application"

@@ -105,6 +105,7 @@ _ROWS = (
     Row("no-key-material", "not enough key material now", 503, _N, "wait for the refill, or ask for less"),
     Row("rate-exceeded", "the application's agreed rate is used up", 503, _C, "ask more slowly"),
     Row("no-route", "no route to the other KME now", 503, _N, "wait until a link comes back"),
+    Row("no-controller", "no controller of the fabric answers now", 503, _N, "wait; keys on known routes flow on"),
     Row("link-quarantined", "a link on the way is in quarantine", 503, _N, "wait for its release"),
     Row("peer-unreachable", "the other KME does not answer", 503, _P, "try again"),
     Row("store-failed", "the key store failed", 503, _U, "see the operator's log; restart the KME"),

@@ -18,7 +18,8 @@ from quoit.connectivity.upkeep import ConnectivityUpkeep
 from quoit.engine.engine import Engine, LinkPlan
 from quoit.engine.physics import fibre
 from quoit.engine.world import BendSpan, CutSpan, Intercept, Mistune, SetRate, Shine, Tamper, World
-from quoit.fabric.controller import FabricController, LinkEntry
+from quoit.fabric.control_front import ControlFront
+from quoit.fabric.controller import FabricController
 from quoit.fabric.distill.estimation import Proof, Security
 from quoit.fabric.exact import ExactPlan, ExactReceiver, ExactSender
 from quoit.fabric.kma import Kma, PoolPlan
@@ -28,6 +29,8 @@ from quoit.fabric.links.receiver import LinkProtocol
 from quoit.fabric.meters import FabricMeters, MeterPlan
 from quoit.fabric.module import LinkEnds, ReceiverModule, SenderModule
 from quoit.fabric.relay import Relay
+from quoit.fabric.sdqkd_controller import SdqkdController
+from quoit.fabric.southbound import LinkEntry
 from quoit.fabric.upkeep import FabricUpkeep, UpkeepPlan
 from quoit.model.secret import Secret
 from quoit.model.urn import Namespace
@@ -219,7 +222,7 @@ class Assembler:
             meters.append(MeterPlan(link.id, a, b, ceiling or abort, self.n.policies.quarantine_hold_ns))
             upkeep.append(UpkeepPlan(link.id, a, b))
         out += [
-            FabricController(self.center, tuple(entries)),
+            *self._fabric_control(tuple(entries)),
             FabricMeters(self.center, tuple(meters)),
             FabricUpkeep(self.center, tuple(upkeep)),
         ]
@@ -228,6 +231,18 @@ class Assembler:
         if self.n.policies.has_agents:
             out += sdqkd_agents(self.n, self.light.inventory())
         return out
+
+    def _fabric_control(self, entries: tuple[LinkEntry, ...]) -> list[Element]:
+        """The controller by itself; or instances of one that knows agents alone, behind one name."""
+        policies = self.n.policies
+        if policies.control == "direct":
+            return [FabricController(self.center, entries)]
+        nodes = tuple(self.n.nodes)
+        instances = [
+            SdqkdController(nodes[number % len(nodes)], self.n.name, nodes, entries, number)
+            for number in range(policies.fabric_controllers)
+        ]
+        return [ControlFront(self.center), *instances]
 
     def _exact_of(self, link: Link) -> DecoyBB84 | None:
         """The protocol if this link is to run in mode `exact`; only decoy BB84 can."""

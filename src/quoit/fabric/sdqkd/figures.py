@@ -28,6 +28,7 @@ class LinkFigures:
     parked: bool = False
     overloaded: bool = False
     told: tuple[float, float] | None = None
+    shown: str | None = None
 
     def status(self, enabled: bool) -> str:
         """Makes keys; makes none but has some; waits; has none and makes none."""
@@ -37,6 +38,12 @@ class LinkFigures:
         if self.pool_open:
             return tree.PASSIVE
         return tree.PENDING if enabled else tree.OFF
+
+    def becomes(self, enabled: bool) -> str | None:
+        """The status, if it is another than was told last; then it counts as told."""
+        status, was = self.status(enabled), self.shown
+        self.shown = status
+        return status if status != was else None
 
     def stop(self) -> None:
         """It makes no key now; what it does when it comes back is news."""

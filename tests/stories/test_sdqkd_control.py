@@ -11,7 +11,7 @@ from quoit.fabric import api
 from quoit.fabric.api import MoveKey, OpenFlow, ReleaseFlows, ReserveFlows
 from quoit.fabric.controller import FabricController
 from quoit.fabric.sdqkd import tree
-from quoit.fabric.sdqkd.routes import flow_id
+from quoit.fabric.sdqkd.routes import Identifiers
 from quoit.fabric.sdqkd.tree import Turn
 from quoit.fabric.sdqkd_controller import SdqkdController
 from quoit.fabric.southbound import LinkEntry
@@ -66,7 +66,7 @@ class Square(SdqkdLab):
 
     def way(self, src: str = "a", dst: str = "d", name: str = "") -> list[str]:
         """Nodes that have the flow's virtual link now."""
-        qkdl_id = flow_id(self.network.name, src, dst, name)
+        qkdl_id = Identifiers(self.network.name).flow(src, dst, name)
         return [node for node in self.network.nodes if qkdl_id in self.node(node).links]
 
     def strike(self, *words: Any) -> None:

@@ -35,11 +35,12 @@ class ControlFront(Element):
     stratum, plane = Stratum.FABRIC, Plane.CONTROL
     realises = ("A3", "C4")
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, after_epoch: int = 0) -> None:
+        """`after_epoch`: the highest that was given out before."""
         super().__init__(api.CONTROLLER, place)
         self._holder = ""
         self._life = 0
-        self._epoch = 0
+        self._epoch = after_epoch
         self._until_ns = 0
         self._sessions: dict[str, ReserveFlows] = {}
 

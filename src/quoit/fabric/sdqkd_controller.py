@@ -64,12 +64,20 @@ class SdqkdController(FabricController):
     subscribes = (f"{PATH_NEWS}.*", f"{CONFIGURATION_NEWS}.*")
 
     def __init__(
-        self, place: str, network: str, nodes: tuple[str, ...], links: tuple[LinkEntry, ...], number: int = 0
+        self,
+        place: str,
+        network: str,
+        nodes: tuple[str, ...],
+        links: tuple[LinkEntry, ...],
+        number: int = 0,
+        optical: bool = True,
     ) -> None:
+        """`optical`: paths of light are asked of Connectivity; else they are somebody else's matter."""
         name = api.controller_instance(number)
         self._agents = SdqkdSouthbound(name, network, nodes)
         super().__init__(place, links, name, self._agents)
         self._node_of = {api.agent(node): node for node in nodes}
+        self._optical = optical
         self._until_ns = 0
         self._ready = False
         self._reconciled_ns = 0
@@ -122,11 +130,12 @@ class SdqkdController(FabricController):
         for entry in discovered:
             self._learn(entry)
         for entry in discovered:
-            await self._light(ctx, self._links[entry.link])
+            if self._optical:
+                await self._light(ctx, self._links[entry.link])
             await self._ordered(ctx, self._south.activate(ctx, entry), entry.link)
         for node in self._agents.nodes:
             await self._look(ctx, node)
-        self._adopt(flows_found(self._agents.network, configurations), lease)
+        self._adopt(flows_found(self._agents.ids, configurations), lease)
         self._reconciled_ns = ctx.now
         self._ready = self.leads
         ctx.emit("control.ready", epoch=lease.epoch, nodes=len(configurations), links=len(discovered))
@@ -236,7 +245,7 @@ class SdqkdController(FabricController):
         except Problem as problem:
             self._heed(ctx, problem, node)
             return
-        by_id = {tree.id_of(self._agents.network, "link", name): name for name in self._links}
+        by_id = {self._agents.ids.link(name): name for name in self._links}
         for link in state.links.values():
             name = by_id.get(link.qkdl_id)
             if name is not None and self._links[name].sender == node:

@@ -31,6 +31,7 @@ from quoit.fabric.module import LinkEnds, ReceiverModule, SenderModule
 from quoit.fabric.relay import Relay
 from quoit.fabric.sdqkd_controller import SdqkdController
 from quoit.fabric.southbound import LinkEntry
+from quoit.fabric.standing_flows import StandingFlows
 from quoit.fabric.upkeep import FabricUpkeep, UpkeepPlan
 from quoit.model.secret import Secret
 from quoit.model.urn import Namespace
@@ -238,6 +239,8 @@ class Assembler:
         if policies.control == "direct":
             return [FabricController(self.center, entries)]
         nodes = tuple(self.n.nodes)
+        if policies.control == "external":
+            return [StandingFlows(self.center, self.n.name, nodes)]
         instances = [
             SdqkdController(nodes[number % len(nodes)], self.n.name, nodes, entries, number)
             for number in range(policies.fabric_controllers)

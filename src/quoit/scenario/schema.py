@@ -398,7 +398,8 @@ class Application(Section):
 
 class Policies(Section):
     """How keys are kept and handed out, and who controls what. `agents`: every node has an SDN agent (ETSI GS QKD 015).
-    `control`: how the fabric's controller reaches devices, itself or by their agents; `sdqkd` brings agents, too."""
+    `control`: how the fabric's controller reaches devices, itself or by their agents; `sdqkd` brings agents, too, and
+    so does `external`, where a controller outside of the twin is awaited."""
 
     pool_floor_bits: Size = Field(default=0, alias="pool_floor")
     pool_reopen_bits: Size = Field(default=128_000, alias="pool_reopen")
@@ -416,13 +417,13 @@ class Policies(Section):
     commit_time_ns: Duration = Field(default=10**6, alias="commit_time")
     pair_compiler: str = "asap"
     agents: bool = False
-    control: Literal["direct", "sdqkd"] = "direct"
+    control: Literal["direct", "sdqkd", "external"] = "direct"
     control_instances: Annotated[int, Field(ge=1, le=8)] = 1
     fabric_controllers: Annotated[int, Field(ge=1, le=8)] = 1
 
     @property
     def has_agents(self) -> bool:
-        return self.agents or self.control == "sdqkd"
+        return self.agents or self.control != "direct"
 
     @model_validator(mode="after")
     def _one_controller(self) -> Policies:

@@ -26,39 +26,45 @@ class Hop:
     app: App
 
 
-def flow_id(network: str, src: str, dst: str, name: str) -> str:
-    """The identifier of a flow's virtual link."""
-    return tree.id_of(network, "flow", f"{src}\n{dst}\n{name}")
+class Identifiers:
+    """Identifiers of nodes and physical links as their agents tell them; what no agent has told follows from names, and
+    so do those that a controller gives."""
+
+    def __init__(self, network: str) -> None:
+        self.network = network
+        self.nodes: dict[str, str] = {}
+        self.links: dict[str, str] = {}
+
+    def node(self, name: str) -> str:
+        return self.nodes.get(name) or tree.id_of(self.network, "node", name)
+
+    def link(self, name: str) -> str:
+        return self.links.get(name) or tree.id_of(self.network, "link", name)
+
+    def flow(self, src: str, dst: str, name: str) -> str:
+        """Of a flow's virtual link."""
+        return tree.id_of(self.network, "flow", f"{src}\n{dst}\n{name}")
 
 
-def link_id(network: str, link: str) -> str:
-    """The identifier that a controller gives to a physical link."""
-    return tree.id_of(network, "link", link)
-
-
-def hop_at(network: str, flow: Flow, node: str) -> Hop:
+def hop_at(ids: Identifiers, flow: Flow, node: str) -> Hop:
     """What is to stand at one of the flow's nodes."""
-
-    def ids(name: str) -> str:
-        return tree.id_of(network, "node", name)
-
     at, nodes = flow.nodes.index(node), flow.nodes
     before = nodes[at - 1] if at else None
     after = nodes[at + 1] if at + 1 < len(nodes) else None
-    qkdl_id = flow_id(network, flow.src, flow.dst, flow.name)
+    qkdl_id = ids.flow(flow.src, flow.dst, flow.name)
     first, last = (flow.src, flow.dst) if after is not None else (flow.dst, flow.src)
     rides = [flow.links[at]] if after is not None else []
     rides += [flow.links[at - 1]] if before is not None else []
     rate = tree.rate(flow.offered_bps) if flow.name else 0  # what is offered is reserved for named flows alone
-    app_id = tree.id_of(network, "flow application", qkdl_id)
+    app_id = tree.id_of(ids.network, "flow application", qkdl_id)
     link = Link(
         qkdl_id,
-        qkdl_local=End(ids(first)),
-        qkdl_remote=End(ids(last)),
+        qkdl_local=End(ids.node(first)),
+        qkdl_remote=End(ids.node(last)),
         qkdl_type=tree.VIRT,
         qkdl_applications=(app_id,),
-        virt_prev_hop=None if before is None else ids(before),
-        virt_next_hop=() if after is None else (ids(after),),
+        virt_prev_hop=None if before is None else ids.node(before),
+        virt_next_hop=() if after is None else (ids.node(after),),
         virt_bandwidth=rate,
     )
     app = App(
@@ -66,9 +72,9 @@ def hop_at(network: str, flow: Flow, node: str) -> Hop:
         app_type=tree.INTERNAL,
         server_app_id=FLOW_URN + flow.name,
         app_qos=Qos(min_bandwidth=rate),
-        backing_qkdl_id=tuple(link_id(network, name) for name in rides),
-        local_qkdn_id=ids(first),
-        remote_qkdn_id=ids(last),
+        backing_qkdl_id=tuple(ids.link(name) for name in rides),
+        local_qkdn_id=ids.node(first),
+        remote_qkdn_id=ids.node(last),
     )
     return Hop(link, app)
 
@@ -95,9 +101,9 @@ def is_flow(node: Node, link: Link) -> bool:
     return link.qkdl_type == tree.VIRT and any(name.startswith(FLOW_URN) for name in named)
 
 
-def reconciled(network: str, node: Node, name: str, flows: Iterable[Flow]) -> Node:
+def reconciled(ids: Identifiers, node: Node, name: str, flows: Iterable[Flow]) -> Node:
     """The node's configuration with these flows' hops and no other flow's; what is not a flow stays as it is."""
-    hops = {hop.link.qkdl_id: hop for flow in flows if name in flow.nodes for hop in [hop_at(network, flow, name)]}
+    hops = {hop.link.qkdl_id: hop for flow in flows if name in flow.nodes for hop in [hop_at(ids, flow, name)]}
     for qkdl_id, link in node.links.items():
         if is_flow(node, link) and qkdl_id not in hops:
             node = without_link(node, qkdl_id)
@@ -107,11 +113,11 @@ def reconciled(network: str, node: Node, name: str, flows: Iterable[Flow]) -> No
     return node
 
 
-def flows_found(network: str, nodes: Mapping[str, Node]) -> list[Flow]:
+def flows_found(ids: Identifiers, nodes: Mapping[str, Node]) -> list[Flow]:
     """Flows that stand whole in these nodes' configurations, from the first node to the last, in the order of their
     ends and names."""
     name_of = {node.qkdn_id: name for name, node in nodes.items()}
-    names = {link_id(network, device): device for node in nodes.values() for device in _devices(node)}
+    names = {ids.link(device): device for node in nodes.values() for device in _devices(node)}
     found = []
     for name, node in nodes.items():
         for link in node.links.values():

@@ -12,7 +12,7 @@ from quoit.fabric import api
 from quoit.fabric.api import Flow
 from quoit.fabric.sdqkd import tree
 from quoit.fabric.sdqkd.fencing import next_turn
-from quoit.fabric.sdqkd.routes import hop_at, link_id, reconciled, with_hop, with_turn, without_link
+from quoit.fabric.sdqkd.routes import Identifiers, hop_at, reconciled, with_hop, with_turn, without_link
 from quoit.fabric.sdqkd.tree import End, Interface, Link, Node
 from quoit.fabric.southbound import LinkEntry
 from quoit.model.problem import Problem
@@ -31,7 +31,7 @@ class SdqkdSouthbound:
 
     def __init__(self, caller: str, network: str, nodes: tuple[str, ...]) -> None:
         self.caller = caller
-        self.network = network
+        self.ids = Identifiers(network)
         self.nodes = nodes
         self.epoch = 0
         self._editing: set[str] = set()
@@ -50,10 +50,11 @@ class SdqkdSouthbound:
         return _node(node, answer.tree)
 
     def discover(self, configurations: dict[str, Node]) -> list[LinkEntry]:
-        """Links that can be made: where modules of two nodes are attached to the same optical path, and one of them
-        sends what the other receives. Named by the path."""
+        """Learn identifiers, and return links that can be made: where modules of two nodes are attached to the same
+        optical path, and one of them sends what the other receives. Named by the path."""
         at: dict[str, list[tuple[str, Interface]]] = {}
         for name, node in configurations.items():
+            self.ids.nodes[name] = node.qkdn_id
             for interface in node.interfaces.values():
                 point = interface.qkdi_att_point
                 if point is not None and point.device is not None:
@@ -64,7 +65,15 @@ class SdqkdSouthbound:
             if len(ends) == 2 and {tree.TRANSMITTER, tree.RECEIVER} == by_role.keys():
                 found.append(LinkEntry(device, by_role[tree.TRANSMITTER], by_role[tree.RECEIVER]))
                 self._numbers.update({(device, name): interface.qkdi_id for name, interface in ends})
+                self._learn_link(device, configurations[ends[0][0]], ends[0][1].qkdi_id)
         return found
+
+    def _learn_link(self, device: str, node: Node, number: int) -> None:
+        """A physical link that is there keeps the identifier that somebody gave it."""
+        for link in node.links.values():
+            here = link.qkdl_local
+            if link.qkdl_type == tree.PHYS and here is not None and here.qkdi_id == number:
+                self.ids.links[device] = link.qkdl_id
 
     # -- orders ------------------------------------------------------------------------------------------
 
@@ -82,20 +91,20 @@ class SdqkdSouthbound:
 
     def _physical(self, link: str, node: str, other: str) -> Link:
         return Link(
-            link_id(self.network, link),
+            self.ids.link(link),
             qkdl_enable=True,
-            qkdl_local=End(tree.id_of(self.network, "node", node), self._numbers.get((link, node))),
-            qkdl_remote=End(tree.id_of(self.network, "node", other), self._numbers.get((link, other))),
+            qkdl_local=End(self.ids.node(node), self._numbers.get((link, node))),
+            qkdl_remote=End(self.ids.node(other), self._numbers.get((link, other))),
             qkdl_type=tree.PHYS,
         )
 
     async def install(self, ctx: Context, flow: Flow) -> None:
         for node in reversed(flow.nodes):
-            hop = hop_at(self.network, flow, node)
+            hop = hop_at(self.ids, flow, node)
             await self.edit(ctx, node, lambda now, hop=hop: with_hop(now, hop))  # type: ignore[misc]
 
     async def remove(self, ctx: Context, flow: Flow, nodes: tuple[str, ...]) -> None:
-        qkdl_id = hop_at(self.network, flow, flow.src).link.qkdl_id
+        qkdl_id = hop_at(self.ids, flow, flow.src).link.qkdl_id
         for node in nodes:
             try:
                 await self.edit(ctx, node, lambda now: without_link(now, qkdl_id))
@@ -110,7 +119,7 @@ class SdqkdSouthbound:
     async def reconcile(self, ctx: Context, node: str, flows: Iterable[Flow]) -> bool:
         """Make a node's flows these and no others; whether anything was wrong."""
         wanted = tuple(flows)
-        return await self.edit(ctx, node, lambda now: reconciled(self.network, now, node, wanted))
+        return await self.edit(ctx, node, lambda now: reconciled(self.ids, now, node, wanted))
 
     async def take(self, ctx: Context, node: str) -> None:
         """Take a node over: write the epoch, so that a former leader can change nothing there any more."""
@@ -132,10 +141,13 @@ class SdqkdSouthbound:
             raise Problem("stale-epoch", "this controller leads nobody")
         for last in (*[False] * (TRIES - 1), True):
             before = await self.configuration(ctx, node)
+            turn = next_turn(
+                before.control, self.epoch
+            )  # also a leader that has nothing to change hears that it is none
             after = change(before)
             if after.sorted == before.sorted and not always:
                 return False
-            after = with_turn(after, next_turn(before.control, self.epoch))
+            after = with_turn(after, turn)
             order = ApplyConfiguration(self.caller, tree.write(before), tree.write(after))
             try:
                 await ctx.ask(api.agent(node), order, within=WITHIN)

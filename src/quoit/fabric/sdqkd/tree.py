@@ -159,6 +159,10 @@ class Links(_Node, frozen=True):
     qkd_link: tuple[Link, ...] = ()
 
 
+_NO_APPS, _NO_INTERFACES, _NO_LINKS = Apps(), Interfaces(), Links()
+"""What is not written, because it is the default."""
+
+
 class Turn(_Node, frozen=True):
     """Whose turn it is to configure the node (module quoit-sdqkd-control): see `fencing`."""
 
@@ -178,9 +182,9 @@ class Node(_Node, frozen=True):
     qkdn_version: str | None = None
     qkdn_location_id: str | None = None
     qkdn_capabilities: NodeCapabilities | None = None
-    qkd_applications: Apps = Apps()
-    qkd_interfaces: Interfaces = Interfaces()
-    qkd_links: Links = Links()
+    qkd_applications: Apps = _NO_APPS
+    qkd_interfaces: Interfaces = _NO_INTERFACES
+    qkd_links: Links = _NO_LINKS
     control: Turn | None = msgspec.field(default=None, name=CONTROL)
 
     @property
@@ -205,11 +209,12 @@ class Node(_Node, frozen=True):
         """The node with other entries in these lists, in the order of their keys."""
         changed: dict[str, Any] = {}
         if apps is not None:
-            changed["qkd_applications"] = Apps(tuple(app for _, app in sorted(apps.items())))
+            changed["qkd_applications"] = Apps(tuple(app for _, app in sorted(apps.items()))) if apps else _NO_APPS
         if interfaces is not None:
-            changed["qkd_interfaces"] = Interfaces(tuple(one for _, one in sorted(interfaces.items())))
+            found = tuple(one for _, one in sorted(interfaces.items()))
+            changed["qkd_interfaces"] = Interfaces(found) if found else _NO_INTERFACES
         if links is not None:
-            changed["qkd_links"] = Links(tuple(link for _, link in sorted(links.items())))
+            changed["qkd_links"] = Links(tuple(link for _, link in sorted(links.items()))) if links else _NO_LINKS
         return msgspec.structs.replace(self, **changed)
 
     @property

@@ -458,6 +458,27 @@ def compare_simulators(
 
 
 @app.command
+def controller(
+    *,
+    dir: Annotated[Path, Parameter(help="A running twin's, for its agents and a certificate.")] = Path("out/quoit"),
+    connect: Annotated[
+        tuple[str, ...], Parameter(help="NODE:NODE, a route for keys to keep; as often as wanted.")
+    ] = (),
+    agent: Annotated[tuple[str, ...], Parameter(help="NODE=URL of an agent, instead of a twin's.")] = (),
+    network: Annotated[str | None, Parameter(help="Name from which identifiers follow.")] = None,
+    ca: Path | None = None,
+    cert: Path | None = None,
+    key: Path | None = None,
+    seconds: Annotated[float | None, Parameter(help="End after so long.")] = None,
+    json: Json = False,
+) -> int:
+    """Control a fabric from outside, by ETSI GS QKD 015 over RESTCONF. Ctrl-C ends it, and keys flow on."""
+    from quoit.cli.controller import ControllerOptions, control
+
+    return control(ControllerOptions(dir, agent, connect, network, ca, cert, key, seconds, json))
+
+
+@app.command
 def scene(
     *,
     every: Annotated[float, Parameter(help="Seconds between fresh keys of the tunnel.")] = 3.0,

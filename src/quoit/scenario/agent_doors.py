@@ -71,9 +71,10 @@ class AgentDoor:
 class AgentDoors:
     """All agents' listeners of one process, and a certificate for each role that may come in."""
 
-    def __init__(self, gate: Gate, authority: Authority, life: timedelta) -> None:
+    def __init__(self, network: str, gate: Gate, authority: Authority, life: timedelta) -> None:
         self.doors: dict[str, AgentDoor] = {}
         self.roles: dict[Role, Issued] = {}
+        self._network = network
         self._gate = gate
         self._authority = authority
         self._life = life
@@ -108,7 +109,11 @@ class AgentDoors:
     def told(self) -> dict[str, Any]:
         """Where agents are, and files of certificates: plain values."""
         roles = {role: {"cert": str(leaf.chain), "key": str(leaf.key)} for role, leaf in self.roles.items()}
-        return {"nodes": {node: door.url for node, door in self.doors.items()}, "roles": roles}
+        return {
+            "network": self._network,
+            "nodes": {node: door.url for node, door in self.doors.items()},
+            "roles": roles,
+        }
 
     def renew_due(self, now: datetime, everything: bool) -> None:
         """Renew the roles' certificates that are due; the listeners' are renewed with all others of the twin."""

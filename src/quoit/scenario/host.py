@@ -308,7 +308,7 @@ class Host:
         if self.options.agents_port is None:
             return
         nodes = [node for node in self.network.nodes if agent(node) in self._here_elements]
-        self.agents = AgentDoors(self.world, self.authority, self.options.certificate_life)
+        self.agents = AgentDoors(self.network.name, self.world, self.authority, self.options.certificate_life)
         dialects = {node: self.network.nodes[node].dialect for node in nodes}
         await self.agents.open(dialects, self.options.agents_port)
         doors = self.options.directory / f"doors{self._suffix}.json"

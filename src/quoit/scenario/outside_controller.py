@@ -71,8 +71,9 @@ class OutsideController:
         kernel.sinks.append(self._heard)
         world = self._world = LiveWorld(kernel)
         kernel.start()
-        world.begin()
         self._tasks = [asyncio.create_task(carry_calls(world, remotes))]
+        await asyncio.sleep(0)  # it listens before the first call is made
+        world.begin()
         self._tasks += [asyncio.create_task(self._connect(pair)) for pair in self._pairs]
 
     async def _last_epoch(self, clients: Mapping[str, RestconfClient]) -> int:

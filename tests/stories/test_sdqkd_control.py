@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from quoit.fabric import api
+from quoit.fabric.agent import SdnAgent
 from quoit.fabric.api import MoveKey, OpenFlow, ReleaseFlows, ReserveFlows
 from quoit.fabric.controller import FabricController
 from quoit.fabric.sdqkd import tree
@@ -252,3 +253,22 @@ def test_sessions_keep_their_routes_and_guards_over_a_change_of_leaders() -> Non
     story.pass_s(6)
     assert story.way(name="split/0") == []
     assert story.way(name="split/1") == []
+
+
+@pytest.mark.realises("C4", "C5")
+def test_an_agent_that_dies_is_missed_and_set_up_anew_when_it_is_back() -> None:
+    story = Square(until_s=40)
+    agent = next(e for e in story.twin.kernel.elements if e.name == api.agent("b"))
+    assert isinstance(agent, SdnAgent)
+    story.kill(api.agent("b"))
+    story.pass_s(10)
+    assert story.said("control.node_away")[-1] == {"node": "b"}
+    made = [fields for fields in story.said("block.made") if fields["link"] == "ab"]
+    story.twin.kernel.revive(SdnAgent(agent.hardware, with_links=False))
+    story.pass_s(15)
+    assert story.way() == ["a", "b", "d"]
+    assert len(story.node("b").links) == 4
+    assert story.node("b").control is not None
+    story.pass_s(10)
+    assert len([fields for fields in story.said("block.made") if fields["link"] == "ab"]) > len(made)
+    assert story.refused() == []

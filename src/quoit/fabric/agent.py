@@ -77,7 +77,7 @@ class SdnAgent(Element):
 
     def __init__(self, hardware: Hardware, with_links: bool) -> None:
         super().__init__(api.agent(hardware.node), hardware.node)
-        self._hardware = hardware
+        self.hardware = hardware
         self._config: Node = hardware.commissioned(with_links)
         self._wanted = wanted(hardware, self._config)
         self._links = {module.link: LinkFigures() for module in hardware.modules}
@@ -116,7 +116,7 @@ class SdnAgent(Element):
             raise Problem("config-refused", "the node is there; what can be deleted is below it")
         after = after.sorted
         check_turn(before.sorted, after)
-        new = wanted(self._hardware, after)
+        new = wanted(self.hardware, after)
         self._editing = True
         try:
             await self._forward(ctx, new)
@@ -156,13 +156,13 @@ class SdnAgent(Element):
         self._relay_epoch = max(self._relay_epoch + 1, ctx.now)
         src, dst, flow = route
         link = None if entry is None else entry.link
-        relay = api.relay(self._hardware.node)
+        relay = api.relay(self.hardware.node)
         await ctx.ask(relay, SetForwarding(src, dst, link, self._relay_epoch, flow), within=WITHIN)
         ctx.emit("agent.forwarding", src=src, dst=dst, flow=flow, link=link)
 
     def _switch(self, ctx: Context, old: Node, new: Wanted) -> None:
         """Start and stop modules whose links are to run, or not to run, other than before."""
-        before = wanted(self._hardware, old).runs
+        before = wanted(self.hardware, old).runs
         for link in self._modules:
             ran = before.get(link, ("", False))[1]
             runs = new.runs.get(link, ("", False))[1]
@@ -174,20 +174,20 @@ class SdnAgent(Element):
                 figures.stop()
             ctx.emit("agent.link", link=link, runs=runs)
             order = ActivateLink(link) if runs else DeactivateLink(link)
-            ctx.tell(api.module(link, self._hardware.node), order)
+            ctx.tell(api.module(link, self.hardware.node), order)
             what = "enabled" if runs else "disabled"
             figures.shown = figures.status(runs)
             self._say(ctx, "event", "link", qkdl_id, figures.shown, f"{what} by configuration", tree.MINOR)
 
     def _guard(self, ctx: Context) -> None:
         """Keep key in the pools for what virtual links have as their bandwidth, if nobody else does that."""
-        if not self._hardware.default_routes:
+        if not self.hardware.default_routes:
             return
         for link, (qkdl_id, _) in self._wanted.runs.items():
             bits = round(self._riding_bps(qkdl_id) * GUARD_S)
             if bits != self._guards.get(link, 0):
                 self._guards[link] = bits
-                ctx.tell(api.kma(self._hardware.node), GuardPool(link, bits))
+                ctx.tell(api.kma(self.hardware.node), GuardPool(link, bits))
 
     def _riding_bps(self, qkdl_id: str) -> float:
         """Bandwidths of the virtual links that come in or go out over a physical one."""
@@ -201,7 +201,7 @@ class SdnAgent(Element):
 
     def _tell_interfaces(self, ctx: Context, old: Node, new: Node) -> None:
         for number in sorted(new.interfaces.keys() - old.interfaces.keys()):
-            shown = bare(self._hardware.interface(self._hardware.by_number[number]))
+            shown = bare(self.hardware.interface(self.hardware.by_number[number]))
             self._notify(ctx, "sdqkdn_interface_new", {"qkd_interface": shown})
         for number in sorted(old.interfaces.keys() - new.interfaces.keys()):
             self._notify(ctx, "sdqkdn_interface_out", {"qkd_interface": {"qkdi_id": number}})
@@ -231,7 +231,7 @@ class SdnAgent(Element):
         return tree.Link(qkdl_id, carrier.status(True), qkdl_performance=performance)
 
     def _interface_status(self, number: int) -> str:
-        link = self._hardware.by_number[number].link
+        link = self.hardware.by_number[number].link
         if self._links[link].parked:
             return tree.FAILED
         return tree.ENABLED if self._wanted.runs.get(link, ("", False))[1] else tree.DISABLED
@@ -266,7 +266,7 @@ class SdnAgent(Element):
         return tree.ON if app.remote_qkdn_id is not None or app.app_type == tree.INTERNAL else tree.ZOMBIE
 
     def _date(self, at_ns: int) -> str:
-        return tree.date_and_time(self._hardware.epoch_unix_s + at_ns / SECOND)
+        return tree.date_and_time(self.hardware.epoch_unix_s + at_ns / SECOND)
 
     # -- applications ----------------------------------------------------------------------------------
 
@@ -302,7 +302,7 @@ class SdnAgent(Element):
                 "server_app_id": msg.server,
                 "client_app_id": msg.clients,
                 "app_priority": msg.priority,
-                "local_qkdn_id": self._hardware.qkdn_id,
+                "local_qkdn_id": self.hardware.qkdn_id,
                 "app_qos": qos,
             }
             self._notify(ctx, "sdqkdn_application_new", {"qkd_application": new})

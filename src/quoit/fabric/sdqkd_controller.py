@@ -178,8 +178,8 @@ class SdqkdController(FabricController):
     def _heed(self, ctx: Context, problem: Problem, about: str) -> None:
         """A refused order: one by epoch ends the leadership; others are for reconciling."""
         if problem.code == "stale-epoch":
-            ctx.emit("control.fenced", about=about, epoch=self._agents.epoch)
-            if self.leads:
+            if self.leads:  # else it has been told already
+                ctx.emit("control.fenced", about=about, epoch=self._agents.epoch)
                 self._step_down(ctx, problem.detail)
         elif problem.code == "deadline" and about not in self._away:
             self._away.add(about)

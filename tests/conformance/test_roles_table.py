@@ -38,6 +38,10 @@ ASKED: dict[Operation, tuple[tuple[str, str], ...]] = {
         ("POST", f"{KEYS}/dec_keys"),
     ),
     Operation.USE_UNITS: (
+        ("GET", "/api/v1/sessions"),
+        ("POST", "/api/v1/sessions"),
+        ("GET", f"/api/v1/sessions/{UNIT[-36:]}"),
+        ("DELETE", f"/api/v1/sessions/{UNIT[-36:]}"),
         ("GET", "/api/v1/units"),
         ("POST", "/api/v1/units"),
         ("GET", UNIT),

@@ -6,6 +6,7 @@ southbound; `sdqkd.southbound` is the other one, by way of SDN agents.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,8 +39,7 @@ class Southbound(Protocol):
         ...
 
     async def install(self, ctx: Context, flow: Flow) -> None:
-        """Write a flow's entries from the far end to the near one, so that nobody forwards into a gap. Raises Problem
-        if a node does not take its entry; those before it stand, and do no harm while the first node has none."""
+        """Write a flow's entries. Raises Problem if a node does not take its entry; others may stand then."""
         ...
 
     async def remove(self, ctx: Context, flow: Flow, nodes: tuple[str, ...]) -> None:
@@ -52,27 +52,28 @@ class Southbound(Protocol):
 
 
 class DirectSouthbound:
-    """By the fabric's own messages."""
+    """By the fabric's own messages. Entries of a flow with a name go out at once, for nobody uses it before it is told
+    of; those of keys without one from the far end to the near one, so that no relay ever forwards into a gap."""
 
     async def activate(self, ctx: Context, entry: LinkEntry) -> None:
         ctx.tell(api.module(entry.link, entry.sender), ActivateLink(entry.link))
 
     async def install(self, ctx: Context, flow: Flow) -> None:
-        for node, link in zip(reversed(flow.nodes[:-1]), reversed(flow.links), strict=True):
-            await self._write(ctx, node, SetForwarding(flow.src, flow.dst, link, flow.epoch, flow.name))
+        await self._write(ctx, flow, list(zip(reversed(flow.nodes[:-1]), reversed(flow.links), strict=True)))
 
     async def remove(self, ctx: Context, flow: Flow, nodes: tuple[str, ...]) -> None:
-        for node in nodes:
-            if node != flow.dst:
-                await self._write(ctx, node, SetForwarding(flow.src, flow.dst, None, flow.epoch, flow.name))
+        await self._write(ctx, flow, [(node, None) for node in nodes if node != flow.dst])
 
     def guard(self, ctx: Context, entry: LinkEntry, bits: int) -> None:
         for node in (entry.sender, entry.receiver):
             ctx.tell(api.kma(node), GuardPool(entry.link, bits))
 
-    async def _write(self, ctx: Context, node: str, entry: SetForwarding) -> None:
+    async def _write(self, ctx: Context, flow: Flow, entries: Sequence[tuple[str, str | None]]) -> None:
         """A node that does not answer must not keep the others from their entries."""
-        try:
-            await ctx.ask(api.relay(node), entry, within=WITHIN)
-        except Problem as problem:
-            ctx.log.warning("forwarding.refused", node=node, code=problem.code)
+        orders = [
+            (api.relay(node), SetForwarding(flow.src, flow.dst, link, flow.epoch, flow.name)) for node, link in entries
+        ]
+        for batch in [orders] if flow.name else [[order] for order in orders]:
+            for reply in await ctx.ask_all(batch, within=WITHIN):
+                if isinstance(reply, Problem):
+                    ctx.log.warning("forwarding.refused", code=reply.code, **reply.fields)

@@ -122,8 +122,9 @@ class SdnAgent(Element):
             await self._forward(ctx, new)
         finally:
             self._editing = False
-        old, self._config, self._wanted = self._config, after, new
-        self._switch(ctx, old, new)
+        old, ran = self._config, self._wanted
+        self._config, self._wanted = after, new
+        self._switch(ctx, ran, new)
         self._tell_interfaces(ctx, old, after)
         self._guard(ctx)
         ctx.emit("agent.configured", caller=msg.caller, links=len(after.links), turn=_turn(after))
@@ -160,15 +161,14 @@ class SdnAgent(Element):
         await ctx.ask(relay, SetForwarding(src, dst, link, self._relay_epoch, flow), within=WITHIN)
         ctx.emit("agent.forwarding", src=src, dst=dst, flow=flow, link=link)
 
-    def _switch(self, ctx: Context, old: Node, new: Wanted) -> None:
+    def _switch(self, ctx: Context, old: Wanted, new: Wanted) -> None:
         """Start and stop modules whose links are to run, or not to run, other than before."""
-        before = wanted(self.hardware, old).runs
         for link in self._modules:
-            ran = before.get(link, ("", False))[1]
+            ran = old.runs.get(link, ("", False))[1]
             runs = new.runs.get(link, ("", False))[1]
             if runs == ran:
                 continue
-            qkdl_id = (new.runs.get(link) or before[link])[0]
+            qkdl_id = (new.runs.get(link) or old.runs[link])[0]
             figures = self._links[link]
             if not runs:
                 figures.stop()

@@ -212,7 +212,8 @@ def strike(kind: str, target: str, amount: float = 0.0, /, *, dir: Path = Path("
     sends with another power than it was told to; `weather SPAN DB`: loss of a path through air. Write a negative
     amount after `--`: `quoit strike light SPAN -- -20`.
 
-    `commission LINK` brings both ends of a link fresh key to authenticate their messages with.
+    `intercept` takes pair links too, `depolarise LINK FRACTION` makes a fault of one, and `commission LINK` brings
+    both ends of a link fresh key to authenticate their messages with.
     """
     from quoit.cli.top import strike_at
 
@@ -366,6 +367,9 @@ class TunnelEnd:
     cert: Path | None = None
     key: Path | None = None
     ca: Path | None = None
+    plain: Annotated[
+        bool, Parameter(negative="", help="Agents talk without TLS: for certificates that are for clients only.")
+    ] = False
 
 
 def _rotate(end: TunnelEnd, tunnel: Any) -> int:

@@ -78,15 +78,17 @@ def network(file: Path) -> NetworkFile:
 
 
 def links(rows: Sequence[LinkRow], title: str = "links") -> Table:
-    """The table of links."""
+    """The table of links. S, the CHSH value of the last block, only where a link tests it."""
     table = Table(title=title, title_justify="left")
-    for name in ("link", "state", "QBER", "sifted", "secret", "pool", "blocks", "failed"):
+    tested = any(r.chsh is not None for r in rows)
+    for name in ("link", "state", "QBER", *(("S",) if tested else ()), "sifted", "secret", "pool", "blocks", "failed"):
         table.add_column(name, justify="left" if name in ("link", "state") else "right", no_wrap=True)
     for r in rows:
         table.add_row(
             r.link,
             r.state,
             "-" if r.qber is None else f"{100 * r.qber:.2f} %",
+            *(("-" if r.chsh is None else f"{r.chsh:.3f}",) if tested else ()),
             f"{format_bits(r.sifted_bps)}/s",
             f"{format_bits(r.secret_bps)}/s",
             format_bits(r.pool_bits),

@@ -16,6 +16,9 @@ ENGINE = "engine"
 PAIRS = "engine.pairs"
 """The engine's part that keeps entangled states."""
 
+MEASURED = "engine.measured"
+"""The engine's part whose pairs are measured as soon as they are there."""
+
 
 @message("engine.OpenLink")
 class OpenLink(Message):
@@ -230,3 +233,16 @@ class Operated(Message):
     bits: tuple[int, ...]
     ok: bool
     done_ns: int
+
+
+@message("engine.MeasurePairs")
+class MeasurePairs(Message):
+    """Run `program`, which has no end, along pair links from node `left` to node `right`; both ends read every half as
+    it is handed over, in settings of their own choice. What they count comes as `Chunk`s of `link`, until
+    `CloseLink`."""
+
+    link: str
+    links: tuple[str, ...]
+    left: str
+    right: str
+    program: Circuit

@@ -221,7 +221,8 @@ class LinkReading(Message):
 
 @message("fabric.BlockMade")
 class BlockMade(Message):
-    """News: a block went through distillation. `secret_bits` 0: it failed, and `why` says so."""
+    """News: a block went through distillation. `secret_bits` 0: it failed, and `why` says so. `chsh`: its estimate of
+    S, where the protocol tests it."""
 
     link: str
     block: int
@@ -232,6 +233,7 @@ class BlockMade(Message):
     made_ns: int
     took_ns: int
     why: str | None = None
+    chsh: float | None = None
 
 
 @message("fabric.LinkSuspect")
@@ -336,6 +338,9 @@ class GetLinks(Message):
 
 
 class LinkRow(Message):
+    """`over`: links for entangled pairs that it goes over, none if it has a light of its own. `chsh`: S of the last
+    block, where the protocol tests it. `rests_on`: what its key's secrecy does."""
+
     link: str
     a: str
     b: str
@@ -346,6 +351,9 @@ class LinkRow(Message):
     pool_bits: int
     blocks: int
     failed_blocks: int
+    over: tuple[str, ...] = ()
+    chsh: float | None = None
+    rests_on: str = ""
 
 
 @message("fabric.Links")
@@ -496,6 +504,20 @@ class OpenCircuit(Message):
     tail_holder: str
     via: tuple[str, ...] = ()
     early: bool = False
+
+
+@message("fabric.OpenKeyCircuit")
+class OpenKeyCircuit(Message):
+    """Bring pairs without end to both ends of `link`, along `over`, links for entangled pairs in order from `head` to
+    `tail`; none worse than `fidelity`. `width`: memories on each side of each of them. The head's module is programmed.
+    Answered with `PairPlan`; Problems `no-route` if a link is used up, `fidelity-unreachable`."""
+
+    link: str
+    head: str
+    tail: str
+    over: tuple[str, ...]
+    fidelity: float
+    width: int = 1
 
 
 @message("fabric.RenewHalf")

@@ -19,6 +19,7 @@ from quoit.fabric.api import (
     LinkQuarantined,
     LinkReleased,
     OpenFlow,
+    OpenKeyCircuit,
     PoolLevel,
     ReleasedFlows,
     ReleaseFlows,
@@ -84,7 +85,18 @@ class FabricController(Element):
         self._epoch = ctx.now
         for entry in self._links.values():
             await self._light(ctx, entry)
-            await self._south.activate(ctx, entry)
+            if entry.pairs is None:
+                await self._south.activate(ctx, entry)
+            else:
+                await self._open_circuit(ctx, entry.pairs)
+
+    async def _open_circuit(self, ctx: Context, wanted: OpenKeyCircuit) -> None:
+        """A link without a circuit makes no key; the others do."""
+        try:
+            await ctx.ask(api.PAIR_CONTROLLER, wanted, within=WITHIN)
+        except Problem as problem:
+            ctx.emit("link.refused", link=wanted.link, code=problem.code, why=problem.detail)
+            ctx.log.warning("link.refused", link=wanted.link, code=problem.code)
 
     def _edges(self) -> list[tuple[str, str, str]]:
         return [(entry.link, entry.sender, entry.receiver) for entry in self._links.values()]

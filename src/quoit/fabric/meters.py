@@ -25,23 +25,27 @@ from quoit.runtime.element import Element, Plane, Stratum, handles
 
 @dataclass(frozen=True)
 class MeterPlan:
-    """What the meters must know of a link: its ends, the error rate that is an alarm at once, hold time."""
+    """What the meters must know of a link: its ends, the error rate that is an alarm at once, hold time. `over`: links
+    for entangled pairs that it goes over. `rests_on`: what its key's secrecy does."""
 
     link: str
     a: str
     b: str
     ceiling: float
     hold_ns: int
+    over: tuple[str, ...] = ()
+    rests_on: str = ""
 
 
 class _Meter:
-    __slots__ = ("blocks", "calm_ns", "dark", "failed", "plan", "pool", "qber", "quarantined", "secret", "sifted",
-                 "suspect", "trend")  # fmt: skip
+    __slots__ = ("blocks", "calm_ns", "chsh", "dark", "failed", "plan", "pool", "qber", "quarantined", "secret",
+                 "sifted", "suspect", "trend")  # fmt: skip
 
     def __init__(self, plan: MeterPlan) -> None:
         self.plan = plan
         self.trend = ErrorTrend(plan.ceiling)
         self.qber: float | None = None
+        self.chsh: float | None = None
         self.sifted = 0.0
         self.secret = 0.0
         self.pool = 0
@@ -59,6 +63,12 @@ class _Meter:
         if self.quarantined or self.suspect:
             return "quarantined"
         return "up" if self.blocks else "starting"
+
+    def row(self) -> LinkRow:
+        """What an operator sees."""
+        p = self.plan
+        made = self.sifted, self.secret, self.pool, self.blocks, self.failed
+        return LinkRow(p.link, p.a, p.b, self.state, self.qber, *made, p.over, self.chsh, p.rests_on)
 
 
 class FabricMeters(Element):
@@ -122,6 +132,9 @@ class FabricMeters(Element):
         meter.secret = msg.secret_bits / (msg.took_ns / 1e9)
         ctx.gauge("quoit_link_secret_bps", (msg.link,), meter.secret)
         ctx.gauge("quoit_link_block_bits", (msg.link,), msg.secret_bits)
+        if msg.chsh is not None:
+            meter.chsh = msg.chsh
+            ctx.gauge("quoit_link_chsh", (msg.link,), msg.chsh)
         ctx.publish(f"{api.LINK_NEWS}.{msg.link}.block", msg)
         if not msg.secret_bits:
             meter.failed += 1
@@ -160,11 +173,4 @@ class FabricMeters(Element):
 
     @handles(GetLinks)
     async def on_get(self, ctx: Context, msg: GetLinks) -> Links:
-        return Links(
-            tuple(
-                LinkRow(
-                    m.plan.link, m.plan.a, m.plan.b, m.state, m.qber, m.sifted, m.secret, m.pool, m.blocks, m.failed
-                )
-                for m in self._meters.values()
-            )
-        )
+        return Links(tuple(meter.row() for meter in self._meters.values()))

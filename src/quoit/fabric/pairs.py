@@ -5,7 +5,8 @@ What a circuit promises is its compiler's to say (`fabric.programs`): a bound th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from quoit.engine.program import Circuit, fidelity_of
 from quoit.fabric.api import (
@@ -13,13 +14,16 @@ from quoit.fabric.api import (
     CloseCircuit,
     Done,
     OpenCircuit,
+    OpenKeyCircuit,
     PairPlan,
     PlanPairs,
     RenewHalf,
     memory,
+    module,
 )
 from quoit.fabric.memory import EndProgram, ExpectPairs, RenewPair, RunProgram
-from quoit.fabric.pair_links import PairLinkEntry, PairLinks
+from quoit.fabric.pair_links import PairLinkEntry, PairLinks, cost_of, walk
+from quoit.fabric.pair_module import RunKeyCircuit
 from quoit.fabric.programs.demand import Compiler, Demand, Refused, Station
 from quoit.model.problem import Problem
 from quoit.planes.graph import Graph
@@ -33,10 +37,11 @@ ROUNDING = 1e-9
 @dataclass(frozen=True)
 class KeptReady:
     """What a compiler that keeps virtual links ready (`keeps_ready`) is to keep ready from the start: pairs of nodes,
-    and the floor that their circuits keep."""
+    and the floor that their circuits keep. `apart`: how many circuits of each link are for keys."""
 
     ends: tuple[tuple[str, str], ...] = ()
     floor: float = 0.8
+    apart: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ class PairController(Element):
             except Problem as problem:
                 ctx.emit("virtual-links.refused", head=head, tail=tail, why=problem.detail)
                 continue
-            if program.wanted is not None or any(self._links[n].width - self._used[n] < 2 for n in links):
+            if program.wanted is not None or any(self._left(n) < 2 for n in links):
                 continue
             found = _Standing(f"standing {head} {tail}", nodes, links, program)
             self._standing[frozenset((head, tail))] = found
@@ -108,6 +113,10 @@ class PairController(Element):
                 self._used[link] += 1
             ctx.emit("virtual-links.ready", nodes=nodes, links=links)
             ctx.tell(memory(head), RunProgram(found.name, links, tail, program, (), (), ""))
+
+    def _left(self, link: str) -> int:
+        """How many circuits more a link can bear, those for keys apart."""
+        return self._links[link].width - self._used[link] - self._ready.apart.get(link, 0)
 
     def _adopted(self, msg: OpenCircuit) -> tuple[_Standing, PairPlan] | None:
         """Virtual links that are kept ready between these nodes and keep what is asked for: of a path that has been
@@ -172,6 +181,25 @@ class PairController(Element):
         links = found.links[::-1] if turned else found.links
         return PairPlan(nodes, links, plan.state, plan.decay_hz, plan.cutoff_ns, turned)
 
+    @handles(OpenKeyCircuit)
+    async def on_open_key(self, ctx: Context, msg: OpenKeyCircuit) -> PairPlan:
+        full = [name for name in msg.over if self._used[name] + msg.width > self._links[name].width]
+        if full:
+            raise Problem(
+                "no-route", f"{msg.link} needs {msg.width} memories on a side of {', '.join(full)}", busy=full
+            )
+        nodes = walk(msg.head, [self._links[name] for name in msg.over])
+        try:  # both halves are read when they are handed over, and wait for nobody
+            program = self._compiler.compile(self._demand(nodes, msg.over, msg.fidelity, None, msg.width)).circuit
+        except Refused as refused:
+            raise self._unreachable(nodes, refused, refused.could_have) from refused
+        plan = self._plan(nodes, msg.over, program)
+        for name in msg.over:
+            self._used[name] += msg.width
+        ctx.emit("circuit.opened", circuit=msg.link, nodes=nodes, cutoff_ns=plan.cutoff_ns)
+        ctx.tell(module(msg.link, msg.head), RunKeyCircuit(msg.link, msg.over, program))
+        return plan
+
     @handles(RenewHalf)
     async def on_renew(self, ctx: Context, msg: RenewHalf) -> Done:
         found = self._open.get(msg.circuit)
@@ -210,34 +238,41 @@ class PairController(Element):
 
     def _cost(self, link: str) -> float | None:
         entry = self._links[link]
-        if self._used[link] >= entry.width:
-            return None
-        x, y, z = entry.hop.state
-        waits_s = entry.hop.cycle_ns / entry.hop.success * 1e-9
-        rate = max(self._known.stations[n].decay.x_hz for n in (entry.a, entry.b))
-        return (3 - x - y - z) / 4 + min(1.0, rate * waits_s) + 1e-6
+        entry = self._links[link]
+        return None if self._used[link] >= entry.width else cost_of(entry, self._known.stations)
 
     def _compiled(self, nodes: tuple[str, ...], links: tuple[str, ...], fidelity: float | None, wanted: int) -> Circuit:
-        """The program for a path; `fidelity` None: the one that promises most. Problem `fidelity-unreachable`."""
-        stations = tuple(self._known.beside(node, links) for node in nodes)
-        hops = tuple(self._links[link].hop for link in links)
+        """The program for a path whose pairs are kept; `fidelity` None: the one that promises most. Problem
+        `fidelity-unreachable`."""
         floor = 1.0 if fidelity is None else fidelity
         try:
-            made = self._compiler.compile(Demand(stations, hops, floor, wanted)).circuit
+            made = self._compiler.compile(self._demand(nodes, links, floor, wanted)).circuit
             if fidelity is None or self._keeps(nodes, made, fidelity):
                 return made
             needed = self._known.raised(nodes, fidelity)  # for what the engine counts sooner or later than it is
             if needed > 1:
                 raise Refused("attempts at the ends cost too much of what they keep", 1.0)
-            return self._compiler.compile(Demand(stations, hops, needed, wanted)).circuit
+            return self._compiler.compile(self._demand(nodes, links, needed, wanted)).circuit
         except Refused as refused:
             best = refused.could_have
             if fidelity is None and best is not None:
-                return self._compiler.compile(Demand(stations, hops, best - ROUNDING, wanted)).circuit
-            offered = {} if best is None else {"best": round(self._known.lowered(nodes, best), 6)}
-            raise Problem(
-                "fidelity-unreachable", f"from {nodes[0]} to {nodes[-1]}: {refused}", nodes=list(nodes), **offered
+                return self._compiler.compile(self._demand(nodes, links, best - ROUNDING, wanted)).circuit
+            raise self._unreachable(
+                nodes, refused, None if best is None else self._known.lowered(nodes, best)
             ) from refused
+
+    def _demand(
+        self, nodes: tuple[str, ...], links: tuple[str, ...], floor: float, wanted: int | None, memories: int = 1
+    ) -> Demand:
+        stations = tuple(replace(self._known.beside(node, links), memories=memories) for node in nodes)
+        return Demand(stations, tuple(self._links[link].hop for link in links), floor, wanted)
+
+    @staticmethod
+    def _unreachable(nodes: tuple[str, ...], refused: Refused, best: float | None) -> Problem:
+        offered = {} if best is None else {"best": round(best, 6)}
+        return Problem(
+            "fidelity-unreachable", f"from {nodes[0]} to {nodes[-1]}: {refused}", nodes=list(nodes), **offered
+        )
 
     def _keeps(self, nodes: tuple[str, ...], circuit: Circuit, fidelity: float) -> bool:
         kept = self._known.kept(nodes, circuit)

@@ -130,9 +130,12 @@ class SdqkdController(FabricController):
         for entry in discovered:
             self._learn(entry)
         for entry in discovered:
+            known = self._links[entry.link]
             if self._optical:
-                await self._light(ctx, self._links[entry.link])
+                await self._light(ctx, known)
             await self._ordered(ctx, self._south.activate(ctx, entry), entry.link)
+            if known.pairs is not None:  # the circuit is the pair controller's matter; no agent knows of it
+                await self._open_circuit(ctx, known.pairs)
         for node in self._agents.nodes:
             await self._look(ctx, node)
         self._adopt(flows_found(self._agents.ids, configurations), lease)

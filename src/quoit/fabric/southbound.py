@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from quoit.fabric import api
-from quoit.fabric.api import Flow
+from quoit.fabric.api import Flow, OpenKeyCircuit
 from quoit.fabric.kma import GuardPool
 from quoit.fabric.module import ActivateLink
 from quoit.fabric.relay import SetForwarding
@@ -23,12 +23,14 @@ WITHIN = 2_000_000_000
 
 @dataclass(frozen=True)
 class LinkEntry:
-    """A link as control knows it: ends, and the spans it is pinned to (empty: any)."""
+    """A link as control knows it: ends, and the spans it is pinned to (empty: any). `pairs`: what circuit it needs, if
+    its key comes of entangled pairs."""
 
     link: str
     sender: str
     receiver: str
     spans: tuple[str, ...] = ()
+    pairs: OpenKeyCircuit | None = None
 
 
 class Southbound(Protocol):

@@ -48,6 +48,7 @@ _ROWS = (
     ),
     # Quantum Fabric
     MetricRow("quoit_link_qber", _G, "1", ("link",), "Error rate of the last interval's test detections"),
+    MetricRow("quoit_link_chsh", _G, "1", ("link",), "CHSH value S of the last block, of protocols that test it"),
     MetricRow("quoit_link_sifted_bps", _G, "bit/s", ("link",), "Sifted detections per second"),
     MetricRow("quoit_link_secret_bps", _G, "bit/s", ("link",), "Secret bits per second, mean of the last block"),
     MetricRow("quoit_link_block_bits", _G, "bit", ("link",), "Secret bits of the last block"),

@@ -35,7 +35,7 @@ def sdqkd_agents(network: NetworkFile, inventory: Inventory) -> list[SdnAgent]:
         for link in links:
             a, b = link.between
             far = b if node == a else a
-            channel = inventory.channels[link.id]
+            channel = inventory.channels.get(link.id)  # none if its key comes of entangled pairs
             modules.append(
                 Module(
                     link.id,
@@ -46,8 +46,8 @@ def sdqkd_agents(network: NetworkFile, inventory: Inventory) -> list[SdnAgent]:
                     f"quoit/{link.profile or link.protocol}",
                     TECHNOLOGY.get(link.protocol, "DV-QKD"),
                     link.id,
-                    inventory.loss_db(a, channel.spans),
-                    channel_of(channel.centre_mhz),
+                    None if channel is None else inventory.loss_db(a, channel.spans),
+                    None if channel is None else channel_of(channel.centre_mhz),
                 )
             )
         hardware = Hardware(network.name, node, tuple(modules), tuple(network.nodes), network.epoch_unix_s, not direct)

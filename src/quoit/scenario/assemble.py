@@ -16,18 +16,30 @@ from quoit.connectivity.meters import ConnectivityMeters
 from quoit.connectivity.plant import Plant
 from quoit.connectivity.upkeep import ConnectivityUpkeep
 from quoit.engine.engine import Engine, LinkPlan
+from quoit.engine.measured import MeasuredPlan
 from quoit.engine.physics import fibre
-from quoit.engine.world import BendSpan, CutSpan, Intercept, Mistune, SetRate, Shine, Tamper, World
+from quoit.engine.world import (
+    BendSpan,
+    CutSpan,
+    Depolarise,
+    Intercept,
+    Mistune,
+    SetRate,
+    Shine,
+    Tamper,
+    World,
+)
 from quoit.fabric.control_front import ControlFront
 from quoit.fabric.controller import FabricController
 from quoit.fabric.distill.estimation import Proof, Security
 from quoit.fabric.exact import ExactPlan, ExactReceiver, ExactSender
 from quoit.fabric.kma import Kma, PoolPlan
 from quoit.fabric.links.bb84 import DecoyBB84
-from quoit.fabric.links.profile import BUILT_IN, PROTOCOL_OF, Profile, RatedProfile, with_overrides
-from quoit.fabric.links.receiver import LinkProtocol
+from quoit.fabric.links.profile import OVER_PAIRS, PROTOCOL_OF, Profile, RatedProfile, with_overrides
+from quoit.fabric.links.receiver import Distillation, LinkProtocol, PairProtocol
 from quoit.fabric.meters import FabricMeters, MeterPlan
 from quoit.fabric.module import LinkEnds, ReceiverModule, SenderModule
+from quoit.fabric.pair_module import PairSenderModule
 from quoit.fabric.relay import Relay
 from quoit.fabric.sdqkd_controller import SdqkdController
 from quoit.fabric.southbound import LinkEntry
@@ -41,10 +53,11 @@ from quoit.runtime.context import Device
 from quoit.runtime.element import Element
 from quoit.runtime.kernel import Kernel
 from quoit.scenario.agents import sdqkd_agents
-from quoit.scenario.entanglement import EntanglementSide
+from quoit.scenario.entanglement import EntanglementSide, MeasuredKeys, span_finder
 from quoit.scenario.fate import Fate, Load, LoadPlan, Stroke
 from quoit.scenario.light import LightSide
-from quoit.scenario.schema import Application, Event, Link, NetworkFile, PairLink, Span
+from quoit.scenario.pair_keys import PROTOCOLS, PairKeys, profile_of
+from quoit.scenario.schema import Application, Event, Link, NetworkFile, PairLink
 from quoit.service.access import AccessControl, Contract
 from quoit.service.admission import AdmissionControl
 from quoit.service.calendar import Calendar
@@ -56,13 +69,6 @@ from quoit.service.monitor import ServiceMonitor
 from quoit.service.policy import KeyPolicy
 from quoit.service.router import RoutingModule
 from quoit.service.upkeep import ServiceUpkeep
-
-DEFAULT_PROFILE: Mapping[str, str] = {
-    "bb84-decoy": "bb84-gigahertz",
-    "bbm92": "bbm92-cw",
-    "cv-gg02": "cv-metro",
-    "rated": "rated",
-}
 
 BOOTSTRAP_BYTES = 16 + 16 * 64
 """Key that a link is commissioned with for its own messages: a hash key and the pads of 64 blocks."""
@@ -117,23 +123,23 @@ class Assembler:
         self.center = next(iter(network.nodes))
         self.stores: dict[str, Device] = {}
         self.labels: dict[str, str] = {}
-        self.entanglement = EntanglementSide(network, self._spans_of, self.seed)
+        self._direct_spans = span_finder(network)
         self.light = LightSide(network, self._spans_of)
-        self._protocols: dict[str, LinkProtocol] = {}
-        classes = {e.name: e for e in entry_points(group="quoit.link_protocols")}
+        self.entanglement = EntanglementSide(network, self._direct_spans, self.seed)
+        self.pair_keys = PairKeys(network, self.entanglement)
+        self._protocols: dict[str, Distillation] = {}
+        classes = {e.name: e for e in entry_points(group=PROTOCOLS)}
         for link in network.links:
             self._protocols[link.id] = classes[link.protocol].load()(self._profile(link))
             self.labels[link.id] = self._protocols[link.id].security_label
 
     def _profile(self, link: Link) -> Profile:
-        name = link.profile or DEFAULT_PROFILE[link.protocol]
-        body = self.n.profiles.get(name)
-        profile = BUILT_IN[name] if body is None else _derived(body)
+        profile = profile_of(self.n, link)
         if isinstance(profile, RatedProfile):
             given: dict[str, Any] = {"rate_bps": link.rate_bps, "qber": link.qber}
             profile = with_overrides(profile, {k: v for k, v in given.items() if v is not None})
         if PROTOCOL_OF[type(profile)] != link.protocol:
-            raise ValueError(f"link {link.id}: profile {name} is not for protocol {link.protocol}")
+            raise ValueError(f"link {link.id}: profile {link.profile} is not for protocol {link.protocol}")
         return profile
 
     def twin(self) -> Twin:
@@ -147,7 +153,8 @@ class Assembler:
             *self._service(attachments, policy),
         ]
         calendar = Calendar(self.n.epoch_unix_s, Namespace(self.n.nid))
-        elements += self.entanglement.elements(self.world, self.center, attachments, calendar)
+        keys = MeasuredKeys(self._measured(), self.pair_keys.apart())
+        elements += self.entanglement.elements(self.world, self.center, attachments, calendar, keys)
         kernel = Kernel(elements, seed=self.seed, latency=Latency(self.n), start_ns=self.parts.start_ns)
         kmes = {k.id: k.node for k in self.n.all_kmes()}
         return Twin(
@@ -157,17 +164,9 @@ class Assembler:
     # -- engine --------------------------------------------------------------------------------------
 
     def _spans_of(self, link: Link | PairLink) -> tuple[str, ...]:
-        if link.spans is not None:
-            return tuple(link.spans)
-        direct = self._spans_between[frozenset(link.between)]
-        return (min(direct, key=lambda s: (s.loss_db, s.id)).id,)
-
-    @cached_property
-    def _spans_between(self) -> dict[frozenset[str], list[Span]]:
-        found: dict[frozenset[str], list[Span]] = {}
-        for span in self.n.spans:
-            found.setdefault(frozenset(span.between), []).append(span)
-        return found
+        if isinstance(link, Link) and link.protocol in OVER_PAIRS:
+            return self.pair_keys.path(link).spans
+        return self._direct_spans(link)
 
     @cached_property
     def _links_at(self) -> dict[str, list[Link]]:
@@ -184,7 +183,9 @@ class Assembler:
         inventory = self.light.inventory()
         plans = []
         for link in self.n.links:
-            protocol = self._protocols[link.id]
+            if link.protocol in OVER_PAIRS:
+                continue
+            protocol = cast(LinkProtocol, self._protocols[link.id])
             loss = world.loss_db(link.id)
             if loss is None:  # a satellite has not risen yet: what counts is its highest culmination
                 loss = inventory.loss_db(link.between[0], self._spans_of(link))
@@ -195,6 +196,15 @@ class Assembler:
             plans.append(LinkPlan(link.id, a, b, protocol.sampler(), chunk, source))
         strokes = [stroke for event in self.n.events for stroke in _strokes(event)]
         return [Engine(world, plans, self.root, self.seed, self.light.drifts()), Fate(tuple(strokes))]
+
+    def _measured(self) -> tuple[MeasuredPlan, ...]:
+        plans = []
+        for link in self.n.links:
+            protocol = self._protocols[link.id]
+            if isinstance(protocol, PairProtocol):
+                receiver = f"module:{link.id}:{link.between[1]}"
+                plans.append(MeasuredPlan(link.id, receiver, self.n.telemetry_interval_ns, protocol.settings()))
+        return tuple(plans)
 
     # -- connectivity --------------------------------------------------------------------------------
 
@@ -219,8 +229,11 @@ class Assembler:
             ends = LinkEnds(link.id, a, b, self.n.telemetry_interval_ns, self.first_block)
             out += self._modules(link, ends, protocol)
             abort = getattr(getattr(protocol, "profile", None), "qber_abort", 0.08)
-            entries.append(LinkEntry(link.id, a, b, self._spans_of(link)))
-            meters.append(MeterPlan(link.id, a, b, ceiling or abort, self.n.policies.quarantine_hold_ns))
+            pairs = self.pair_keys.circuit(link, protocol) if isinstance(protocol, PairProtocol) else None
+            entries.append(LinkEntry(link.id, a, b, self._spans_of(link), pairs))
+            over = pairs.over if pairs is not None else ()
+            hold_ns, label = self.n.policies.quarantine_hold_ns, protocol.security_label
+            meters.append(MeterPlan(link.id, a, b, ceiling or abort, hold_ns, over, label))
             upkeep.append(UpkeepPlan(link.id, a, b))
         out += [
             *self._fabric_control(tuple(entries)),
@@ -253,7 +266,9 @@ class Assembler:
         wanted = (link.mode or self.n.mode) == "exact"
         return protocol if wanted and isinstance(protocol, DecoyBB84) else None
 
-    def _modules(self, link: Link, ends: LinkEnds, protocol: LinkProtocol) -> list[Element]:
+    def _modules(self, link: Link, ends: LinkEnds, protocol: Distillation) -> list[Element]:
+        if isinstance(protocol, PairProtocol):
+            return [PairSenderModule(ends), ReceiverModule(ends, protocol)]
         exact = self._exact_of(link)
         if exact is None:
             gross = link.protocol != "rated"  # a rate that is given is what is left
@@ -399,8 +414,7 @@ class Assembler:
         )
 
 
-def _derived(body: dict[str, Any]) -> Profile:
-    return with_overrides(BUILT_IN[body["base"]], {k: v for k, v in body.items() if k != "base"})
+ATTACKS: Mapping[str, Any] = {"intercept-resend": Intercept, "tamper-messages": Tamper, "depolarise": Depolarise}
 
 
 def _strokes(event: Event) -> list[Stroke]:
@@ -415,7 +429,7 @@ def _strokes(event: Event) -> list[Stroke]:
         label = f"bend {bend.span} {bend.loss_db:g} dB"
     elif event.attack is not None:
         attack = event.attack
-        strike = Intercept if attack.kind == "intercept-resend" else Tamper
+        strike = ATTACKS[attack.kind]
         begin, end = strike(attack.link, attack.fraction), strike(attack.link, 0.0)
         label = f"{attack.kind} {attack.link} {attack.fraction:g}"
     elif event.rate is not None:

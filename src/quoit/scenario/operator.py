@@ -28,6 +28,7 @@ from quoit.model.problem import Problem
 from quoit.model.role import Operation, Role, may
 from quoit.planes.management import Alarms, GetAlarms
 from quoit.scenario.fate import FATE, STRIKES, Strike
+from quoit.scenario.targets import targets_of, without_light
 from quoit.service import api as service
 
 if TYPE_CHECKING:
@@ -177,23 +178,19 @@ class OperatorSocket:
     def _check(self, strike: Strike) -> None:
         """The target must exist before fate is told: the engine is not asked by outsiders."""
         network = self._host.network
-        target = STRIKES.get(strike.kind)
-        if target is None:
+        if strike.kind not in STRIKES:
             raise Problem("malformed", f"expected one of {', '.join(STRIKES)}, found {strike.kind!r}")
-        known = {
-            "link": [link.id for link in network.links],
-            "span": [span.id for span in network.spans if span.air is None or strike.kind in ("cut", "splice")],
-            "air": [span.id for span in network.spans if span.air is not None],
-            "channel": [channel.name for channel in network.plant.channels],
-        }[target]
-        if target == "link" and not 0 <= strike.amount <= 1:
+        what, known = targets_of(network, strike.kind)
+        if what.endswith("link") and not 0 <= strike.amount <= 1:
             raise Problem("malformed", f"a fraction of 0 to 1 is expected, found {strike.amount}")
         if strike.kind in ("bend", "weather") and not 0 <= strike.amount < inf:
             raise Problem("malformed", f"a loss of 0 dB or more is expected, found {strike.amount}")
         if strike.kind in ("light", "power") and not -100 <= strike.amount <= 30:
             raise Problem("malformed", f"a power of -100 to 30 dBm is expected, found {strike.amount}")
+        why = without_light(network, strike.target)
+        if why is not None and strike.kind in ("intercept", "depolarise"):
+            raise Problem("malformed", why)
         if strike.target not in known:
-            what = {"air": "path through air", "span": "fibre"}.get(target, target)
             listed = f"known: {', '.join(known[:20])}" if known else "this network has none"
             raise Problem("no-such-element", f"no {what} is called {strike.target!r}; {listed}")
 

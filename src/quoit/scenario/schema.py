@@ -326,13 +326,21 @@ class PlantSection(Section):
 
 
 class Link(Section):
-    """A QKD link. The first node of `between` holds the transmitter. `drift`: slow changes of its error rate."""
+    """A QKD link. The first node of `between` holds the transmitter. `drift`: slow changes of its error rate.
+
+    Protocols bbm92-pairs and e91-pairs take entangled pairs of pair links and need no fibre of their own. `over`: those
+    pair links in order from the first node to the second; else control takes the best path. `width`: memories on each
+    side of each of them, of the number that it has for `pairs`. `fidelity`: of the worst pair that is delivered.
+    """
 
     name: Name | None = None
     between: Pair
     protocol: str = "bb84-decoy"
     profile: str | None = None
     spans: list[str] | None = None
+    over: Annotated[list[str], Field(min_length=1)] | None = None
+    width: Annotated[int, Field(ge=1, le=1_000)] | None = None
+    fidelity: Annotated[float, Field(gt=0.25, le=1)] | None = None
     initial_pool_bits: Size = Field(default=0, alias="initial_pool")
     capacity_bits: Size = Field(default=64 * 2**23, alias="capacity")
     rate_bps: Rate | None = Field(default=None, alias="rate")
@@ -451,7 +459,10 @@ class Bend(Section):
 
 
 class Attack(Section):
-    kind: Literal["intercept-resend", "tamper-messages"]
+    """intercept-resend: on a QKD link with a light of its own, or on a pair link. depolarise: of a pair link's pairs, a
+    fault rather than an attack. tamper-messages: on any QKD link."""
+
+    kind: Literal["intercept-resend", "tamper-messages", "depolarise"]
     link: str
     fraction: Annotated[float, Field(ge=0, le=1)]
 

@@ -12,7 +12,8 @@ from quoit.fabric.sdqkd import tree
 class Module:
     """A QKD module, and where its light goes. `number`: its qkdi_id, `far_number` that of the module it faces; `path`:
     the optical path that it is attached to, alike at both ends. `channel`: number of its WDM channel (193.4 THz is 34),
-    None if it has none that the model could say."""
+    None if it has none that the model could say; `loss_db` None: its key comes
+    of entangled pairs, over no fibre of its own."""
 
     link: str
     number: int
@@ -22,7 +23,7 @@ class Module:
     model: str
     technology: str
     path: str
-    loss_db: float
+    loss_db: float | None
     channel: int | None = None
 
     @property
@@ -78,7 +79,7 @@ class Hardware:
             qkdl_local=tree.End(self.qkdn_id, module.number),
             qkdl_remote=tree.End(tree.id_of(self.network, "node", module.far), module.far_number),
             qkdl_type=tree.PHYS,
-            phys_channel_att=tree.decimal(module.loss_db),
+            phys_channel_att=None if module.loss_db is None else tree.decimal(module.loss_db),
             phys_wavelength=None if module.channel is None else str(module.channel),
             phys_qkd_role=module.role,
         )

@@ -140,6 +140,13 @@ def up(
             help="Also serve operator and observers over mutual TLS, on this port of 127.0.0.1 (0: any free one)."
         ),
     ] = None,
+    agents: Annotated[
+        int | None,
+        Parameter(
+            help="Also serve the nodes' SDN agents (ETSI GS QKD 015) over RESTCONF, on ports from this one on "
+            "(0: any free ones)."
+        ),
+    ] = None,
     kek: Annotated[
         str | None, Parameter(help=f"Key-encryption key of all stores, instead of a file in each: {KEK_FORMS}")
     ] = None,
@@ -177,6 +184,7 @@ def up(
             management_port=management_port,
             tapi_port=tapi_port,
             tapi_yang=tapi_yang,
+            agents_port=agents,
         ),
     )
 
@@ -489,6 +497,27 @@ def compare_simulators(
     from quoit.cli.simulators import compare
 
     return compare(dir, only, factor, within, "json" if json else "markdown" if markdown else "text")
+
+
+@app.command
+def controller(
+    *,
+    dir: Annotated[Path, Parameter(help="A running twin's, for its agents and a certificate.")] = Path("out/quoit"),
+    connect: Annotated[
+        tuple[str, ...], Parameter(help="NODE:NODE, a route for keys to keep; as often as wanted.")
+    ] = (),
+    agent: Annotated[tuple[str, ...], Parameter(help="NODE=URL of an agent, instead of a twin's.")] = (),
+    network: Annotated[str | None, Parameter(help="Name from which identifiers follow.")] = None,
+    ca: Path | None = None,
+    cert: Path | None = None,
+    key: Path | None = None,
+    seconds: Annotated[float | None, Parameter(help="End after so long.")] = None,
+    json: Json = False,
+) -> int:
+    """Control a fabric from outside, by ETSI GS QKD 015 over RESTCONF. Ctrl-C ends it, and keys flow on."""
+    from quoit.cli.controller import ControllerOptions, control
+
+    return control(ControllerOptions(dir, agent, connect, network, ca, cert, key, seconds, json))
 
 
 @app.command

@@ -49,6 +49,7 @@ class UpOptions:
     management_port: int | None = None
     kek: str | None = None
     traces: Path | None = None
+    agents_port: int | None = None
     netqasm: int | None = None
     tapi_port: int | None = None
     tapi_yang: Path | None = None
@@ -70,6 +71,7 @@ def bring_up(file: Path, options: UpOptions) -> int:
     harden()
     network = show.network(file)
     _check_numbers(options)
+    _check_agents(options, network)
     if options.digest and options.until is None:
         raise show.UserError("--digest needs --until: a digest is of a whole run")
     if options.resume and (options.processes > 1 or options.start != "0s" or options.digest):
@@ -105,6 +107,7 @@ def bring_up(file: Path, options: UpOptions) -> int:
         management_port=options.management_port,
         kek=options.kek,
         traces=_traces(options),
+        agents_port=options.agents_port,
         netqasm=options.netqasm,
         tapi_port=options.tapi_port,
         tapi_yang=options.tapi_yang,
@@ -123,6 +126,17 @@ def _traces(options: UpOptions) -> Path | None:
         except OSError as fault:
             raise show.UserError(f"--traces {path}: cannot be written: {fault.strerror}") from fault
     return path
+
+
+def _check_agents(options: UpOptions, network: NetworkFile) -> None:
+    port = options.agents_port
+    if port is None:
+        return
+    if not network.policies.has_agents:
+        raise show.UserError("--agents: this network's nodes have none; add to its file: policies: {agents: true}")
+    most = 65535 - len(network.nodes) + 1
+    if port and not 1 <= port <= most:
+        raise show.UserError(f"--agents: expected 0 (any free ports) to {most}, one port a node; found {port}")
 
 
 def _check_programs(network: NetworkFile, options: UpOptions) -> None:
@@ -165,6 +179,8 @@ def _arguments(options: UpOptions) -> list[str]:
     given += ["--certificate-life", options.certificate_life, "--tls", "modern" if options.tls13_only else "standard"]
     if options.management_port is not None:
         given += ["--management-port", str(options.management_port)]
+    if options.agents_port is not None:
+        given += ["--agents", str(options.agents_port)]
     if options.until is not None:
         given += ["--until", options.until]
     if options.seed is not None:
@@ -222,6 +238,8 @@ def tell_how_to_go_on(host: Host) -> None:
         apps = [a.sae for a in host.twin.attachments.values() if a.kme == kme]
         if apps:
             console.print(f"  {kme:<18} {host.url(kme):<28} applications: {', '.join(apps)}")
+    for node, door in host.agents.doors.items() if host.agents is not None else ():
+        console.print(f"  agent of {node:<9} {door.url}")
     console.print(
         f"certificates: {host.authority.directory}   metrics and operation: {host.options.directory}/operator.sock"
     )

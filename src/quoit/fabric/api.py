@@ -32,6 +32,16 @@ def module(link: str, node: str) -> str:
     return f"module:{link}:{node}"
 
 
+def agent(node: str) -> str:
+    """Name of a node's SDN agent (ETSI GS QKD 015), in twins that have agents."""
+    return f"agent:{node}"
+
+
+def controller_instance(number: int) -> str:
+    """Name of one of several controllers of the fabric; `CONTROLLER` hands on to the one that leads."""
+    return f"{CONTROLLER}.{number}"
+
+
 class Piece(Message):
     """A stretch of link key: the coordinate that every secret bit has. `use`: delivered, pad, tag..."""
 
@@ -155,6 +165,45 @@ class KeyArrived(Message):
 @message("fabric.Stored")
 class Stored(Message):
     bits: int
+
+
+@message("fabric.AcquireLease")
+class AcquireLease(Message):
+    """A controller's instance, in its life that began at `life`, wants to lead, or go on leading, for `ttl_ns`.
+    Answered with `Lease`."""
+
+    holder: str
+    life: int
+    ttl_ns: int
+
+
+@message("fabric.Lease")
+class Lease(Message):
+    """Who leads until when, in which epoch: each time that the leader is another, or comes back, it is higher. The
+    holder is told what is wanted of the network: `sessions`, whose reservations stand."""
+
+    holder: str
+    epoch: int
+    until_ns: int
+    sessions: tuple[ReserveFlows, ...] = ()
+
+
+APPLICATION_NEWS = "fabric.application"
+"""Subjects are `fabric.application.<node>`."""
+
+
+@message("fabric.KeysAsked")
+class KeysAsked(Message):
+    """News from Service: an application at `node` asked for keys with others; it got `bits`, which may be 0. Names are
+    endpoint URNs; `peer_node` is where the first of `clients` is. `least_bps`: the rate that was agreed with it."""
+
+    node: str
+    server: str
+    clients: tuple[str, ...]
+    peer_node: str
+    bits: int
+    least_bps: float
+    priority: int
 
 
 @message("fabric.LinkReading")

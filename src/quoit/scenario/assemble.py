@@ -28,7 +28,8 @@ from quoit.engine.world import (
     Tamper,
     World,
 )
-from quoit.fabric.controller import FabricController, LinkEntry
+from quoit.fabric.control_front import ControlFront
+from quoit.fabric.controller import FabricController
 from quoit.fabric.distill.estimation import Proof, Security
 from quoit.fabric.exact import ExactPlan, ExactReceiver, ExactSender
 from quoit.fabric.kma import Kma, PoolPlan
@@ -39,6 +40,9 @@ from quoit.fabric.meters import FabricMeters, MeterPlan
 from quoit.fabric.module import LinkEnds, ReceiverModule, SenderModule
 from quoit.fabric.pair_module import PairSenderModule
 from quoit.fabric.relay import Relay
+from quoit.fabric.sdqkd_controller import SdqkdController
+from quoit.fabric.southbound import LinkEntry
+from quoit.fabric.standing_flows import StandingFlows
 from quoit.fabric.upkeep import FabricUpkeep, UpkeepPlan
 from quoit.model.secret import Secret
 from quoit.model.urn import Namespace
@@ -52,6 +56,7 @@ from quoit.runtime.element import Element
 from quoit.runtime.kernel import Kernel
 from quoit.runtime.tracing import SpanSink, TracedKernel
 from quoit.runtime.wire import Message
+from quoit.scenario.agents import sdqkd_agents
 from quoit.scenario.energy import footprint_plan
 from quoit.scenario.entanglement import EntanglementSide, MeasuredKeys, span_finder
 from quoit.scenario.fate import Fate, Load, LoadPlan, Stroke
@@ -254,13 +259,29 @@ class Assembler:
             meters.append(MeterPlan(link.id, a, b, ceiling or abort, hold_ns, over, label))
             upkeep.append(UpkeepPlan(link.id, a, b))
         out += [
-            FabricController(self.center, tuple(entries)),
+            *self._fabric_control(tuple(entries)),
             FabricMeters(self.center, tuple(meters), self.telemetry),
             FabricUpkeep(self.center, tuple(upkeep)),
         ]
         for node in self.n.nodes:
             out += self._trusted_node(node)
+        if self.n.policies.has_agents:
+            out += sdqkd_agents(self.n, self.light.inventory())
         return out
+
+    def _fabric_control(self, entries: tuple[LinkEntry, ...]) -> list[Element]:
+        """The controller by itself; or instances of one that knows agents alone, behind one name."""
+        policies = self.n.policies
+        if policies.control == "direct":
+            return [FabricController(self.center, entries)]
+        nodes = tuple(self.n.nodes)
+        if policies.control == "external":
+            return [StandingFlows(self.center, self.n.name, nodes)]
+        instances = [
+            SdqkdController(nodes[number % len(nodes)], self.n.name, nodes, entries, number)
+            for number in range(policies.fabric_controllers)
+        ]
+        return [ControlFront(self.center), *instances]
 
     def _exact_of(self, link: Link) -> DecoyBB84 | None:
         """The protocol if this link is to run in mode `exact`; only decoy BB84 can."""

@@ -27,6 +27,7 @@ from quoit.adapters.crypto.pki import LEAF_LIFE, Authority, Issued, PkiError
 from quoit.adapters.exporters.traces import OtlpJsonFile
 from quoit.adapters.stores.sealed import SealedStore
 from quoit.adapters.stores.sqlite import SqliteStore
+from quoit.fabric.api import agent
 from quoit.interfaces.etsi014.codec import Compat, Limits
 from quoit.interfaces.identity import Identities
 from quoit.interfaces.listener import Census, Listener, ListenerLimits, listen
@@ -41,6 +42,7 @@ from quoit.runtime.kernel import Kernel
 from quoit.runtime.live import LiveWorld
 from quoit.runtime.trace import Digest, Event, Sink, to_line
 from quoit.runtime.virtual import VirtualWorld
+from quoit.scenario.agent_doors import AgentDoor, AgentDoors
 from quoit.scenario.assemble import Parts, Twin, assemble
 from quoit.scenario.check import loads
 from quoit.scenario.operator import ROLES, ManagementDoor, OperatorSocket, role_identities
@@ -82,6 +84,7 @@ class HostOptions:
     URL of a PostgreSQL that holds the key stores instead of files, one schema a KME. `kek`: name of the key-encryption
     key of all stores (`quoit.adapters.crypto.kek_uri`), instead of a file in each. `certificate_life`: of the KMEs' and
     the applications' certificates. `tls13_only`: listeners refuse TLS 1.2, which ETSI GS QKD 014 permits.
+    `agents_port`: RESTCONF listeners of SDN agents from that port on, in the order of nodes (0: any); None: none.
     `management_port`: the operator's door over mutual TLS on that port of 127.0.0.1 (0: any); None: only its socket.
     `traces`: file for spans of what comes of requests, as OTLP/JSON.
     `netqasm`: so many memories of each node that has some for programs of hosts, whatever the network file says.
@@ -103,6 +106,7 @@ class HostOptions:
     management_port: int | None = None
     kek: str | None = None
     traces: Path | None = None
+    agents_port: int | None = None
     netqasm: int | None = None
     tapi_port: int | None = None
     tapi_yang: Path | None = None
@@ -130,6 +134,7 @@ class Host:
     roles: dict[Role, Issued] = field(default_factory=dict)
     management: Door | None = None
     tapi: Door | None = None
+    agents: AgentDoors | None = None
 
     def __post_init__(self) -> None:
         self.network = loads(self.network_text, self.file)
@@ -166,6 +171,7 @@ class Host:
         self._events = (self.options.directory / f"events{self._suffix}.jsonl").open(mode, buffering=0)
         self._note_resumption()
         elements = self._elements_here(self.twin.kernel)
+        self._here_elements = elements
         self.here = elements & self.twin.kmes.keys()
         self.twin.kernel.sinks += [_only(elements, self.digest), _only(elements, self._write_event)]
         life = self._state.life
@@ -269,6 +275,8 @@ class Host:
         if programs:
             import quoit.scenario.netqasm.doors  # noqa: F401  takes a second, in which a live twin would be late
         self.world.begin(stop_at=self.options.until_ns, wall_ns=wall_ns)
+        if self.options.serve:
+            await self._open_agents()
         if programs and self.options.serve and share is None:
             await self._open_program_doors(programs)
         self._renewal = asyncio.get_running_loop().create_task(self._renew())
@@ -381,8 +389,20 @@ class Host:
         at_ns = self.world.now_ns() if self.world.running else self.twin.kernel.now
         return datetime.fromtimestamp(self.network.epoch_unix_s, UTC) + timedelta(microseconds=at_ns // 1000)
 
-    def _all_doors(self) -> list[Door]:
-        return [*self.doors.values(), *(door for door in (self.management, self.tapi) if door is not None)]
+    async def _open_agents(self) -> None:
+        """RESTCONF listeners of SDN agents, and certificates for who may come in."""
+        if self.options.agents_port is None:
+            return
+        nodes = [node for node in self.network.nodes if agent(node) in self._here_elements]
+        self.agents = AgentDoors(self.network.name, self.world, self.authority, self.options.certificate_life)
+        dialects = {node: self.network.nodes[node].dialect for node in nodes}
+        await self.agents.open(dialects, self.options.agents_port)
+        self._write_doors()
+
+    def _all_doors(self) -> list[Door | AgentDoor]:
+        agents = self.agents.doors.values() if self.agents is not None else ()
+        single = (door for door in (self.management, self.tapi) if door is not None)
+        return [*self.doors.values(), *single, *agents]
 
     def _eme_of(self, kme: str) -> str | None:
         """The element that keeps shared states at a KME's node, if there is one."""
@@ -430,6 +450,8 @@ class Host:
             if door is not None:
                 files = {role: _files(self.roles[role]) for role in roles}
                 told[door.kme] = {"url": f"https://127.0.0.1:{door.listener.port}", "roles": files}
+        if self.agents is not None:
+            told["agents"] = self.agents.told()
         return told
 
     # -- upkeep --------------------------------------------------------------------------------------
@@ -474,9 +496,23 @@ class Host:
         for sae, leaf in self.apps.items():
             if everything or leaf.due(now):
                 self.apps[sae] = self.authority.renew(leaf)
+        if self.agents is not None:
+            self.agents.renew_due(now, everything)
         for role, leaf in self.roles.items():
             if everything or leaf.due(now):
                 self.roles[role] = self.authority.renew(leaf)
+
+    async def _close_doors(self) -> None:
+        """Nobody comes in any more."""
+        if self._operator is not None:
+            await self._operator.stop()
+        if self.agents is not None:
+            await self.agents.stop()
+        for served in (self._restconf, self._programs, self._optical):
+            if served is not None:
+                await served.close()
+        for door in self._all_doors():
+            await door.listener.close()
 
     async def stop(self) -> None:
         """Close listeners, stop pacing, flush logs."""
@@ -485,16 +521,7 @@ class Host:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
-        if self._restconf is not None:
-            await self._restconf.close()
-        if self._operator is not None:
-            await self._operator.stop()
-        if self._programs is not None:
-            await self._programs.close()
-        if self._optical is not None:
-            await self._optical.close()
-        for door in self._all_doors():
-            await door.listener.close()
+        await self._close_doors()
         self.world.end()
         if self.options.share is not None:
             await self.options.share.bus.close()

@@ -74,7 +74,10 @@ class Memories(Section):
 
 
 class Node(Section):
+    """`dialect`: what the node's SDN agent speaks on its listener; `teraflow`: as TeraFlowSDN's driver does."""
+
     memories: Memories | None = None
+    dialect: Literal["restconf", "teraflow"] = "restconf"
     domain: str | None = None
     title: str | None = None
     lat: Annotated[float, Field(ge=-90, le=90)] | None = None
@@ -504,7 +507,9 @@ class Application(Section):
 
 
 class Policies(Section):
-    """How keys are kept and handed out."""
+    """How keys are kept and handed out, and who controls what. `agents`: every node has an SDN agent (ETSI GS QKD 015).
+    `control`: how the fabric's controller reaches devices, itself or by their agents; `sdqkd` brings agents, too, and
+    so does `external`, where a controller outside of the twin is awaited."""
 
     pool_floor_bits: Size = Field(default=0, alias="pool_floor")
     pool_reopen_bits: Size = Field(default=128_000, alias="pool_reopen")
@@ -521,9 +526,24 @@ class Policies(Section):
     control_latency_ns: Duration = Field(default=10**6, alias="control_latency")
     commit_time_ns: Duration = Field(default=10**6, alias="commit_time")
     pair_compiler: str = "asap"
+    agents: bool = False
+    control: Literal["direct", "sdqkd", "external"] = "direct"
     control_instances: Annotated[int, Field(ge=1, le=8)] = 1
     virtual_link_fidelity: Annotated[float, Field(gt=0.25, lt=1)] = 0.8
     """Of a compiler that keeps virtual links ready: what pairs made of them have at least."""
+    fabric_controllers: Annotated[int, Field(ge=1, le=8)] = 1
+
+    @property
+    def has_agents(self) -> bool:
+        return self.agents or self.control != "direct"
+
+    @model_validator(mode="after")
+    def _one_controller(self) -> Policies:
+        if self.fabric_controllers > 1 and self.control != "sdqkd":
+            raise ValueError(
+                "expected one fabric controller, for 'control: direct' has no epochs; say 'control: sdqkd'"
+            )
+        return self
 
 
 class Bend(Section):

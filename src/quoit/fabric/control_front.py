@@ -13,6 +13,8 @@ from quoit.fabric import api
 from quoit.fabric.api import (
     AcquireLease,
     Flow,
+    Flows,
+    GetFlows,
     Lease,
     OpenFlow,
     ReleasedFlows,
@@ -75,6 +77,11 @@ class ControlFront(Element):
         self._sessions.pop(msg.session, None)
         answer: ReleasedFlows = await self._handed_on(ctx, msg)
         return answer
+
+    @handles(GetFlows)
+    async def on_get_flows(self, ctx: Context, msg: GetFlows) -> Flows:
+        found: Flows = await self._handed_on(ctx, msg)
+        return found
 
     async def _handed_on(self, ctx: Context, msg: Message) -> Any:
         if ctx.now >= self._until_ns:

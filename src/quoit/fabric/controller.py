@@ -33,6 +33,7 @@ from quoit.fabric.reservations import Reservations
 from quoit.fabric.southbound import DirectSouthbound, LinkEntry, Southbound
 from quoit.model.problem import Problem
 from quoit.planes.graph import Graph
+from quoit.planes.telemetry import StartMeter
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 

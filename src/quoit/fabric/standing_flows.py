@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quoit.fabric import api
-from quoit.fabric.api import Flow, OpenFlow, ReleasedFlows, ReleaseFlows, ReserveFlows
+from quoit.fabric.api import Flow, Flows, GetFlows, OpenFlow, ReleasedFlows, ReleaseFlows, ReserveFlows
 from quoit.fabric.sdqkd.routes import Identifiers, flows_found
 from quoit.fabric.sdqkd.southbound import SdqkdSouthbound
 from quoit.fabric.sdqkd.tree import Node
@@ -64,3 +64,7 @@ class StandingFlows(Element):
     @handles(ReleaseFlows)
     async def on_release(self, ctx: Context, msg: ReleaseFlows) -> ReleasedFlows:
         return ReleasedFlows(msg.session)
+
+    @handles(GetFlows)
+    async def on_get_flows(self, ctx: Context, msg: GetFlows) -> Flows:
+        return Flows(tuple(flow for _, flow in sorted(self._flows.items())), ())

@@ -18,8 +18,9 @@ from quoit.cli import show
 from quoit.cli.crew import lead, share
 from quoit.cli.run import instant, progress_to
 from quoit.model.quantity import format_duration
-from quoit.scenario.host import Host, HostOptions, NothingToResume, RunDirectoryBusy
+from quoit.scenario.host import Host, HostOptions, NothingToResume, RunDirectoryBusy, program_memories
 from quoit.scenario.optical_door import DoorRefused
+from quoit.scenario.schema import NetworkFile
 
 SHORTEST_LIFE = timedelta(seconds=10)
 """Of a certificate: it is renewed after two thirds of its life, and looked at once a second."""
@@ -47,6 +48,8 @@ class UpOptions:
     certificate_life: str = "24h"
     management_port: int | None = None
     kek: str | None = None
+    traces: Path | None = None
+    netqasm: int | None = None
     tapi_port: int | None = None
     tapi_yang: Path | None = None
 
@@ -76,6 +79,7 @@ def bring_up(file: Path, options: UpOptions) -> int:
             raise show.UserError("--store: key stores in PostgreSQL are for a twin in one process")
         if importlib.util.find_spec("asyncpg") is None:
             raise show.UserError("--store: PostgreSQL needs asyncpg; run: pip install 'quoit[postgres]'")
+    _check_programs(network, options)
     nodes = len(network.nodes)
     if not 1 <= options.processes <= nodes:
         raise show.UserError(f"--processes: expected 1 to {nodes}, for this network has {nodes} nodes")
@@ -100,10 +104,39 @@ def bring_up(file: Path, options: UpOptions) -> int:
         tls13_only=options.tls13_only,
         management_port=options.management_port,
         kek=options.kek,
+        traces=_traces(options),
+        netqasm=options.netqasm,
         tapi_port=options.tapi_port,
         tapi_yang=options.tapi_yang,
     )
     return run_loop(lambda: _host(file, host_options, options.digest, options.json))
+
+
+def _traces(options: UpOptions) -> Path | None:
+    """Where this process writes traces; each of a crew has a file of its own."""
+    path = options.traces
+    if path is not None and options.part is not None:
+        path = path.with_name(f"{path.name}.{options.part}")
+    if path is not None:
+        try:
+            path.open("wb").close()
+        except OSError as fault:
+            raise show.UserError(f"--traces {path}: cannot be written: {fault.strerror}") from fault
+    return path
+
+
+def _check_programs(network: NetworkFile, options: UpOptions) -> None:
+    """Doors for programs of hosts need the SDK, memories, and a twin in one process."""
+    try:
+        memories = program_memories(network, options.netqasm)
+    except ValueError as fault:
+        raise show.UserError(f"--netqasm: {fault}") from fault
+    if options.netqasm is not None and not memories:
+        raise show.UserError("--netqasm: expected 1 or more, and a network whose nodes have memories")
+    if memories and options.processes > 1:
+        raise show.UserError("doors for programs (memories with `programs`, --netqasm) are for a twin in one process")
+    if memories and importlib.util.find_spec("netqasm") is None:
+        raise show.UserError("doors for programs need the SDK; run: pip install 'quoit[netqasm]'")
 
 
 def _check_numbers(options: UpOptions) -> None:
@@ -138,6 +171,8 @@ def _arguments(options: UpOptions) -> list[str]:
         given += ["--seed", str(options.seed)]
     if options.kek is not None:
         given += ["--kek", options.kek]
+    if options.traces is not None:
+        given += ["--traces", str(options.traces)]
     return [*given, *(["--digest"] if options.digest else []), *(["--json"] if options.json else [])]
 
 
@@ -190,6 +225,8 @@ def tell_how_to_go_on(host: Host) -> None:
     console.print(
         f"certificates: {host.authority.directory}   metrics and operation: {host.options.directory}/operator.sock"
     )
+    if "netqasm" in host.doors_told():
+        console.print(f"run a program of NetQASM: quoit netqasm run DIRECTORY --dir {host.options.directory}")
     if host.tapi is not None:
         console.print(f"optical network (TAPI): https://127.0.0.1:{host.tapi.listener.port}/restconf")
     line = curl_line(host)

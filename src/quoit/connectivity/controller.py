@@ -12,6 +12,7 @@ from quoit.connectivity.api import (
     CONTROLLER,
     GONE,
     LIT,
+    METERS,
     OFF,
     OTN,
     PLANT,
@@ -41,6 +42,7 @@ from quoit.connectivity.plant import Light, SetChannel, SetJoint
 from quoit.model.problem import Problem
 from quoit.model.spectrum import Slot
 from quoit.planes.graph import Graph
+from quoit.planes.telemetry import StartMeter, StopMeter
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 
@@ -59,14 +61,21 @@ class ConnectivityController(Element):
     stratum, plane = Stratum.CONNECTIVITY, Plane.CONTROL
     realises = ("A3", "E1", "E3")
 
-    def __init__(self, place: str, inventory: Inventory, otn: bool = False) -> None:
-        """`otn`: whether paths are to be asked of the optical network's controller; else this element plans them."""
+    def __init__(
+        self, place: str, inventory: Inventory, pinned: frozenset[str] = frozenset(), otn: bool = False
+    ) -> None:
+        """`pinned`: spans in use by channels that are not in the inventory, such as those of entangled pairs. `otn`:
+        whether paths are to be asked of the optical network's controller; else this element plans them."""
         super().__init__(CONTROLLER, place)
+        self._pinned = pinned
+        self._requested: set[str] = set()
+        self._metered: set[str] = set()
         self._inventory = inventory
         self._otn = otn
         self._graph = Graph((span.name, span.a, span.b) for span in inventory.spans.values())
 
     async def start(self, ctx: Context) -> None:
+        self._switch_meters(ctx)
         for channel in list(self._inventory.channels.values()):
             if channel.kind == CLASSICAL and channel.launch_dbm is not None:
                 await self._order(ctx, channel, self._inventory.joints(channel))
@@ -83,6 +92,8 @@ class ConnectivityController(Element):
             await self.on_retune(ctx, RetuneChannel(msg.link, spans, centre_mhz))
         path = Path(msg.link, spans, self._inventory.loss_db(msg.a, spans), True)
         ctx.tell(PLANT, Light(path))
+        self._requested.add(msg.link)
+        self._switch_meters(ctx)
         return path
 
     async def _asked(self, ctx: Context, msg: RequestPath, channel: ChannelRow | None) -> tuple[tuple[str, ...], int]:
@@ -200,6 +211,19 @@ class ConnectivityController(Element):
     def _tell(self, ctx: Context, row: ChannelRow) -> None:
         self._inventory.channels[row.channel] = row
         ctx.publish(f"{CHANNEL_NEWS}.{row.channel}", row)
+        self._switch_meters(ctx)
+
+    def _switch_meters(self, ctx: Context) -> None:
+        """Meters are on where a path was asked for or a classical channel is lit, and off elsewhere."""
+        used = set(self._pinned)
+        for row in self._inventory.channels.values():
+            if row.channel in self._requested or (row.kind == CLASSICAL and row.state == LIT):
+                used.update(row.spans)
+        for span in sorted(used - self._metered):
+            ctx.tell(METERS, StartMeter(span))
+        for span in sorted(self._metered - used):
+            ctx.tell(METERS, StopMeter(span))
+        self._metered = used
 
     def _classical(self, name: str) -> ChannelRow:
         channel = self._inventory.channel(name)

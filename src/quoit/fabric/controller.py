@@ -16,9 +16,12 @@ from quoit.fabric.api import (
     BlockMade,
     Flow,
     FlowChanged,
+    Flows,
+    GetFlows,
     LinkQuarantined,
     LinkReleased,
     OpenFlow,
+    OpenKeyCircuit,
     PoolLevel,
     ReleasedFlows,
     ReleaseFlows,
@@ -32,6 +35,7 @@ from quoit.fabric.relay import SetForwarding
 from quoit.fabric.reservations import Reservations
 from quoit.model.problem import Problem
 from quoit.planes.graph import Graph
+from quoit.planes.telemetry import StartMeter
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 
@@ -43,12 +47,14 @@ TIE, TIE_BITS = 0.01, 1e7
 
 @dataclass(frozen=True)
 class LinkEntry:
-    """A link as control knows it: ends, and the spans it is pinned to (empty: any)."""
+    """A link as control knows it: ends, and the spans it is pinned to (empty: any). `pairs`: what circuit it needs, if
+    its key comes of entangled pairs."""
 
     link: str
     sender: str
     receiver: str
     spans: tuple[str, ...] = ()
+    pairs: OpenKeyCircuit | None = None
 
 
 class _State:
@@ -95,7 +101,19 @@ class FabricController(Element):
             request = RequestPath(entry.link, entry.sender, entry.receiver, entry.spans)
             path: Path = await ctx.ask(PATHS, request, within=WITHIN)
             ctx.gauge("quoit_link_loss_db", (entry.link,), path.loss_db)
-            ctx.tell(api.module(entry.link, entry.sender), ActivateLink(entry.link))
+            ctx.tell(api.METERS, StartMeter(entry.link))
+            if entry.pairs is None:
+                ctx.tell(api.module(entry.link, entry.sender), ActivateLink(entry.link))
+            else:
+                await self._open_circuit(ctx, entry.pairs)
+
+    async def _open_circuit(self, ctx: Context, wanted: OpenKeyCircuit) -> None:
+        """A link without a circuit makes no key; the others do."""
+        try:
+            await ctx.ask(api.PAIR_CONTROLLER, wanted, within=WITHIN)
+        except Problem as problem:
+            ctx.emit("link.refused", link=wanted.link, code=problem.code, why=problem.detail)
+            ctx.log.warning("link.refused", link=wanted.link, code=problem.code)
 
     # -- what Service asks ---------------------------------------------------------------------------
 
@@ -169,8 +187,8 @@ class FabricController(Element):
         for flow in old:
             if flow.name not in {kept.name for kept in flows}:
                 self._epoch += 1
-                for node in flow.nodes[:-1]:
-                    await self._write(ctx, node, SetForwarding(flow.src, flow.dst, None, self._epoch, flow.name))
+                gone = SetForwarding(flow.src, flow.dst, None, self._epoch, flow.name)
+                await self._write_all(ctx, flow.nodes[:-1], [gone] * (len(flow.nodes) - 1))
         if flows:
             self._installed[session] = tuple(flows)
         self._installing.discard(session)
@@ -178,8 +196,16 @@ class FabricController(Element):
         return tuple(flows)
 
     async def _write_route(self, ctx: Context, flow: Flow) -> None:
-        for node, link in zip(reversed(flow.nodes[:-1]), reversed(flow.links), strict=True):
-            await self._write(ctx, node, SetForwarding(flow.src, flow.dst, link, flow.epoch, flow.name))
+        """All entries at once: nobody uses a flow before it is told of."""
+        hops = zip(flow.nodes[:-1], flow.links, strict=True)
+        entries = [SetForwarding(flow.src, flow.dst, link, flow.epoch, flow.name) for _, link in hops]
+        await self._write_all(ctx, flow.nodes[:-1], entries)
+
+    async def _write_all(self, ctx: Context, nodes: tuple[str, ...], entries: list[SetForwarding]) -> None:
+        orders = [(api.relay(node), entry) for node, entry in zip(nodes, entries, strict=True)]
+        for reply in await ctx.ask_all(orders, within=WITHIN):
+            if isinstance(reply, Problem):
+                ctx.log.warning("forwarding.refused", code=reply.code, **reply.fields)
 
     def _guard(self, ctx: Context, links: set[str]) -> None:
         for link in sorted(links):
@@ -203,6 +229,12 @@ class FabricController(Element):
             if [flow.links for flow in flows] != [flow.links for flow in before]:
                 ctx.emit("session.moved", session=session, flows=[list(flow.nodes) for flow in flows], why=why)
                 ctx.publish(f"{SESSION_NEWS}.{session}", SessionFlows(session, flows, why))
+
+    @handles(GetFlows)
+    async def on_get_flows(self, ctx: Context, msg: GetFlows) -> Flows:
+        flows = [flow or Flow(*pair, 0, (), (), 0.0) for pair, flow in sorted(self._flows.items())]
+        sessions = [ReservedFlows(session, held) for session, held in sorted(self._installed.items())]
+        return Flows(tuple(flows), tuple(sessions))
 
     # -- news ----------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from quoit.engine.api import ENGINE, Chunk, CloseLink, DrawKey, DrawnKey, OpenLi
 from quoit.fabric import api
 from quoit.fabric.api import BlockMade, CommissionLink, LinkAuth, LinkReading
 from quoit.fabric.kma import Deposit
-from quoit.fabric.links.receiver import EMPTY, BlockVerdict, LinkProtocol, RawBlock, Reading
+from quoit.fabric.links.receiver import EMPTY, BlockVerdict, Distillation, RawBlock, Reading
 from quoit.fabric.reserve import BLOCK_BITS, AuthReserve
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
@@ -109,7 +109,7 @@ class ReceiverModule(Element):
     stratum, plane = Stratum.FABRIC, Plane.RESOURCE
     realises = ("C1", "F4")
 
-    def __init__(self, ends: LinkEnds, protocol: LinkProtocol, gross: bool = True) -> None:
+    def __init__(self, ends: LinkEnds, protocol: Distillation, gross: bool = True) -> None:
         """`gross`: the protocol's verdict is before the cost of tags; a rate that was given is after it."""
         super().__init__(api.module(ends.link, ends.receiver), ends.receiver)
         self._gross = gross
@@ -177,6 +177,7 @@ class ReceiverModule(Element):
             ctx.now,
             block.duration_ns,
             verdict.why,
+            verdict.chsh,
         )
         ctx.emit(
             "block.made" if verdict.secret_bits else "block.failed",
@@ -188,6 +189,7 @@ class ReceiverModule(Element):
             leak=verdict.leak_bits,
             why=verdict.why,
             began=ctx.now - self._protocol.post_time_ns - block.duration_ns,
+            **({} if verdict.chsh is None else {"chsh": round(verdict.chsh, 4)}),
         )
         ctx.tell(api.METERS, made)
         if verdict.secret_bits:

@@ -24,6 +24,7 @@ import structlog
 
 from quoit.adapters.crypto.kek_uri import open_kek
 from quoit.adapters.crypto.pki import LEAF_LIFE, Authority, Issued, PkiError
+from quoit.adapters.exporters.traces import OtlpJsonFile
 from quoit.adapters.stores.sealed import SealedStore
 from quoit.adapters.stores.sqlite import SqliteStore
 from quoit.interfaces.etsi014.codec import Compat, Limits
@@ -31,6 +32,9 @@ from quoit.interfaces.identity import Identities
 from quoit.interfaces.listener import Census, Listener, ListenerLimits, listen
 from quoit.interfaces.northbound import Counted, make_app
 from quoit.interfaces.repeated import Repeated
+from quoit.interfaces.restconf.core import Restconf
+from quoit.interfaces.restconf.library import ModuleSet
+from quoit.interfaces.restconf.server import RestconfApp
 from quoit.model.role import Role
 from quoit.runtime.journal import FORMAT, Header, JournalWriter
 from quoit.runtime.kernel import Kernel
@@ -39,15 +43,19 @@ from quoit.runtime.trace import Digest, Event, Sink, to_line
 from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, Twin, assemble
 from quoit.scenario.check import loads
-from quoit.scenario.operator import ROLES, OperatorSocket, RoleGate, role_identities
+from quoit.scenario.operator import ROLES, ManagementDoor, OperatorSocket, role_identities
 from quoit.scenario.optical_door import ROLES as TAPI_ROLES
 from quoit.scenario.optical_door import OpticalDoor
+from quoit.scenario.schema import NetworkFile
 from quoit.scenario.spread import Spread
+from quoit.scenario.telemetry_data import MODULE, TelemetryProvider, tell_changes
+from quoit.service.agreements import monitor
 from quoit.service.api import eme
 from quoit.service.keystore import StoreFailed
 
 if TYPE_CHECKING:
     from quoit.adapters.buses.nats import NatsBus  # the `nats` extra: imported where a bus is made
+    from quoit.scenario.netqasm.doors import ProgramDoors
 
 _log = structlog.get_logger("quoit", element="host")
 CERTIFICATE_CHECK_S = 1.0
@@ -75,6 +83,8 @@ class HostOptions:
     key of all stores (`quoit.adapters.crypto.kek_uri`), instead of a file in each. `certificate_life`: of the KMEs' and
     the applications' certificates. `tls13_only`: listeners refuse TLS 1.2, which ETSI GS QKD 014 permits.
     `management_port`: the operator's door over mutual TLS on that port of 127.0.0.1 (0: any); None: only its socket.
+    `traces`: file for spans of what comes of requests, as OTLP/JSON.
+    `netqasm`: so many memories of each node that has some for programs of hosts, whatever the network file says.
     `tapi_port`: the optical network's (ONF TAPI over RESTCONF), with TAPI's YANG modules from `tapi_yang`."""
 
     directory: Path
@@ -92,6 +102,8 @@ class HostOptions:
     tls13_only: bool = False
     management_port: int | None = None
     kek: str | None = None
+    traces: Path | None = None
+    netqasm: int | None = None
     tapi_port: int | None = None
     tapi_yang: Path | None = None
 
@@ -128,7 +140,12 @@ class Host:
         share = self.options.share
         self._spread = None if share is None else Spread(self.network, share.processes)
         self._renewal: asyncio.Task[None] | None = None
+        self._changes: asyncio.Task[None] | None = None
+        self._restconf: Restconf | None = None
         self._operator: OperatorSocket | None = None
+        self._limits_of_doors = ListenerLimits()
+        self._census = Census(self._limits_of_doors.in_all, self._limits_of_doors.per_identity)
+        self._programs: ProgramDoors | None = None
         self._faults = Repeated(_log)
         self._prepare_directory()
         self._state = TwinState(self.options.directory / "twin.json")
@@ -138,6 +155,10 @@ class Host:
         kek = self.options.kek
         self._kek = None if kek is None else open_kek(kek, make=not self.options.resume)
         self._opened: dict[str, SealedStore] = {k.id: self._open_store(k.id) for k in self.network.all_kmes()}
+        traces = self.options.traces
+        self._traces = None
+        if traces is not None:
+            self._traces = OtlpJsonFile(traces, self.network.name, self.network.epoch_unix_s)
         self.twin: Twin = assemble(self.network, self._parts())
         self.authority = Authority(self.options.directory / "pki", self.network.name)
         # Unbuffered: what a killed twin had done before it answered is in its log.
@@ -177,8 +198,9 @@ class Host:
             start_ns = max((store.latest_ns for store in self._opened.values()), default=0)
             start_ns = max(start_ns, self._state.now_ns) + 1 if self.options.resume else 0
             make_store = self._opened.__getitem__
-            return Parts(make_store, self.options.seed, root, self._state.life, start_ns, self._state.mark_key)
-        return Parts(self._opened.__getitem__, self.options.seed, share.root)
+            life, mark_key = self._state.life, self._state.mark_key
+            return Parts(make_store, self.options.seed, root, life, start_ns, mark_key, self._traces)
+        return Parts(self._opened.__getitem__, self.options.seed, share.root, trace_sink=self._traces)
 
     def _prepare_directory(self) -> None:
         directory = self.options.directory
@@ -242,16 +264,43 @@ class Host:
                 await self._operator.start()
                 await self._open_management(self._operator)
                 await self._open_tapi()
-            doors = self.options.directory / f"doors{self._suffix}.json"
-            doors.write_text(json.dumps(self.doors_told()), encoding="utf-8")
+            self._write_doors()
+        programs = program_memories(self.network, self.options.netqasm)
+        if programs:
+            import quoit.scenario.netqasm.doors  # noqa: F401  takes a second, in which a live twin would be late
         self.world.begin(stop_at=self.options.until_ns, wall_ns=wall_ns)
+        if programs and self.options.serve and share is None:
+            await self._open_program_doors(programs)
         self._renewal = asyncio.get_running_loop().create_task(self._renew())
 
-    async def _open_doors(self) -> None:
+    def _write_doors(self) -> None:
+        doors = self.options.directory / f"doors{self._suffix}.json"
+        doors.write_text(json.dumps(self.doors_told()), encoding="utf-8")
+
+    def _identities(self) -> Identities:
         names = [(a.sae, a.urn) for a in self.twin.attachments.values()]
-        identities = Identities.of(names, is_revoked=self.authority.is_revoked)
-        limits = ListenerLimits()
-        census = Census(limits.in_all, limits.per_identity)
+        return Identities.of(names, is_revoked=self.authority.is_revoked)
+
+    async def _open_program_doors(self, memories: dict[str, int]) -> None:
+        """Doors for programs of hosts, where the network file or an option gives them memories."""
+        from quoit.scenario.netqasm.doors import Edge, open_program_doors  # the `netqasm` extra
+
+        found = {self.twin.kmes[kme]: door for kme, door in sorted(self.doors.items(), reverse=True)}
+        edge = Edge(
+            {node: door.listener.address for node, door in found.items()},
+            {node: door.context for node, door in found.items()},
+            self._identities().read,
+            self._limits_of_doors,
+            self._census,
+        )
+        self._programs = await open_program_doors(
+            self.world, self.network, memories, self.twin.attachments, edge, self.options.speed
+        )
+        self._write_doors()
+
+    async def _open_doors(self) -> None:
+        identities = self._identities()
+        limits, census = self._limits_of_doors, self._census
         life = self.options.certificate_life
         for number, kme in enumerate(sorted(self.twin.kmes)):
             if kme not in self.here:
@@ -300,9 +349,13 @@ class Host:
         self._issue_roles(ROLES)
         context = self.authority.server_context(leaf, tls13_only=True)
         identify = role_identities(self.authority.is_revoked).read
-        listener = await listen(
-            RoleGate(operator.app()), "127.0.0.1", self.options.management_port, context, {}, identify=identify
-        )
+        monitors = [monitor(domain.name) for domain in self.network.all_domains()]
+        core = Restconf(ModuleSet.of([MODULE]), [TelemetryProvider(self.world, monitors)], now=self._instant)
+        door = ManagementDoor(operator.app(), RestconfApp(core))
+        port = self.options.management_port
+        listener = await listen(door, "127.0.0.1", port, context, {}, identify=identify)
+        self._restconf = core
+        self._changes = asyncio.get_running_loop().create_task(tell_changes(self.world, core))
         self.management = Door(MANAGEMENT, listener, leaf, context)
 
     def _issue_roles(self, roles: Iterable[Role]) -> None:
@@ -322,6 +375,11 @@ class Host:
             self.world, self.twin.kernel.watchers, self.options.tapi_port, context, identify
         )
         self.tapi = Door(TAPI, listener, leaf, context)
+
+    def _instant(self) -> datetime:
+        """Simulated time as the scenario dates it, also before the world has begun."""
+        at_ns = self.world.now_ns() if self.world.running else self.twin.kernel.now
+        return datetime.fromtimestamp(self.network.epoch_unix_s, UTC) + timedelta(microseconds=at_ns // 1000)
 
     def _all_doors(self) -> list[Door]:
         return [*self.doors.values(), *(door for door in (self.management, self.tapi) if door is not None)]
@@ -359,14 +417,18 @@ class Host:
     def doors_told(self) -> dict[str, Any]:
         """Where each application finds its KME, and the files of its certificate: plain values."""
         apps = {
-            a.sae: {"kme": a.kme, "urn": a.urn, "url": self.url(a.kme), "cert": str(leaf.chain), "key": str(leaf.key)}
+            a.sae: {"kme": a.kme, "urn": a.urn, "url": self.url(a.kme), **_files(leaf)}
             for sae, leaf in self.apps.items()
             if (a := self.twin.attachments[sae])
         }
-        told: dict[str, Any] = {"ca": str(self.authority.root_pem), "applications": apps}
+        told: dict[str, Any] = {
+            "ca": str(self.authority.root_pem.resolve()), "applications": apps, "speed": self.options.speed,
+        }  # fmt: skip
+        if self._programs is not None:
+            told["netqasm"] = self._programs.told()
         for door, roles in ((self.management, ROLES), (self.tapi, TAPI_ROLES)):
             if door is not None:
-                files = {r: {"cert": str(self.roles[r].chain), "key": str(self.roles[r].key)} for r in roles}
+                files = {role: _files(self.roles[role]) for role in roles}
                 told[door.kme] = {"url": f"https://127.0.0.1:{door.listener.port}", "roles": files}
         return told
 
@@ -392,6 +454,8 @@ class Host:
             self.authority.refresh_crl(door.context)
             cut = door.listener.drop(lambda peer: peer.serial in revoked)
             _log.warning("certificate.revoked", kme=door.kme, serials=len(revoked), connections_cut=cut)
+        if self._programs is not None:
+            self._programs.drop(lambda peer: peer.serial in revoked)
 
     def _renew_due(self, now: datetime) -> None:
         everything = self.authority.domain_due
@@ -416,12 +480,17 @@ class Host:
 
     async def stop(self) -> None:
         """Close listeners, stop pacing, flush logs."""
-        if self._renewal is not None:
-            self._renewal.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._renewal
+        for task in (self._renewal, self._changes):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        if self._restconf is not None:
+            await self._restconf.close()
         if self._operator is not None:
             await self._operator.stop()
+        if self._programs is not None:
+            await self._programs.close()
         if self._optical is not None:
             await self._optical.close()
         for door in self._all_doors():
@@ -430,6 +499,8 @@ class Host:
         if self.options.share is not None:
             await self.options.share.bus.close()
         self._faults.close()
+        if self._traces is not None:
+            self._traces.finish(self.twin.kernel)
         ends = [self._note_state, lambda: self.journal.close(self.twin.kernel.now), self._events.close]
         for end in (*ends, *(store.close for store in self._opened.values())):
             try:
@@ -439,6 +510,25 @@ class Host:
         if self._kek is not None:
             self._kek.close()
         self._lock.close()
+
+
+def _files(leaf: Issued) -> dict[str, str]:
+    """Where a certificate and its key are, for readers in any working directory."""
+    return {"cert": str(leaf.chain.resolve()), "key": str(leaf.key.resolve())}
+
+
+def program_memories(network: NetworkFile, given: int | None) -> dict[str, int]:
+    """How many memories each node sets apart for programs of hosts: `given` at all that have memories, or as the file
+    says. ValueError for more than a node has, less the one that halves need which are measured at once."""
+    found = {}
+    for name, node in network.nodes.items():
+        if node.memories is not None:
+            found[name] = node.memories.programs if given is None else given
+            if found[name] >= node.memories.number:
+                raise ValueError(
+                    f"expected at most {node.memories.number - 1} memories of {name} for programs, found {found[name]}"
+                )
+    return {name: number for name, number in found.items() if number}
 
 
 class TwinState:

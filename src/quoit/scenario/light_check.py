@@ -8,6 +8,7 @@ from itertools import combinations
 
 from quoit.connectivity.api import CLASSICAL, QUANTUM
 from quoit.connectivity.inventory import Guards
+from quoit.fabric.links.profile import OVER_PAIRS
 from quoit.model.spectrum import Slot
 from quoit.scenario import schema
 from quoit.scenario.yamlfile import Loc
@@ -109,6 +110,8 @@ def _path_of(n: schema.NetworkFile, link: schema.Link | schema.PairLink) -> list
 def _check_links(n: schema.NetworkFile) -> Found:
     spans = _spans(n)
     for i, link in enumerate(n.links):
+        if link.protocol in OVER_PAIRS:
+            continue
         airy = [name for name in _path_of(n, link) if name in spans and spans[name].air is not None]
         if link.spectrum is not None and link.protocol == "rated":
             yield ("links", i, "spectrum"), "a rated link has no optics that other light could disturb; leave it out"
@@ -136,6 +139,8 @@ def _check_slots(n: schema.NetworkFile) -> Found:
     guards = Guards(n.plant.guard_mhz, n.plant.quantum_guard_mhz)
     rows: list[tuple[Loc, str, str, Slot, set[str], bool]] = []
     for i, link in enumerate(n.links):
+        if link.protocol in OVER_PAIRS:
+            continue
         said = link.spectrum
         centre, width = (said.centre_mhz, said.filter_mhz) if said else (schema.QUANTUM_MHZ, schema.QUANTUM_WIDTH_MHZ)
         at: Loc = ("links", i, "spectrum") if said else ("links", i)

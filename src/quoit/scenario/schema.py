@@ -59,7 +59,8 @@ class Domain(Section):
 
 class Memories(Section):
     """Quantum memories of a node. `hardware`: a published profile that gives what is not said here. `gate`,
-    `readout`: probabilities that a two-qubit gate and a readout are right."""
+    `readout`: probabilities that a two-qubit gate and a readout are right. `programs`: how many are set apart for
+    programs of hosts; 0: the node has no door for them."""
 
     number: Annotated[int, Field(ge=1, le=10_000)]
     hardware: str | None = None
@@ -69,6 +70,7 @@ class Memories(Section):
     readout: Annotated[float, Field(gt=0, le=1)] | None = None
     gate_time_ns: Duration = Field(default=0, alias="gate_time")
     readout_time_ns: Duration = Field(default=0, alias="readout_time")
+    programs: Annotated[int, Field(ge=0, le=10_000)] = 0
 
 
 class Node(Section):
@@ -414,13 +416,21 @@ class PlantSection(Section):
 
 
 class Link(Section):
-    """A QKD link. The first node of `between` holds the transmitter. `drift`: slow changes of its error rate."""
+    """A QKD link. The first node of `between` holds the transmitter. `drift`: slow changes of its error rate.
+
+    Protocols bbm92-pairs and e91-pairs take entangled pairs of pair links and need no fibre of their own. `over`: those
+    pair links in order from the first node to the second; else control takes the best path. `width`: memories on each
+    side of each of them, of the number that it has for `pairs`. `fidelity`: of the worst pair that is delivered.
+    """
 
     name: Name | None = None
     between: Pair
     protocol: str = "bb84-decoy"
     profile: str | None = None
     spans: list[str] | None = None
+    over: Annotated[list[str], Field(min_length=1)] | None = None
+    width: Annotated[int, Field(ge=1, le=1_000)] | None = None
+    fidelity: Annotated[float, Field(gt=0.25, le=1)] | None = None
     initial_pool_bits: Size = Field(default=0, alias="initial_pool")
     capacity_bits: Size = Field(default=64 * 2**23, alias="capacity")
     rate_bps: Rate | None = Field(default=None, alias="rate")
@@ -438,18 +448,25 @@ class PairLink(Section):
     """A link that makes entangled pairs between memories of its two nodes.
 
     `scheme` given: `success` of an attempt and `fidelity` of a heralded pair are as told. single-click, double-click:
-    from the published `hardware` and the loss of the path, with a station in its middle. `attempt`: preparation time,
-    to which light's way comes. `pairs`: how many circuits can use the link at once.
+    from the published `hardware` and the loss of the path, with a station in its middle. midpoint-source: both
+    memories load photons of a source in the middle; sender-receiver: one loads the other's. Of these, `emission` and
+    `absorption` are probabilities that an attempt sends a pair (a photon) out and that what arrives is stored and known
+    to be, `dark` that a memory says so of nothing; or `hardware` is a published source of pairs, or a sequential
+    set-up. `attempt`: preparation time, or how long a memory listens to a source, to which light's way comes. `pairs`:
+    how many circuits can use the link at once.
     """
 
     name: Name | None = None
     between: Pair
     spans: list[str] | None = None
-    scheme: Literal["given", "single-click", "double-click"] = "given"
+    scheme: Literal["given", "single-click", "double-click", "midpoint-source", "sender-receiver"] = "given"
     hardware: str | None = None
     success: Annotated[float, Field(gt=0, le=1)] | None = None
     fidelity: Annotated[float, Field(gt=0.25, le=1)] | None = None
     bright: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    emission: Annotated[float, Field(gt=0, le=1)] | None = None
+    absorption: Annotated[float, Field(gt=0, le=1)] | None = None
+    dark: Annotated[float, Field(ge=0, lt=1)] = 0.0
     attempt_ns: Duration = Field(default=1_000, alias="attempt")
     pairs: Annotated[int, Field(ge=1, le=1_000)] = 4
 
@@ -505,6 +522,8 @@ class Policies(Section):
     commit_time_ns: Duration = Field(default=10**6, alias="commit_time")
     pair_compiler: str = "asap"
     control_instances: Annotated[int, Field(ge=1, le=8)] = 1
+    virtual_link_fidelity: Annotated[float, Field(gt=0.25, lt=1)] = 0.8
+    """Of a compiler that keeps virtual links ready: what pairs made of them have at least."""
 
 
 class Bend(Section):
@@ -513,7 +532,10 @@ class Bend(Section):
 
 
 class Attack(Section):
-    kind: Literal["intercept-resend", "tamper-messages"]
+    """intercept-resend: on a QKD link with a light of its own, or on a pair link. depolarise: of a pair link's pairs, a
+    fault rather than an attack. tamper-messages: on any QKD link."""
+
+    kind: Literal["intercept-resend", "tamper-messages", "depolarise"]
     link: str
     fraction: Annotated[float, Field(ge=0, le=1)]
 
@@ -587,6 +609,34 @@ class Event(Section):
         return self
 
 
+class ThresholdSection(Section):
+    """An alarm when a reading passes `raise`; it ends when one has come back past `clear`. Levels are written as in
+    the rest of the file: `0.05`, `9 dB`, `100 kbit`, `2 kbit/s`, `20ms`. `on`: what of the meter is looked at: each
+    reading, or a figure of each window. `of`: which links, spans or sessions; all, if it is not said."""
+
+    metric: str
+    raise_at: float | str = Field(alias="raise")
+    clear_at: float | str = Field(alias="clear")
+    severity: Literal["critical", "major", "minor", "warning"] = "minor"
+    on: Literal["reading", "least", "mean", "most", "p50", "p95"] = "reading"
+    of: list[str] | None = None
+
+
+class TelemetrySection(Section):
+    """Windows of simulated time that readings are summed up in, thresholds, and `power`: watts of devices instead of
+    those of the table that figures of energy stand on (see docs/telemetry.md)."""
+
+    window_ns: Duration = Field(default=60 * 10**9, alias="window")
+    thresholds: list[ThresholdSection] = Field(default_factory=list)
+    power: dict[str, float] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> TelemetrySection:
+        if self.window_ns <= 0:
+            raise ValueError("expected a window longer than 0s, found 0s")
+        return self
+
+
 class NetworkFile(Section):
     """A whole network."""
 
@@ -608,6 +658,7 @@ class NetworkFile(Section):
     kmes: list[Kme] | None = None
     applications: list[Application] = Field(default_factory=list)
     policies: Policies = Field(default_factory=Policies)
+    telemetry: TelemetrySection = Field(default_factory=TelemetrySection)
     events: list[Event] = Field(default_factory=list)
 
     @property

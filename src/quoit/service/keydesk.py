@@ -128,7 +128,7 @@ class KeyDesk(KeyReserve):
             expires=self._expiry(ctx, msg),
             mark=[self._mark(v) for v in values],
         )
-        self._news(ctx, msg.key_ids, (msg.caller, *slaves), ("requested", "routed", "established"))
+        self._news(ctx, msg.key_ids, (msg.caller, *slaves), ("requested", "routed", "established"), size)
         return Keys(tuple(map(Key, msg.key_ids, values, made_of)))
 
     def _bucket(self, app: App, peer: Attachment) -> TokenBucket | None:
@@ -360,7 +360,10 @@ class KeyDesk(KeyReserve):
         await self._do(ctx, ImportOp(msg.key_ids, values, msg.master, msg.slaves, msg.expires_ns, ctx.now))
         return Mirrored(len(msg.key_ids), pads.point)
 
-    def _news(self, ctx: Context, key_ids: tuple[str, ...], parties: tuple[str, ...], states: tuple[str, ...]) -> None:
+    def _news(
+        self, ctx: Context, key_ids: tuple[str, ...], parties: tuple[str, ...], states: tuple[str, ...], bits: int = 0
+    ) -> None:
         """Tell observers of the units' way; a way that begins anew begins with the request."""
         was = "requested" if states[0] == "requested" else "established"
-        ctx.publish(f"{UNIT_NEWS}.{self.name}", UnitsChanged(self.name, key_ids, parties, (was, *states), ctx.now))
+        news = UnitsChanged(self.name, key_ids, parties, (was, *states), ctx.now, bits=bits)
+        ctx.publish(f"{UNIT_NEWS}.{self.name}", news)

@@ -48,11 +48,20 @@ from quoit.connectivity.api import (
 from quoit.connectivity.hierarchy import Hierarchy
 from quoit.connectivity.inventory import Inventory
 from quoit.connectivity.routing import Computation
-from quoit.connectivity.services import Service, check_wish, companion_of, question_of
+from quoit.connectivity.services import (
+    Begin,
+    Expire,
+    Restore,
+    Revert,
+    Service,
+    check_wish,
+    companion_of,
+    question_of,
+)
 from quoit.model.problem import Problem
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
-from quoit.runtime.wire import Message, message
+from quoit.runtime.wire import Message
 
 ORDER_WITHIN = 600_000_000_000
 """For an order: no switch takes longer."""
@@ -62,39 +71,6 @@ DECIDE_NS = 1_000_000
 TRIES = 4
 """How often a path is computed anew because somebody else was faster."""
 MOST_SERVICES = 10_000
-
-
-@message("connectivity.Begin")
-class Begin(Message):
-    """To oneself: it is time for a service, of this count, to be lit."""
-
-    service: str
-    count: int
-
-
-@message("connectivity.Restore")
-class Restore(Message):
-    """To oneself: a service's hold-off is over, or its chances have changed."""
-
-    service: str
-    count: int
-
-
-@message("connectivity.Revert")
-class Revert(Message):
-    """To oneself: a service's first path has been whole for its wait-to-restore."""
-
-    service: str
-    count: int
-    since_ns: int
-
-
-@message("connectivity.Expire")
-class Expire(Message):
-    """To oneself: a service's schedule ends."""
-
-    service: str
-    count: int
 
 
 class OtnController(Element):
@@ -213,7 +189,7 @@ class OtnController(Element):
             await ctx.sleep(POLL_NS)
         for channel in service.own_channels:
             if channel in self._inventory.channels:
-                await self._insist(ctx, ExtinguishChannel(channel, remove=True))
+                await self._insist(ctx, service.name, ExtinguishChannel(channel, remove=True))
         del self._services[msg.service]
         service.lifecycle = REMOVED
         ctx.emit("service.removed", service=msg.service)
@@ -237,6 +213,14 @@ class OtnController(Element):
                 await self._route(ctx, service, msg.retune)
             finally:
                 service.limits = kept
+            return service.row(self._dark)
+        if service.lifecycle == PLANNED and (service.wish.start_ns or 0) > ctx.now:
+            try:  # not lit before its time
+                service.plan(await self._route(ctx, service, msg.retune))
+            except Problem:
+                service.limits = kept
+                raise
+            self._tell(ctx, service)
             return service.row(self._dark)
         problem = await self._move(ctx, service, "service.moved", msg.retune)
         if problem is not None:
@@ -329,17 +313,20 @@ class OtnController(Element):
         row: ChannelRow = await ctx.ask(CONTROLLER, order, within=ORDER_WITHIN)
         self._inventory.note(row)
 
-    async def _insist(self, ctx: Context, order: Message) -> None:
-        for _ in range(TRIES):
+    async def _insist(self, ctx: Context, service: str, order: Message) -> None:
+        """An order that must come about, however long switches take before it."""
+        while True:
             try:
                 row: ChannelRow = await ctx.ask(CONTROLLER, order, within=ORDER_WITHIN)
-                self._inventory.note(row)
-                return
             except Problem as problem:
-                if problem.code == "no-such-element":
-                    return
-                ctx.emit("service.stuck", service="", code=problem.code, why=problem.detail)
-                await ctx.sleep(POLL_NS)
+                if problem.code == "switching":
+                    await ctx.sleep(POLL_NS)
+                    continue
+                if problem.code != "no-such-element":  # gone already
+                    ctx.emit("service.stuck", service=service, code=problem.code, why=problem.detail)
+                return
+            self._inventory.note(row)
+            return
 
     # -- light ---------------------------------------------------------------------------------------
 

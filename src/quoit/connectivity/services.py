@@ -20,6 +20,40 @@ from quoit.connectivity.api import (
 from quoit.connectivity.inventory import Inventory
 from quoit.connectivity.routing import GRID, WIDE_GRID, channel_of
 from quoit.model.problem import Problem
+from quoit.runtime.wire import Message, message
+
+
+@message("connectivity.Begin")
+class Begin(Message):
+    """To oneself: it is time for a service, of this count, to be lit."""
+
+    service: str
+    count: int
+
+
+@message("connectivity.Restore")
+class Restore(Message):
+    """To oneself: a service's hold-off is over, or its chances have changed."""
+
+    service: str
+    count: int
+
+
+@message("connectivity.Revert")
+class Revert(Message):
+    """To oneself: a service's first path has been whole for its wait-to-restore."""
+
+    service: str
+    count: int
+    since_ns: int
+
+
+@message("connectivity.Expire")
+class Expire(Message):
+    """To oneself: a service's schedule ends."""
+
+    service: str
+    count: int
 
 
 def companion_of(service: str) -> str:

@@ -121,9 +121,8 @@ class PlannedWorks(Element):
         there = [row for row in services.rows if set(row.spans) & set(spans)]
         stuck = set(self._strangers(spans, services))
         for row in there:
-            limits_kept = MoveService(row.service, dry=True)
             try:
-                await ctx.ask(OTN, limits_kept, within=WITHIN)
+                await ctx.ask(OTN, MoveService(row.service, dry=True), within=WITHIN)
             except Problem as problem:
                 if problem.code not in ("no-route", "switching"):
                     raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import entry_points
 from itertools import combinations
 
 from quoit.connectivity.api import CLASSICAL, QUANTUM
@@ -175,6 +176,8 @@ def _check_events(n: schema.NetworkFile, unknown: Unknown) -> Found:
 
 def _check_services(n: schema.NetworkFile, unknown: Unknown) -> Found:
     links = [link.id for link in n.links]
+    known = [entry.name for entry in entry_points(group="quoit.path_computation")]
+    yield from unknown(("plant", "path_computation"), "path computation", n.plant.path_computation, known)
     for i, name in enumerate(n.plant.packets.links):
         yield from unknown(("plant", "packets", "links", i), "link", name, links)
     taken = {*links, *(link.id for link in n.pair_links), *(channel.name for channel in n.plant.channels)}

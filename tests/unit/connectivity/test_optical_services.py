@@ -431,6 +431,19 @@ def test_works_drain_first_and_give_back() -> None:
     assert row.moved == ("q", "cust")
 
 
+def test_a_service_that_has_not_begun_gives_way_without_being_lit() -> None:
+    mesh = Mesh()
+    mesh.ask(quantum())
+    mesh.ask(lit(start_ns=30 * S))
+    mesh.run(1)
+    mesh.ask(works(end_ns=60 * S), api.WORKS)
+    mesh.run(12)
+    assert (mesh.service("cust").lifecycle, mesh.service("cust").spans) == (api.PLANNED, ("ab", "bc"))
+    assert "cust" not in mesh.channels()
+    mesh.run(31)
+    assert mesh.service("cust").enabled
+
+
 def test_works_that_would_cut_somebody_off_are_refused_or_forced() -> None:
     mesh = Mesh("  channels: [{name: old, from: a, spans: [ac], frequency: 195 THz, launch: -10 dBm}]")
     mesh.ask(quantum(limits=api.Limits(max_loss_db=6.5)))

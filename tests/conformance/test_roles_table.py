@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,13 +17,24 @@ from quoit.adapters.crypto.pki import Authority, Issued, PkiError
 from quoit.interfaces.enrolment.server import make_enrolment
 from quoit.interfaces.identity import Identities, Peer
 from quoit.interfaces.northbound import make_app
+from quoit.interfaces.restconf.core import Restconf
+from quoit.interfaces.restconf.datastore import DEFAULT_LIMITS
+from quoit.interfaces.restconf.exchange import Request, Response
+from quoit.interfaces.restconf.library import ModuleSet
+from quoit.interfaces.restconf.schema import Schema
+from quoit.interfaces.restconf.server import RestconfApp
 from quoit.model.role import MAY, NAMED, Operation, Role, may
 from quoit.scenario import orchestration_door
+from quoit.scenario.agent_doors import MODULES, agent_access, agent_identities
 from quoit.scenario.joining import AgentIdentities
 from quoit.scenario.operator import OperatorSocket, RoleGate, role_identities
+from quoit.scenario.optical_door import ROLES as OPTICAL_ROLES
+from quoit.scenario.optical_door import ByRole, rules
 
 UNIT = "/api/v1/units/0b9e6d7a-6f0c-4f43-9d0e-6a2b3b9ad3c5"
 KEYS = "/api/v1/keys/bob"
+NODE = "/restconf/data/etsi-qkd-sdn-node:qkd_node"
+OPTICAL = (Operation.READ_OPTICS, Operation.CONFIGURE_OPTICS)
 ASKED: dict[Operation, tuple[tuple[str, str], ...]] = {
     Operation.TAKE_KEYS: (
         ("GET", f"{KEYS}/status"),
@@ -32,6 +44,10 @@ ASKED: dict[Operation, tuple[tuple[str, str], ...]] = {
         ("POST", f"{KEYS}/dec_keys"),
     ),
     Operation.USE_UNITS: (
+        ("GET", "/api/v1/sessions"),
+        ("POST", "/api/v1/sessions"),
+        ("GET", f"/api/v1/sessions/{UNIT[-36:]}"),
+        ("DELETE", f"/api/v1/sessions/{UNIT[-36:]}"),
         ("GET", "/api/v1/units"),
         ("POST", "/api/v1/units"),
         ("GET", UNIT),
@@ -42,10 +58,32 @@ ASKED: dict[Operation, tuple[tuple[str, str], ...]] = {
     Operation.DESCRIBE: (("GET", "/openapi.json"), ("GET", "/api/v1/keys/openapi.json"), ("GET", "/livez")),
     Operation.READ: tuple(
         (method, f"/{path}")
-        for path in ("links", "spans", "channels", "units", "alarms", "doors", "status", "metrics", "livez", "readyz")
+        for path in (
+            "links",
+            "spans",
+            "channels",
+            "services",
+            "works",
+            "units",
+            "alarms",
+            "assurance",
+            "telemetry",
+            "footprint",
+            "events",
+            "doors",
+            "status",
+            "metrics",
+            "livez",
+            "readyz",
+        )
         for method in ("GET", "HEAD")
     ),
-    Operation.STRIKE: (("POST", "/strike"), ("POST", "/tokens")),
+    Operation.STRIKE: (("POST", "/strike"), ("POST", "/works"), ("POST", "/tokens")),
+    # The rules do not depend on the modules; those of TAPI are not part of quoit, so another one stands in.
+    Operation.READ_OPTICS: (("GET", "/restconf/data"), ("HEAD", "/restconf/data")),
+    Operation.CONFIGURE_OPTICS: (("PUT", NODE), ("PATCH", NODE), ("DELETE", NODE)),
+    Operation.READ_NODE: (("GET", NODE), ("GET", "/restconf/streams/NETCONF/json")),
+    Operation.EDIT_NODE: (("PUT", f"{NODE}/qkdn_version"), ("PATCH", NODE), ("DELETE", f"{NODE}/qkd_links")),
     Operation.VIEW: (
         ("GET", "/tmf-api/intentManagement/v5/intent"),
         ("HEAD", "/restconf/data"),
@@ -60,8 +98,9 @@ ASKED: dict[Operation, tuple[tuple[str, str], ...]] = {
     ),
     Operation.REGISTER: (("GET", "/enrol/v1/equipment"), ("POST", "/enrol/v1/interfaces")),
 }
-MANAGES = (Operation.READ, Operation.STRIKE)
+MANAGEMENT = (Operation.READ, Operation.STRIKE)
 ORCHESTRATES = (Operation.VIEW, Operation.ORCHESTRATE)
+AGENT = (Operation.READ_NODE, Operation.EDIT_NODE)
 DENIED = (401, 403)
 
 
@@ -78,7 +117,14 @@ class Listeners:
         self.orchestration = RoleGate(_Everything(), orchestration_door.OPERATIONS)
         self.orchestrators = role_identities(self.authority.is_revoked, orchestration_door.ROLES)
         self.enrolment = make_enrolment(_Desk())
-        self.agents = AgentIdentities(frozenset({"alice"}), self.authority.is_revoked)
+        self.devices = AgentIdentities(frozenset({"alice"}), self.authority.is_revoked)
+        modules = ModuleSet.of(["etsi-qkd-sdn-node"])
+        self.optics = RestconfApp(
+            ByRole(Restconf(modules, now=lambda: datetime(2026, 1, 1, tzinfo=UTC), access=rules()))
+        )
+        self.optical_roles = role_identities(self.authority.is_revoked, OPTICAL_ROLES)
+        self.agent = RestconfApp(_Node())
+        self.agents = agent_identities(self.authority.is_revoked)
 
     def leaf(self, role: Role, name: str = "alice") -> Issued:
         if role is Role.SAE:
@@ -93,14 +139,16 @@ class Listeners:
         return answer(app, identities.read(der(leaf)), method, path)
 
     def door(self, operation: Operation) -> tuple[Any, Any]:
-        """The application that answers to it, and who comes in there."""
-        if operation in MANAGES:
-            return self.management, self.roles
-        if operation in ORCHESTRATES:
-            return self.orchestration, self.orchestrators
-        if operation is Operation.REGISTER:
-            return self.enrolment, self.agents
-        return self.kme, self.applications
+        """The application that the operation is asked of, and how it knows who asks."""
+        doors: tuple[tuple[tuple[Operation, ...], Any, Any], ...] = (
+            (MANAGEMENT, self.management, self.roles),
+            (ORCHESTRATES, self.orchestration, self.orchestrators),
+            ((Operation.REGISTER,), self.enrolment, self.devices),
+            (AGENT, self.agent, self.agents),
+            (OPTICAL, self.optics, self.optical_roles),
+        )
+        found = ((app, identities) for operations, app, identities in doors if operation in operations)
+        return next(found, (self.kme, self.applications))
 
 
 class _Desk:
@@ -108,6 +156,22 @@ class _Desk:
 
     def equipment(self, node: str) -> tuple[Any, ...]:
         return ()
+
+
+class _Node:
+    """An agent's server without an agent: its rules of access decide, and whoever they let through has been let in."""
+
+    limits = DEFAULT_LIMITS
+
+    def __init__(self) -> None:
+        self._core = Restconf(Schema(ModuleSet.of(MODULES)), now=lambda: datetime.now(UTC), access=agent_access())
+
+    async def handle(self, request: Request) -> Response:
+        node = self._core.schema.member(self._core.schema.root, "etsi-qkd-sdn-node:qkd_node")
+        verb = {"GET": "read", "PUT": "update", "PATCH": "update", "DELETE": "delete"}[request.method]
+        return Response(200 if agent_access().may(request.caller, verb, node) else 403)
+
+    async def close(self) -> None: ...
 
 
 class _Everything:
@@ -187,7 +251,8 @@ def test_the_table_has_a_row_for_each_operation_and_the_operator_gets_no_keys() 
     mine = {role: {operation for operation in Operation if may(role, operation)} for role in Role}
     assert mine[Role.KME] == {Operation.DESCRIBE}
     assert mine[Role.AGENT] == {Operation.DESCRIBE, Operation.REGISTER}
-    assert mine[Role.CONTROLLER] == {Operation.DESCRIBE, *ORCHESTRATES}
+    assert mine[Role.CONTROLLER] == {Operation.DESCRIBE, *ORCHESTRATES, *OPTICAL, *AGENT}
+    assert [role for role in Role if may(role, Operation.EDIT_NODE)] == [Role.CONTROLLER]
 
 
 def test_what_management_shows_is_what_this_test_asks_for() -> None:

@@ -18,7 +18,9 @@ from quoit.cli import show
 from quoit.cli.crew import lead, share
 from quoit.cli.run import instant, progress_to
 from quoit.model.quantity import format_duration
-from quoit.scenario.host import Host, HostOptions, NothingToResume, RunDirectoryBusy
+from quoit.scenario.host import Host, HostOptions, NothingToResume, RunDirectoryBusy, program_memories
+from quoit.scenario.optical_door import DoorRefused
+from quoit.scenario.schema import NetworkFile
 
 SHORTEST_LIFE = timedelta(seconds=10)
 """Of a certificate: it is renewed after two thirds of its life, and looked at once a second."""
@@ -48,6 +50,11 @@ class UpOptions:
     kek: str | None = None
     orchestration_port: int | None = None
     join_port: int | None = None
+    traces: Path | None = None
+    agents_port: int | None = None
+    netqasm: int | None = None
+    tapi_port: int | None = None
+    tapi_yang: Path | None = None
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
@@ -65,9 +72,9 @@ def bring_up(file: Path, options: UpOptions) -> int:
     show.logs_to_stderr(options.json)
     harden()
     network = show.network(file)
-    if options.speed <= 0:
-        raise show.UserError(f"--speed: expected above 0, found {options.speed}")
+    _check_numbers(options)
     _check_ports(options, bool(network.joining))
+    _check_agents(options, network)
     if options.digest and options.until is None:
         raise show.UserError("--digest needs --until: a digest is of a whole run")
     if options.resume and (options.processes > 1 or options.start != "0s" or options.digest):
@@ -77,6 +84,7 @@ def bring_up(file: Path, options: UpOptions) -> int:
             raise show.UserError("--store: key stores in PostgreSQL are for a twin in one process")
         if importlib.util.find_spec("asyncpg") is None:
             raise show.UserError("--store: PostgreSQL needs asyncpg; run: pip install 'quoit[postgres]'")
+    _check_programs(network, options)
     nodes = len(network.nodes)
     if not 1 <= options.processes <= nodes:
         raise show.UserError(f"--processes: expected 1 to {nodes}, for this network has {nodes} nodes")
@@ -103,24 +111,74 @@ def bring_up(file: Path, options: UpOptions) -> int:
         kek=options.kek,
         orchestration_port=options.orchestration_port,
         join_port=options.join_port,
+        traces=_traces(options),
+        agents_port=options.agents_port,
+        netqasm=options.netqasm,
+        tapi_port=options.tapi_port,
+        tapi_yang=options.tapi_yang,
     )
     return run_loop(lambda: _host(file, host_options, options.digest, options.json))
 
 
+def _check_numbers(options: UpOptions) -> None:
+    if options.speed <= 0:
+        raise show.UserError(f"--speed: expected above 0, found {options.speed}")
+
+
 def _check_ports(options: UpOptions, somebody_joins: bool) -> None:
-    ports = {
-        "--port": options.port,
-        "--management-port": options.management_port,
+    """Doors beside the applications' are for a twin in one process, but for management's."""
+    alone = {
+        "--tapi-port": options.tapi_port,
         "--orchestration-port": options.orchestration_port,
         "--join-port": options.join_port,
     }
+    ports = {"--port": options.port, "--management-port": options.management_port, **alone}
     for name, port in ports.items():
         if not 0 <= (port or 0) <= 65535:
             raise show.UserError(f"{name}: expected 0 (any free one) to 65535, found {port}")
-    if options.processes > 1 and (options.orchestration_port is not None or options.join_port is not None):
-        raise show.UserError("--orchestration-port and --join-port are for a twin in one process")
+    for name, port in alone.items():
+        if port is not None and options.processes > 1:
+            raise show.UserError(f"{name}: this door is for a twin in one process")
     if options.join_port is not None and not somebody_joins:
         raise show.UserError("--join-port: no node of this network has `joins: token`, so nobody could enrol")
+
+
+def _traces(options: UpOptions) -> Path | None:
+    """Where this process writes traces; each of a crew has a file of its own."""
+    path = options.traces
+    if path is not None and options.part is not None:
+        path = path.with_name(f"{path.name}.{options.part}")
+    if path is not None:
+        try:
+            path.open("wb").close()
+        except OSError as fault:
+            raise show.UserError(f"--traces {path}: cannot be written: {fault.strerror}") from fault
+    return path
+
+
+def _check_agents(options: UpOptions, network: NetworkFile) -> None:
+    port = options.agents_port
+    if port is None:
+        return
+    if not network.policies.has_agents:
+        raise show.UserError("--agents: this network's nodes have none; add to its file: policies: {agents: true}")
+    most = 65535 - len(network.nodes) + 1
+    if port and not 1 <= port <= most:
+        raise show.UserError(f"--agents: expected 0 (any free ports) to {most}, one port a node; found {port}")
+
+
+def _check_programs(network: NetworkFile, options: UpOptions) -> None:
+    """Doors for programs of hosts need the SDK, memories, and a twin in one process."""
+    try:
+        memories = program_memories(network, options.netqasm)
+    except ValueError as fault:
+        raise show.UserError(f"--netqasm: {fault}") from fault
+    if options.netqasm is not None and not memories:
+        raise show.UserError("--netqasm: expected 1 or more, and a network whose nodes have memories")
+    if memories and options.processes > 1:
+        raise show.UserError("doors for programs (memories with `programs`, --netqasm) are for a twin in one process")
+    if memories and importlib.util.find_spec("netqasm") is None:
+        raise show.UserError("doors for programs need the SDK; run: pip install 'quoit[netqasm]'")
 
 
 def _life(text: str) -> timedelta:
@@ -136,18 +194,24 @@ def _arguments(options: UpOptions) -> list[str]:
     given += ["--certificate-life", options.certificate_life, "--tls", "modern" if options.tls13_only else "standard"]
     if options.management_port is not None:
         given += ["--management-port", str(options.management_port)]
+    if options.agents_port is not None:
+        given += ["--agents", str(options.agents_port)]
     if options.until is not None:
         given += ["--until", options.until]
     if options.seed is not None:
         given += ["--seed", str(options.seed)]
     if options.kek is not None:
         given += ["--kek", options.kek]
+    if options.traces is not None:
+        given += ["--traces", str(options.traces)]
     return [*given, *(["--digest"] if options.digest else []), *(["--json"] if options.json else [])]
 
 
 async def _host(file: Path, options: HostOptions, digest: bool, json: bool) -> int:
     try:
         host = Host(file.read_text(encoding="utf-8"), options, str(file))
+    except DoorRefused as fault:
+        raise show.UserError(f"--tapi-port: {fault}") from fault
     except (RunDirectoryBusy, NothingToResume, StoreCorrupt, KekError) as fault:
         raise show.UserError(str(fault)) from fault
     with progress_to(options.from_ns) as progress:
@@ -189,6 +253,8 @@ def tell_how_to_go_on(host: Host) -> None:
         apps = [a.sae for a in host.twin.attachments.values() if a.kme == kme]
         if apps:
             console.print(f"  {kme:<18} {host.url(kme):<28} applications: {', '.join(apps)}")
+    for node, door in host.agents.doors.items() if host.agents is not None else ():
+        console.print(f"  agent of {node:<9} {door.url}")
     console.print(
         f"certificates: {host.authority.directory}   metrics and operation: {host.options.directory}/operator.sock"
     )
@@ -197,6 +263,10 @@ def tell_how_to_go_on(host: Host) -> None:
     if host.join_door is not None:
         waiting = ", ".join(sorted(host.network.joining - host.joined)) or "all have joined"
         console.print(f"let a node in ({waiting}): quoit token NODE --dir {host.options.directory}")
+    if "netqasm" in host.doors_told():
+        console.print(f"run a program of NetQASM: quoit netqasm run DIRECTORY --dir {host.options.directory}")
+    if host.tapi is not None:
+        console.print(f"optical network (TAPI): https://127.0.0.1:{host.tapi.listener.port}/restconf")
     line = curl_line(host)
     if line:
         console.print(f"take a key:\n{line}", soft_wrap=True)

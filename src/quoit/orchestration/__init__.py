@@ -1,1 +1,1 @@
-"""Above the strata: one view of what their controllers know, intents, and nodes that join."""
+"""Across the strata: what sees and steers them together, intents, and nodes that join."""

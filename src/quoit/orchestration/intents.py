@@ -293,7 +293,7 @@ class IntentManager(Element):
             found: Flows = await ctx.ask(FABRIC, GetFlows(), within=LOOK_NS)
         except Problem:
             return ""
-        return " and ".join("-".join(f.nodes) for f in found.flows if f.name.startswith(f"{session_id}/"))
+        return " and ".join("-".join(f.nodes) for f in found.of_session(session_id))
 
     async def _ask_for_light(self, ctx: Context, kept: _Kept, order: Order, problem: Problem) -> None:
         """Where no link leads, another light path might: asked of whoever controls the optical network."""

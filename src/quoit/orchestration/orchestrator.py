@@ -110,7 +110,7 @@ class Orchestrator(Element):
         began, silent = ctx.now, list[str]()
         abroad = msg.asking is not None
         links = await self._asked(ctx, fabric.METERS, GetLinks(), Links(()), silent)
-        flows = await self._asked(ctx, fabric.CONTROLLER, GetFlows(), Flows(()), silent)
+        flows = await self._asked(ctx, fabric.CONTROLLER, GetFlows(), Flows((), ()), silent)
         inventory = await self._asked(ctx, connectivity.CONTROLLER, GetInventory(), _NOTHING, silent)
         spans = await self._asked(ctx, connectivity.METERS, GetSpans(), Spans(()), silent)
         alarms = [await self._asked(ctx, upkeep, GetAlarms(), Alarms(()), silent) for upkeep in UPKEEPS]
@@ -122,7 +122,7 @@ class Orchestrator(Element):
             tuple(DomainRow(domain.name, domain.prefix, "own", tuple(silent)) for domain in self._own),
             tuple(self._node(domain, node) for domain in self._own for node in domain.nodes),
             tuple(row for row in links.rows if row.a in here or row.b in here),
-            () if abroad else tuple(flow for flow in flows.flows if flow.src in here or flow.dst in here),
+            () if abroad else tuple(flow for flow in flows.installed if flow.src in here or flow.dst in here),
             () if abroad else flows.waiting,
             () if abroad else kmes,
             applications,

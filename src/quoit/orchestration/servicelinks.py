@@ -135,7 +135,7 @@ class ServiceLinkManager(Element):
         )
         await ctx.ask(row.kme, order, within=OPEN_NS)
         flows: Flows = await ctx.ask(FABRIC, GetFlows(), within=LOOK_NS)
-        route = next((f.nodes for f in flows.flows if f.name.startswith(f"{row.link_id}/")), ())
+        route = next((f.nodes for f in flows.of_session(row.link_id)), ())
         return self._keep(ctx, msgspec.structs.replace(row, state=DEPLOYED, deployed=msg.number, route=route))
 
     @handles(ReleaseServiceLink)

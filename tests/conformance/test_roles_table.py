@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from fake_kme import URNS, FakeGate
 
 from quoit.adapters.crypto.pki import Authority, Issued, PkiError
+from quoit.interfaces.enrolment.server import make_enrolment
 from quoit.interfaces.identity import Identities, Peer
 from quoit.interfaces.northbound import make_app
 from quoit.interfaces.restconf.core import Restconf
@@ -23,7 +24,9 @@ from quoit.interfaces.restconf.library import ModuleSet
 from quoit.interfaces.restconf.schema import Schema
 from quoit.interfaces.restconf.server import RestconfApp
 from quoit.model.role import MAY, NAMED, Operation, Role, may
+from quoit.scenario import orchestration_door
 from quoit.scenario.agent_doors import MODULES, agent_access, agent_identities
+from quoit.scenario.joining import AgentIdentities
 from quoit.scenario.operator import OperatorSocket, RoleGate, role_identities
 from quoit.scenario.optical_door import ROLES as OPTICAL_ROLES
 from quoit.scenario.optical_door import ByRole, rules
@@ -75,14 +78,28 @@ ASKED: dict[Operation, tuple[tuple[str, str], ...]] = {
         )
         for method in ("GET", "HEAD")
     ),
-    Operation.STRIKE: (("POST", "/strike"), ("POST", "/works")),
+    Operation.STRIKE: (("POST", "/strike"), ("POST", "/works"), ("POST", "/tokens")),
     # The rules do not depend on the modules; those of TAPI are not part of quoit, so another one stands in.
     Operation.READ_OPTICS: (("GET", "/restconf/data"), ("HEAD", "/restconf/data")),
     Operation.CONFIGURE_OPTICS: (("PUT", NODE), ("PATCH", NODE), ("DELETE", NODE)),
     Operation.READ_NODE: (("GET", NODE), ("GET", "/restconf/streams/NETCONF/json")),
     Operation.EDIT_NODE: (("PUT", f"{NODE}/qkdn_version"), ("PATCH", NODE), ("DELETE", f"{NODE}/qkd_links")),
+    Operation.VIEW: (
+        ("GET", "/tmf-api/intentManagement/v5/intent"),
+        ("HEAD", "/restconf/data"),
+        ("GET", "/restconf/streams/NETCONF/json"),
+    ),
+    Operation.ORCHESTRATE: (
+        ("POST", "/tmf-api/intentManagement/v5/intent"),
+        ("PATCH", UNIT),
+        ("DELETE", UNIT),
+        ("PUT", "/restconf/data/quoit-orchestration:planned-works"),
+        ("POST", "/restconf/operations/quoit-orchestration:app-registration"),
+    ),
+    Operation.REGISTER: (("GET", "/enrol/v1/equipment"), ("POST", "/enrol/v1/interfaces")),
 }
 MANAGEMENT = (Operation.READ, Operation.STRIKE)
+ORCHESTRATES = (Operation.VIEW, Operation.ORCHESTRATE)
 AGENT = (Operation.READ_NODE, Operation.EDIT_NODE)
 DENIED = (401, 403)
 
@@ -97,6 +114,10 @@ class Listeners:
         self.applications = Identities.of(URNS.items(), is_revoked=self.authority.is_revoked)
         self.management = RoleGate(_Everything())
         self.roles = role_identities(self.authority.is_revoked)
+        self.orchestration = RoleGate(_Everything(), orchestration_door.OPERATIONS)
+        self.orchestrators = role_identities(self.authority.is_revoked, orchestration_door.ROLES)
+        self.enrolment = make_enrolment(_Desk())
+        self.devices = AgentIdentities(frozenset({"alice"}), self.authority.is_revoked)
         modules = ModuleSet.of(["etsi-qkd-sdn-node"])
         self.optics = RestconfApp(
             ByRole(Restconf(modules, now=lambda: datetime(2026, 1, 1, tzinfo=UTC), access=rules()))
@@ -117,13 +138,24 @@ class Listeners:
         app, identities = self.door(operation)
         return answer(app, identities.read(der(leaf)), method, path)
 
-    def door(self, operation: Operation) -> tuple[Any, Identities]:
+    def door(self, operation: Operation) -> tuple[Any, Any]:
         """The application that the operation is asked of, and how it knows who asks."""
-        if operation in AGENT:
-            return self.agent, self.agents
-        if operation in OPTICAL:
-            return self.optics, self.optical_roles
-        return (self.management, self.roles) if operation in MANAGEMENT else (self.kme, self.applications)
+        doors: tuple[tuple[tuple[Operation, ...], Any, Any], ...] = (
+            (MANAGEMENT, self.management, self.roles),
+            (ORCHESTRATES, self.orchestration, self.orchestrators),
+            ((Operation.REGISTER,), self.enrolment, self.devices),
+            (AGENT, self.agent, self.agents),
+            (OPTICAL, self.optics, self.optical_roles),
+        )
+        found = ((app, identities) for operations, app, identities in doors if operation in operations)
+        return next(found, (self.kme, self.applications))
+
+
+class _Desk:
+    """Behind the enrolment listener: whoever gets here has been let in."""
+
+    def equipment(self, node: str) -> tuple[Any, ...]:
+        return ()
 
 
 class _Node:
@@ -216,11 +248,11 @@ def test_the_table_has_a_row_for_each_operation_and_the_operator_gets_no_keys() 
     assert set(MAY) == set(Operation) == set(ASKED)
     assert not any(may(role, Operation.TAKE_KEYS) or may(role, Operation.USE_UNITS) for role in NAMED)
     assert {Role.AGENT, Role.CONTROLLER} <= NAMED
-    for role in (Role.AGENT, Role.KME):
-        assert [operation for operation in Operation if may(role, operation)] == [Operation.DESCRIBE]
+    mine = {role: {operation for operation in Operation if may(role, operation)} for role in Role}
+    assert mine[Role.KME] == {Operation.DESCRIBE}
+    assert mine[Role.AGENT] == {Operation.DESCRIBE, Operation.REGISTER}
+    assert mine[Role.CONTROLLER] == {Operation.DESCRIBE, *ORCHESTRATES, *OPTICAL, *AGENT}
     assert [role for role in Role if may(role, Operation.EDIT_NODE)] == [Role.CONTROLLER]
-    controls = {operation for operation in Operation if may(Role.CONTROLLER, operation)}
-    assert controls == {*OPTICAL, *AGENT, Operation.DESCRIBE}
 
 
 def test_what_management_shows_is_what_this_test_asks_for() -> None:

@@ -150,6 +150,14 @@ def up(
     kek: Annotated[
         str | None, Parameter(help=f"Key-encryption key of all stores, instead of a file in each: {KEK_FORMS}")
     ] = None,
+    orchestration_port: Annotated[
+        int | None,
+        Parameter(help="Also serve intents and the view of all strata, on this port of 127.0.0.1 (0: any free one)."),
+    ] = None,
+    join_port: Annotated[
+        int | None,
+        Parameter(help="Let devices with a token enrol, on this port of 127.0.0.1 (0: any free one). See quoit token."),
+    ] = None,
     traces: Annotated[Path | None, Parameter(help="Write traces of requests here (OTLP/JSON, a batch a line).")] = None,
     netqasm: Annotated[
         int | None, Parameter(help="Open a door for NetQASM programs at each node, with so many of its memories.")
@@ -182,11 +190,43 @@ def up(
             tls13_only=tls == "modern",
             certificate_life=certificate_life,
             management_port=management_port,
+            orchestration_port=orchestration_port,
+            join_port=join_port,
             tapi_port=tapi_port,
             tapi_yang=tapi_yang,
             agents_port=agents,
         ),
     )
+
+
+@app.command
+def token(
+    node: str,
+    /,
+    *,
+    valid_for: Annotated[str, Parameter(help="How long it is good: 10min, 1h; at most 7 days.")] = "1h",
+    dir: Path = Path("out/quoit"),
+    json: Json = False,
+) -> int:
+    """Make a one-time token with which the device at NODE joins the running twin. See docs/orchestration.md."""
+    from quoit.cli.join import make_token
+
+    return make_token(dir, node, valid_for, json)
+
+
+@app.command
+def join(
+    *,
+    token: Annotated[
+        str | None, Parameter(help="As `quoit token` printed it; read from standard input if not given.")
+    ] = None,
+    dir: Annotated[Path, Parameter(help="Where the device keeps its key and certificate.")] = Path("out/device"),
+    json: Json = False,
+) -> int:
+    """At a device: enrol with a one-time token, register, and be linked. There is no other step."""
+    from quoit.cli.join import join as join_network
+
+    return join_network(token, dir, json)
 
 
 @app.command

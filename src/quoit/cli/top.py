@@ -47,7 +47,10 @@ class Operator:
 
     def post(self, path: str, body: Any) -> tuple[int, dict[str, Any]]:
         """Status and JSON of a POST."""
-        answer = self._http.post(path, content=msgspec.json.encode(body))
+        try:
+            answer = self._http.post(path, content=msgspec.json.encode(body))
+        except httpx2.HTTPError as fault:
+            raise show.UserError(f"the twin does not answer: {fault}") from fault
         return answer.status_code, answer.json()
 
 

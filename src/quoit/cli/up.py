@@ -48,6 +48,8 @@ class UpOptions:
     certificate_life: str = "24h"
     management_port: int | None = None
     kek: str | None = None
+    orchestration_port: int | None = None
+    join_port: int | None = None
     traces: Path | None = None
     agents_port: int | None = None
     netqasm: int | None = None
@@ -71,6 +73,7 @@ def bring_up(file: Path, options: UpOptions) -> int:
     harden()
     network = show.network(file)
     _check_numbers(options)
+    _check_ports(options, bool(network.joining))
     _check_agents(options, network)
     if options.digest and options.until is None:
         raise show.UserError("--digest needs --until: a digest is of a whole run")
@@ -106,6 +109,8 @@ def bring_up(file: Path, options: UpOptions) -> int:
         tls13_only=options.tls13_only,
         management_port=options.management_port,
         kek=options.kek,
+        orchestration_port=options.orchestration_port,
+        join_port=options.join_port,
         traces=_traces(options),
         agents_port=options.agents_port,
         netqasm=options.netqasm,
@@ -113,6 +118,29 @@ def bring_up(file: Path, options: UpOptions) -> int:
         tapi_yang=options.tapi_yang,
     )
     return run_loop(lambda: _host(file, host_options, options.digest, options.json))
+
+
+def _check_numbers(options: UpOptions) -> None:
+    if options.speed <= 0:
+        raise show.UserError(f"--speed: expected above 0, found {options.speed}")
+
+
+def _check_ports(options: UpOptions, somebody_joins: bool) -> None:
+    """Doors beside the applications' are for a twin in one process, but for management's."""
+    alone = {
+        "--tapi-port": options.tapi_port,
+        "--orchestration-port": options.orchestration_port,
+        "--join-port": options.join_port,
+    }
+    ports = {"--port": options.port, "--management-port": options.management_port, **alone}
+    for name, port in ports.items():
+        if not 0 <= (port or 0) <= 65535:
+            raise show.UserError(f"{name}: expected 0 (any free one) to 65535, found {port}")
+    for name, port in alone.items():
+        if port is not None and options.processes > 1:
+            raise show.UserError(f"{name}: this door is for a twin in one process")
+    if options.join_port is not None and not somebody_joins:
+        raise show.UserError("--join-port: no node of this network has `joins: token`, so nobody could enrol")
 
 
 def _traces(options: UpOptions) -> Path | None:
@@ -151,19 +179,6 @@ def _check_programs(network: NetworkFile, options: UpOptions) -> None:
         raise show.UserError("doors for programs (memories with `programs`, --netqasm) are for a twin in one process")
     if memories and importlib.util.find_spec("netqasm") is None:
         raise show.UserError("doors for programs need the SDK; run: pip install 'quoit[netqasm]'")
-
-
-def _check_numbers(options: UpOptions) -> None:
-    if options.speed <= 0:
-        raise show.UserError(f"--speed: expected above 0, found {options.speed}")
-    if not 0 <= (options.management_port or 0) <= 65535:
-        raise show.UserError(f"--management-port: expected 0 (any free one) to 65535, found {options.management_port}")
-    if not 0 <= (options.tapi_port or 0) <= 65535:
-        raise show.UserError(f"--tapi-port: expected 0 (any free one) to 65535, found {options.tapi_port}")
-    if options.tapi_port is not None and options.processes > 1:
-        raise show.UserError("--tapi-port: the optical network's door is for a twin in one process")
-    if not 0 <= options.port <= 65535:
-        raise show.UserError(f"--port: expected 0 (any free one) to 65535, found {options.port}")
 
 
 def _life(text: str) -> timedelta:
@@ -243,6 +258,11 @@ def tell_how_to_go_on(host: Host) -> None:
     console.print(
         f"certificates: {host.authority.directory}   metrics and operation: {host.options.directory}/operator.sock"
     )
+    if host.orchestration is not None:
+        console.print(f"intents and the view of all strata: https://127.0.0.1:{host.orchestration.listener.port}")
+    if host.join_door is not None:
+        waiting = ", ".join(sorted(host.network.joining - host.joined)) or "all have joined"
+        console.print(f"let a node in ({waiting}): quoit token NODE --dir {host.options.directory}")
     if "netqasm" in host.doors_told():
         console.print(f"run a program of NetQASM: quoit netqasm run DIRECTORY --dir {host.options.directory}")
     if host.tapi is not None:
@@ -261,7 +281,7 @@ def curl_line(host: Host) -> str:
         if app.sae not in host.apps:
             continue
         for other in host.twin.attachments.values():
-            if other.kme != app.kme and (app.allow is None or other.sae in app.allow):
+            if other.kme != app.kme and other.sae in host.apps and (app.allow is None or other.sae in app.allow):
                 leaf = host.apps[app.sae]
                 return (
                     f"curl --cacert {host.authority.root_pem} --cert {leaf.chain} --key {leaf.key} "

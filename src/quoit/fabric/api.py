@@ -73,6 +73,20 @@ class Flow(Message):
     name: str = ""
 
 
+@message("fabric.CommissionNode")
+class CommissionNode(Message):
+    """`node` has joined: the links to it whose other ends are there get their paths and begin. Answered with
+    `Commissioned`, also if it had been said before."""
+
+    node: str
+
+
+@message("fabric.Commissioned")
+class Commissioned(Message):
+    node: str
+    links: tuple[str, ...]
+
+
 @message("fabric.ReserveFlows")
 class ReserveFlows(Message):
     """Service asks: `paths` routes of its own for `session`, each with `rate_bps` of key kept for it on every link.
@@ -342,15 +356,27 @@ class FlowChanged(Message):
 
 @message("fabric.GetFlows")
 class GetFlows(Message):
-    """Management asks control: which routes are there? Answered with `Flows`."""
+    """Management asks control: which routes are there, for pairs of nodes and for sessions? Answered with `Flows`."""
 
 
 @message("fabric.Flows")
 class Flows(Message):
-    """Routes that Service asked for (`nodes` empty: there is none now), and those that sessions have reserved."""
+    """Routes that Service asked for (`nodes` empty: there is none now), and those that sessions have reserved.
+    `waiting`: links that are planned, and not commissioned before a node at their end has joined."""
 
     flows: tuple[Flow, ...]
     sessions: tuple[ReservedFlows, ...]
+    waiting: tuple[str, ...] = ()
+
+    @property
+    def installed(self) -> tuple[Flow, ...]:
+        """Routes that are there now: of pairs of nodes, then of sessions."""
+        of_sessions = (flow for held in self.sessions for flow in held.flows)
+        return (*(flow for flow in self.flows if flow.nodes), *of_sessions)
+
+    def of_session(self, session: str) -> tuple[Flow, ...]:
+        """The routes that this one has reserved; none if there is no such session."""
+        return next((held.flows for held in self.sessions if held.session == session), ())
 
 
 @message("fabric.GetLinks")

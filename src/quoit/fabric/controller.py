@@ -14,6 +14,8 @@ from quoit.fabric import api
 from quoit.fabric.api import (
     SESSION_NEWS,
     BlockMade,
+    Commissioned,
+    CommissionNode,
     Flow,
     FlowChanged,
     Flows,
@@ -69,10 +71,17 @@ class FabricController(Element):
     )
 
     def __init__(
-        self, place: str, links: tuple[LinkEntry, ...], name: str = api.CONTROLLER, southbound: Southbound | None = None
+        self,
+        place: str,
+        links: tuple[LinkEntry, ...],
+        name: str = api.CONTROLLER,
+        southbound: Southbound | None = None,
+        joining: frozenset[str] = frozenset(),
     ) -> None:
+        """`joining`: nodes whose links are planned and not commissioned before they have joined."""
         super().__init__(name, place)
         self._south: Southbound = southbound or DirectSouthbound()
+        self._joining = set(joining)
         self._links = {entry.link: entry for entry in links}
         self._states = {entry.link: _State() for entry in links}
         self._flows: dict[tuple[str, str], Flow | None] = {}
@@ -87,11 +96,30 @@ class FabricController(Element):
         # Above the epochs of an earlier life, whose entries the relays keep.
         self._epoch = ctx.now
         for entry in self._links.values():
-            await self._light(ctx, entry)
-            if entry.pairs is None:
-                await self._south.activate(ctx, entry)
-            else:
-                await self._open_circuit(ctx, entry.pairs)
+            if not self._waits(entry):
+                await self._commission(ctx, entry)
+
+    def _waits(self, entry: LinkEntry) -> bool:
+        return entry.sender in self._joining or entry.receiver in self._joining
+
+    async def _commission(self, ctx: Context, entry: LinkEntry) -> None:
+        await self._light(ctx, entry)
+        if entry.pairs is None:
+            await self._south.activate(ctx, entry)
+        else:
+            await self._open_circuit(ctx, entry.pairs)
+
+    @handles(CommissionNode)
+    async def on_commission(self, ctx: Context, msg: CommissionNode) -> Commissioned:
+        if all(msg.node not in (entry.sender, entry.receiver) for entry in self._links.values()):
+            return Commissioned(msg.node, ())
+        new = msg.node in self._joining
+        self._joining.discard(msg.node)
+        here = [e for e in self._links.values() if msg.node in (e.sender, e.receiver) and not self._waits(e)]
+        for entry in here if new else ():
+            await self._commission(ctx, entry)
+            ctx.emit("link.joined", link=entry.link, node=msg.node)
+        return Commissioned(msg.node, tuple(entry.link for entry in here))
 
     async def _open_circuit(self, ctx: Context, wanted: OpenKeyCircuit) -> None:
         """A link without a circuit makes no key; the others do."""
@@ -235,9 +263,13 @@ class FabricController(Element):
 
     @handles(GetFlows)
     async def on_get_flows(self, ctx: Context, msg: GetFlows) -> Flows:
-        flows = [flow or Flow(*pair, 0, (), (), 0.0) for pair, flow in sorted(self._flows.items())]
+        flows = [
+            Flow(*pair, 0, (), (), 0.0) if flow is None else replace(flow, offered_bps=self._offer(flow))
+            for pair, flow in sorted(self._flows.items())
+        ]
         sessions = [ReservedFlows(session, held) for session, held in sorted(self._installed.items())]
-        return Flows(tuple(flows), tuple(sessions))
+        waiting = [entry.link for entry in self._links.values() if self._waits(entry)]
+        return Flows(tuple(flows), tuple(sessions), tuple(waiting))
 
     # -- news ----------------------------------------------------------------------------------------
 

@@ -434,15 +434,17 @@ async def listen(
     limits: ListenerLimits = ListenerLimits(),
     census: Census | None = None,
     render: Render = render_message,
+    anonymous: bool = False,
 ) -> Listener:
     """Serve `app` at `address`:`port` (0: any free one) to clients that `tls` lets in.
 
     `identify` reads a certificate's DER once a connection (`identity.Identities.read`); the result is
     `scope["state"]["peer"]`, beside what `state` holds. Give listeners of one process the same `census` to have
     its bounds count for all of them. `render` says how a refusal before the application is worded. Raises
-    OSError if the address cannot be bound, ValueError if `tls` does not require a client certificate.
+    OSError if the address cannot be bound, ValueError if `tls` does not require a client certificate, unless
+    `anonymous` says that this is meant: the application then decides what those may do who have none.
     """
-    if tls.verify_mode is not ssl.CERT_REQUIRED:
+    if tls.verify_mode is not ssl.CERT_REQUIRED and not anonymous:
         raise ValueError("the listener's TLS context must require a client certificate (verify_mode CERT_REQUIRED)")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     server_socket = socket.create_server((address, port), family=family, backlog=128)

@@ -92,6 +92,12 @@ _ROWS = (
     Row("foreign-unit", "no such service unit", 404, _C, "list your units"),
     Row("session-exists", "there is a session with this application", 409, _C, "close it, or use it"),
     Row("unknown-session", "no such session", 404, _C, "list your sessions"),
+    Row("unknown-intent", "no such intent", 404, _C, "list the intents"),
+    Row("intent-over", "the intent is over", 409, _C, "state a new one"),
+    Row("unknown-path", "no such service link or candidate path", 404, _C, "ask for candidate paths again"),
+    Row("bad-token", "the token opens nothing", 401, _C, "have the operator make a new one"),
+    Row("too-many-attempts", "too many attempts", 429, _C, "wait, and try once"),
+    Row("not-joining", "the node does not join now", 409, _C, "see the network file, and which nodes have joined"),
     Row("malformed-urn", "not a URN", 400, _C, "write it as RFC 8141 says: urn:NID:NSS"),
     Row(
         "bad-lifecycle",

@@ -20,9 +20,10 @@ class Role(StrEnum):
     KME = "kme"
     """A KME, and the processes of one twin towards each other."""
     AGENT = "agent"
-    """Acts for a device: what an SDN agent shows to controllers. No listener lets it in."""
+    """A device: what an SDN agent shows to controllers, and what a node that has joined by token registers with."""
     CONTROLLER = "controller"
-    """A control plane: configures nodes through their SDN agents, and the optical network (TAPI)."""
+    """A control plane: configures nodes through their SDN agents and the optical network (TAPI), states intents and
+    plans works."""
     OBSERVER = "observer"
     """Reads what the twin tells of itself."""
     OPERATOR = "operator"
@@ -45,7 +46,10 @@ class Operation(StrEnum):
     USE_UNITS = "KME: units, memories and messages"
     DESCRIBE = "KME: its OpenAPI documents, whether it lives and whether it is ready"
     READ = "management: GET and HEAD of what there is"
-    STRIKE = "management: POST of a strike, or of planned works"
+    STRIKE = "management: POST of a strike, of planned works, or of a request for a join token"
+    VIEW = "orchestration: GET and HEAD of the view, of intents and their reports"
+    ORCHESTRATE = "orchestration: stating intents, operations, planned works"
+    REGISTER = "enrolment: registering a node's interfaces"
     READ_OPTICS = "optical network (TAPI): GET and HEAD of what there is, event streams"
     CONFIGURE_OPTICS = "optical network (TAPI): services, path computation, subscriptions"
     READ_NODE = "SDN agent: what the node is, how it does, and its notifications"
@@ -58,6 +62,9 @@ MAY: Mapping[Operation, frozenset[Role]] = {
     Operation.DESCRIBE: frozenset(Role),  # the same for all, and no network's own; still only by a valid certificate
     Operation.READ: frozenset({Role.OBSERVER, Role.OPERATOR}),
     Operation.STRIKE: frozenset({Role.OPERATOR}),
+    Operation.VIEW: frozenset({Role.OBSERVER, Role.OPERATOR, Role.CONTROLLER}),
+    Operation.ORCHESTRATE: frozenset({Role.OPERATOR, Role.CONTROLLER}),
+    Operation.REGISTER: frozenset({Role.AGENT}),
     Operation.READ_OPTICS: frozenset({Role.OBSERVER, Role.CONTROLLER, Role.OPERATOR}),
     Operation.CONFIGURE_OPTICS: frozenset({Role.CONTROLLER, Role.OPERATOR}),
     Operation.READ_NODE: frozenset({Role.CONTROLLER, Role.OBSERVER, Role.OPERATOR}),

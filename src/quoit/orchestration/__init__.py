@@ -1,1 +1,1 @@
-"""Across the strata: what sees and steers them together."""
+"""Across the strata: what sees and steers them together, intents, and nodes that join."""

@@ -62,6 +62,7 @@ from quoit.scenario.entanglement import EntanglementSide, MeasuredKeys, span_fin
 from quoit.scenario.fate import Fate, Load, LoadPlan, Stroke
 from quoit.scenario.light import LightSide
 from quoit.scenario.optical import optical_elements
+from quoit.scenario.orchestration import orchestration
 from quoit.scenario.pair_keys import PROTOCOLS, PairKeys, profile_of
 from quoit.scenario.schema import Application, Event, Link, NetworkFile, PairLink
 from quoit.scenario.thresholds import telemetry_plan
@@ -171,6 +172,7 @@ class Assembler:
         calendar = Calendar(self.n.epoch_unix_s, Namespace(self.n.nid))
         keys = MeasuredKeys(self._measured(), self.pair_keys.apart())
         elements += self.entanglement.elements(self.world, self.center, attachments, calendar, keys)
+        elements += orchestration(self.n, self.center)
         kernel = self._kernel(elements)
         kmes = {k.id: k.node for k in self.n.all_kmes()}
         return Twin(
@@ -273,7 +275,7 @@ class Assembler:
         """The controller by itself; or instances of one that knows agents alone, behind one name."""
         policies = self.n.policies
         if policies.control == "direct":
-            return [FabricController(self.center, entries)]
+            return [FabricController(self.center, entries, joining=self.n.joining)]
         nodes = tuple(self.n.nodes)
         if policies.control == "external":
             return [StandingFlows(self.center, self.n.name, nodes)]
@@ -379,7 +381,7 @@ class Assembler:
             mine = tuple(a for a in attachments.values() if a.domain == domain.name)
             peers = tuple(d.name for d in domains if d.name != domain.name)
             place = next((n for n in self.n.nodes if self.n.domain_of(n) == domain.name), self.center)
-            out.append(ServiceController(place, domain.name, domain.prefix, mine, peers))
+            out.append(ServiceController(place, domain.name, domain.prefix, mine, peers, self.n.joining))
             out += self._session_control(domain.name, place, mine, policy)
         for kme in self.n.all_kmes():
             store = self.stores[kme.id] = self.parts.make_store(kme.id)
@@ -422,12 +424,16 @@ class Assembler:
     def _app(app: Application, attachment: Attachment) -> App:
         return App(attachment, app.rate_bps, app.burst_bits, app.key_size_bits, "allow_self_pair" in app.compat)
 
-    @staticmethod
-    def _prefill(kme: str, apps: tuple[App, ...], attachments: dict[str, Attachment]) -> tuple[tuple[str, str], ...]:
-        """Streams to fill before anybody asks: those between applications that name each other."""
+    def _prefill(
+        self, kme: str, apps: tuple[App, ...], attachments: dict[str, Attachment]
+    ) -> tuple[tuple[str, str], ...]:
+        """Streams to fill before anybody asks: those between applications that name each other. Of a node that joins
+        later nothing is known then: its streams begin when somebody asks."""
+        if any(app.attachment.node in self.n.joining for app in apps):
+            return ()
         named = {peer for app in apps for peer in app.attachment.allow or ()}
         found = {(attachments[p].kme, attachments[p].node) for p in named if attachments[p].kme != kme}
-        return tuple(sorted(found))
+        return tuple(sorted(pair for pair in found if pair[1] not in self.n.joining))
 
     def _load(self, number: int, event: Event, attachments: dict[str, Attachment]) -> Load:
         load = event.load

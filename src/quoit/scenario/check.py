@@ -250,6 +250,27 @@ def _structure(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
     yield from check_light(n, _unknown)
     yield from check_thresholds(n, _unknown)
     yield from check_powers(n, _unknown)
+    yield from _check_joining(n)
+
+
+def _check_joining(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
+    """Nodes that come with a token begin with nothing, and where control is, somebody must be from the start."""
+    if next(iter(n.nodes), None) in n.joining:
+        yield (
+            ("nodes", next(iter(n.nodes)), "joins"),
+            "the first node holds control: let another one join",
+        )
+    for name in sorted(n.joining):
+        if n.policies.has_agents:
+            yield ("nodes", name, "joins"), "nodes with SDN agents are there from the start; leave out joins, or agents"
+        if n.nodes[name].memories is not None:
+            yield ("nodes", name, "joins"), "nodes with memories are there from the start; leave out joins, or memories"
+    for i, link in enumerate(n.links):
+        if link.initial_pool_bits and not n.joining.isdisjoint(link.between):
+            yield ("links", i, "initial_pool"), "a link to a node that joins later has no key yet; leave it out"
+    domains = {d.name for d in n.all_domains()} - {n.domain_of(node) for node in n.nodes if node not in n.joining}
+    for name in sorted(node for node in n.joining if n.domain_of(node) in domains):
+        yield ("nodes", name, "joins"), "its domain has no node that is there from the start to hold its control"
 
 
 def _unknown(loc: Loc, what: str, name: str, known: Iterable[str]) -> Iterator[tuple[Loc, str]]:

@@ -35,6 +35,7 @@ from quoit.interfaces.northbound import Counted, make_app
 from quoit.interfaces.repeated import Repeated
 from quoit.interfaces.restconf.core import Restconf
 from quoit.interfaces.restconf.library import ModuleSet
+from quoit.interfaces.restconf.schema import Schema
 from quoit.interfaces.restconf.server import RestconfApp
 from quoit.model.role import Role
 from quoit.runtime.journal import FORMAT, Header, JournalWriter
@@ -42,9 +43,11 @@ from quoit.runtime.kernel import Kernel
 from quoit.runtime.live import LiveWorld
 from quoit.runtime.trace import Digest, Event, Sink, to_line
 from quoit.runtime.virtual import VirtualWorld
+from quoit.scenario import orchestration_door
 from quoit.scenario.agent_doors import AgentDoor, AgentDoors
 from quoit.scenario.assemble import Parts, Twin, assemble
 from quoit.scenario.check import loads
+from quoit.scenario.joining import EnrolmentDesk, JoinDoor, token_book
 from quoit.scenario.operator import ROLES, ManagementDoor, OperatorSocket, role_identities
 from quoit.scenario.optical_door import ROLES as TAPI_ROLES
 from quoit.scenario.optical_door import OpticalDoor
@@ -61,8 +64,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("quoit", element="host")
 CERTIFICATE_CHECK_S = 1.0
-MANAGEMENT, TAPI = "management", "tapi"
-"""Names on the certificates of the operator's door and of the optical network's."""
+MANAGEMENT, TAPI, ORCHESTRATION, JOINING = "management", "tapi", "orchestration", "joining"
+"""Names on the certificates of doors: the operator's, the optical network's, intents' and the devices' that enrol."""
 """How soon `quoit pki --revoke` beside a running twin ends live connections, at the latest."""
 
 
@@ -88,7 +91,9 @@ class HostOptions:
     `management_port`: the operator's door over mutual TLS on that port of 127.0.0.1 (0: any); None: only its socket.
     `traces`: file for spans of what comes of requests, as OTLP/JSON.
     `netqasm`: so many memories of each node that has some for programs of hosts, whatever the network file says.
-    `tapi_port`: the optical network's (ONF TAPI over RESTCONF), with TAPI's YANG modules from `tapi_yang`."""
+    `tapi_port`: the optical network's (ONF TAPI over RESTCONF), with TAPI's YANG modules from `tapi_yang`.
+    `orchestration_port`: the door for intents and the view of all strata, likewise; `join_port`: where devices with a
+    token enrol. None: there is no such door."""
 
     directory: Path
     seed: int | None = None
@@ -105,6 +110,8 @@ class HostOptions:
     tls13_only: bool = False
     management_port: int | None = None
     kek: str | None = None
+    orchestration_port: int | None = None
+    join_port: int | None = None
     traces: Path | None = None
     agents_port: int | None = None
     netqasm: int | None = None
@@ -133,6 +140,8 @@ class Host:
     apps: dict[str, Issued] = field(default_factory=dict)
     roles: dict[Role, Issued] = field(default_factory=dict)
     management: Door | None = None
+    orchestration: Door | None = None
+    join_door: JoinDoor | None = None
     tapi: Door | None = None
     agents: AgentDoors | None = None
 
@@ -148,6 +157,9 @@ class Host:
         self._changes: asyncio.Task[None] | None = None
         self._restconf: Restconf | None = None
         self._operator: OperatorSocket | None = None
+        self._orchestrating: orchestration_door.OrchestrationDoor | None = None
+        self._joining: Door | None = None
+        self._enrolment: EnrolmentDesk | None = None
         self._limits_of_doors = ListenerLimits()
         self._census = Census(self._limits_of_doors.in_all, self._limits_of_doors.per_identity)
         self._programs: ProgramDoors | None = None
@@ -156,6 +168,10 @@ class Host:
         self._state = TwinState(self.options.directory / "twin.json")
         if self.options.resume:
             self._state.next_life(self.network.name)
+        try:
+            self._tokens = token_book(self.network, self.options.directory, anew=not self.options.resume)
+        except ValueError as fault:  # who has joined is not known then
+            raise NothingToResume(str(fault)) from fault
         # Before any store is made: a name that is misspelt must not leave stores under other keys.
         kek = self.options.kek
         self._kek = None if kek is None else open_kek(kek, make=not self.options.resume)
@@ -257,33 +273,81 @@ class Host:
             self.twin.kernel.split(self._spread, share.process, share.bus)
             await share.bus.connect(self.world.receive, self.world.missed, self.world.fail)
             wall_ns = await share.bus.start_together(share.processes)
-        for attachment in self.twin.attachments.values():
-            if attachment.kme not in self.here:
-                continue
-            self.apps[attachment.sae] = self.authority.issue_application(
-                attachment.sae, attachment.urn, self.options.certificate_life
-            )
+        self._issue_applications(lambda kme: self.twin.kmes[kme] not in self.network.joining)
         if self.options.serve:
-            await self._open_doors()
+            await self._open_doors(lambda kme: self.twin.kmes[kme] not in self.network.joining)
             if share is None or share.process == 0:
                 self._operator = OperatorSocket(self.options.directory / "operator.sock", self)
                 await self._operator.start()
                 await self._open_management(self._operator)
                 await self._open_tapi()
+                await self._open_joining()
             self._write_doors()
+        # Reading modules takes a while, in which a twin that was live already would be late.
+        schema = None if self.options.orchestration_port is None else orchestration_door.schema()
         programs = program_memories(self.network, self.options.netqasm)
         if programs:
             import quoit.scenario.netqasm.doors  # noqa: F401  takes a second, in which a live twin would be late
         self.world.begin(stop_at=self.options.until_ns, wall_ns=wall_ns)
         if self.options.serve:
-            await self._open_agents()
-        if programs and self.options.serve and share is None:
-            await self._open_program_doors(programs)
+            await self._open_live_doors(schema, programs)
+        if self._enrolment is not None and self.options.resume:
+            await self._enrolment.join_again()
         self._renewal = asyncio.get_running_loop().create_task(self._renew())
+
+    async def _open_live_doors(self, schema: Schema | None, programs: dict[str, int]) -> None:
+        """Doors that ask the twin when they open."""
+        await self._open_agents()
+        if schema is not None:
+            await self._open_orchestration(schema)
+            self._write_doors()
+        if programs and self.options.share is None:
+            await self._open_program_doors(programs)
+
+    def _issue_applications(self, which: Callable[[str], bool]) -> None:
+        for attachment in self.twin.attachments.values():
+            if attachment.kme in self.here and which(attachment.kme):
+                self.apps[attachment.sae] = self.authority.issue_application(
+                    attachment.sae, attachment.urn, self.options.certificate_life
+                )
 
     def _write_doors(self) -> None:
         doors = self.options.directory / f"doors{self._suffix}.json"
         doors.write_text(json.dumps(self.doors_told()), encoding="utf-8")
+
+    async def _open_orchestration(self, schema: Schema) -> None:
+        """Intents and the view, and certificates for whoever may come."""
+        life = self.options.certificate_life
+        leaf = self.authority.issue_kme(ORCHESTRATION, ["127.0.0.1"], ["localhost"], life)
+        self._issue_roles(orchestration_door.ROLES)
+        context = self.authority.server_context(leaf, tls13_only=True)
+        app = orchestration_door.OrchestrationApp(self.world, self.network, schema)
+        port, revoked = self.options.orchestration_port or 0, self.authority.is_revoked
+        self._orchestrating = await orchestration_door.OrchestrationDoor.open(app, port, context, revoked)
+        self.orchestration = Door(ORCHESTRATION, self._orchestrating.listener, leaf, context)
+
+    async def _open_joining(self) -> None:
+        """The listener where devices with a token enrol; nodes that had joined before a stop are there again."""
+        if not self.network.joining:
+            return
+        desk = self._enrolment = EnrolmentDesk(
+            self.network, self.authority, self.world, self._tokens, self._open_doors_of, self.options.certificate_life
+        )
+        if self.options.join_port is None:
+            return
+        leaf = self.authority.issue_kme(JOINING, ["127.0.0.1"], ["localhost"], self.options.certificate_life)
+        context = self.authority.enrolment_context(leaf)
+        self.join_door = await JoinDoor.open(desk, self.options.join_port, context)
+        self._joining = Door(JOINING, self.join_door.listener, leaf, context)
+
+    async def _open_doors_of(self, node: str) -> dict[str, Any]:
+        """The node has joined: its KMEs' listeners, and certificates for its applications."""
+        mine = {kme for kme, at in self.twin.kmes.items() if at == node}
+        self._issue_applications(lambda kme: kme in mine)
+        await self._open_doors(lambda kme: kme in mine and kme not in self.doors)
+        self._write_doors()
+        told: dict[str, Any] = self.doors_told()["applications"]
+        return {sae: told[sae] for sae in told if told[sae]["kme"] in mine}
 
     def _identities(self) -> Identities:
         names = [(a.sae, a.urn) for a in self.twin.attachments.values()]
@@ -306,12 +370,12 @@ class Host:
         )
         self._write_doors()
 
-    async def _open_doors(self) -> None:
+    async def _open_doors(self, which: Callable[[str], bool]) -> None:
         identities = self._identities()
         limits, census = self._limits_of_doors, self._census
         life = self.options.certificate_life
         for number, kme in enumerate(sorted(self.twin.kmes)):
-            if kme not in self.here:
+            if kme not in self.here or not which(kme):
                 continue
             given = next((k.address for k in self.network.all_kmes() if k.id == kme), None)
             own = given or f"127.77.{number // 250}.{number % 250 + 1}"
@@ -401,8 +465,8 @@ class Host:
 
     def _all_doors(self) -> list[Door | AgentDoor]:
         agents = self.agents.doors.values() if self.agents is not None else ()
-        single = (door for door in (self.management, self.tapi) if door is not None)
-        return [*self.doors.values(), *single, *agents]
+        others = (self.management, self.tapi, self.orchestration, self._joining)
+        return [*self.doors.values(), *(door for door in others if door is not None), *agents]
 
     def _eme_of(self, kme: str) -> str | None:
         """The element that keeps shared states at a KME's node, if there is one."""
@@ -429,6 +493,11 @@ class Host:
             qukaydee="qukaydee" in flags,
         )
 
+    @property
+    def joined(self) -> frozenset[str]:
+        """Nodes that came with a token."""
+        return frozenset(self._tokens.joined)
+
     def url(self, kme: str) -> str:
         """Base URL of a KME's listener."""
         listener = self.doors[kme].listener
@@ -446,10 +515,15 @@ class Host:
         }  # fmt: skip
         if self._programs is not None:
             told["netqasm"] = self._programs.told()
-        for door, roles in ((self.management, ROLES), (self.tapi, TAPI_ROLES)):
+        by_roles = (
+            (self.management, ROLES), (self.tapi, TAPI_ROLES), (self.orchestration, orchestration_door.ROLES)
+        )  # fmt: skip
+        for door, roles in by_roles:
             if door is not None:
                 files = {role: _files(self.roles[role]) for role in roles}
                 told[door.kme] = {"url": f"https://127.0.0.1:{door.listener.port}", "roles": files}
+        if self.join_door is not None:
+            told["joining"] = {"url": self.join_door.url}
         if self.agents is not None:
             told["agents"] = self.agents.told()
         return told
@@ -506,6 +580,8 @@ class Host:
         """Nobody comes in any more."""
         if self._operator is not None:
             await self._operator.stop()
+        if self._orchestrating is not None:
+            await self._orchestrating.close()
         if self.agents is not None:
             await self.agents.stop()
         for served in (self._restconf, self._programs, self._optical):

@@ -5,7 +5,7 @@ strike the world; they cannot read keys.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,11 +49,19 @@ ROLES = tuple(role for role in Role if may(role, Operation.READ))
 """Who is let in: applications and KMEs are not, nor are roles that have nothing to do here."""
 
 
+class TokenWish(msgspec.Struct, forbid_unknown_fields=True):
+    """For which node, and for how long."""
+
+    node: str
+    valid_for_s: float = 3600.0
+
+
 class RoleGate:
     """An ASGI application for those alone whose certificate names a role that may do what is asked."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, operations: Mapping[str, Operation] = OPERATIONS) -> None:
         self._app = app
+        self._operations = operations
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -61,7 +69,7 @@ class RoleGate:
         except Problem as problem:
             await _json({"message": problem.row.title}, 401)(scope, receive, send)
             return
-        operation = OPERATIONS.get(scope["method"])
+        operation = self._operations.get(scope["method"])
         if operation is None or not may(role, operation):
             await _json({"message": f"not for the role {role}"}, 403)(scope, receive, send)
             return
@@ -99,7 +107,7 @@ def role_identities(is_revoked: Callable[[int], bool], roles: Iterable[Role] = R
 
 class OperatorSocket:
     """Serves GET /links, /spans, /channels, /services, /works, /units, /alarms, /assurance, /telemetry, /footprint,
-    /events, /doors, /status, /metrics, /livez, /readyz, and POST /strike, /works."""
+    /events, /doors, /status, /metrics, /livez, /readyz, and POST /strike, /works, /tokens."""
 
     def __init__(self, path: Path, host: Host) -> None:
         self._path = path
@@ -131,6 +139,7 @@ class OperatorSocket:
                 Route("/livez", self._livez),
                 Route("/readyz", self._readyz),
                 Route("/strike", self._strike, methods=["POST"]),
+                Route("/tokens", self._tokens, methods=["POST"]),
             ]
         )
 
@@ -242,6 +251,19 @@ class OperatorSocket:
         except Problem as problem:
             return _json({"message": problem.detail}, problem.row.status)
         return _json({"done": strike.label})
+
+    async def _tokens(self, request: Request) -> Response:
+        """A one-time token for a node that is to join: this answer is the only place where it can be read."""
+        try:
+            wish = msgspec.json.decode(await request.body(), type=TokenWish)
+            if self._host.join_door is None:
+                raise Problem("not-joining", "nobody can enrol here: start the twin with --join-port")
+            token = self._host.join_door.token(wish.node, wish.valid_for_s)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
+            return _json({"message": str(fault)}, 400)
+        except Problem as problem:
+            return _json({"message": problem.detail}, problem.row.status)
+        return _json({"node": token.node, "url": token.url, "token": token.text(), "valid_for_s": wish.valid_for_s})
 
     def _check(self, strike: Strike) -> None:
         """The target must exist before fate is told: the engine is not asked by outsiders."""

@@ -74,9 +74,11 @@ class Memories(Section):
 
 
 class Node(Section):
-    """`dialect`: what the node's SDN agent speaks on its listener; `teraflow`: as TeraFlowSDN's driver does."""
+    """`joins: token`: planned, and not there before a device has enrolled with a one-time token. `dialect`: what the
+    node's SDN agent speaks on its listener; `teraflow`: as TeraFlowSDN's driver does."""
 
     memories: Memories | None = None
+    joins: Literal["token"] | None = None
     dialect: Literal["restconf", "teraflow"] = "restconf"
     domain: str | None = None
     title: str | None = None
@@ -529,6 +531,8 @@ class Policies(Section):
     agents: bool = False
     control: Literal["direct", "sdqkd", "external"] = "direct"
     control_instances: Annotated[int, Field(ge=1, le=8)] = 1
+    orchestration: Literal["hierarchical", "federated"] = "hierarchical"
+    intent_period_ns: Duration = Field(default=10 * 10**9, alias="intent_period")
     virtual_link_fidelity: Annotated[float, Field(gt=0.25, lt=1)] = 0.8
     """Of a compiler that keeps virtual links ready: what pairs made of them have at least."""
     fabric_controllers: Annotated[int, Field(ge=1, le=8)] = 1
@@ -699,6 +703,11 @@ class NetworkFile(Section):
     def domain_of(self, node: str) -> str:
         """A node's domain; the first one if the file does not say."""
         return self.nodes[node].domain or self.all_domains()[0].name
+
+    @property
+    def joining(self) -> frozenset[str]:
+        """Nodes that come with a token."""
+        return frozenset(name for name, node in self.nodes.items() if node.joins is not None)
 
     def all_kmes(self) -> list[Kme]:
         """The KMEs of the file, or one a node."""

@@ -273,9 +273,67 @@ class Units(Message):
     units: tuple[Unit, ...]
 
 
-@message("service.GetAttached")
-class GetAttached(Message):
-    """Which applications are attached to this KME? Answered with `Fields`."""
+def controller(domain: str) -> str:
+    """Name of a domain's service controller."""
+    return f"service.controller:{domain}"
+
+
+@message("service.GetApplications")
+class GetApplications(Message):
+    """To a domain's controller: which applications does it have? `abroad`: those alone that other domains may know.
+    Answered with `Applications`."""
+
+    abroad: bool = False
+
+
+class ApplicationRow(Message):
+    """An application and where it is attached."""
+
+    sae: str
+    urn: str
+    kme: str
+    node: str
+    domain: str
+    routable: bool
+
+
+@message("service.Applications")
+class Applications(Message):
+    domain: str
+    prefix: str
+    rows: tuple[ApplicationRow, ...]
+
+
+@message("service.AdmitNode")
+class AdmitNode(Message):
+    """To a domain's controller: `node` has joined; its applications may be reached from now on. Answered with the
+    `Applications` that this brought, also if it had been said before."""
+
+    node: str
+
+
+@message("service.GetKmeState")
+class GetKmeState(Message):
+    """Management asks a KME for its sessions and streams, of all applications. Answered with `KmeState`."""
+
+
+class StreamRow(Message):
+    """End-to-end key towards a peer KME, for a session or for all. `routes`: the nodes of each route it is moved on;
+    none of a stream that belongs to no session: the fabric keeps that one's."""
+
+    name: str
+    peer: str
+    session: str
+    routes: tuple[tuple[str, ...], ...]
+
+
+@message("service.KmeState")
+class KmeState(Message):
+    kme: str
+    node: str
+    domain: str
+    sessions: tuple[Session, ...]
+    streams: tuple[StreamRow, ...]
 
 
 def eme(node: str) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from quoit.model.problem import Problem
 from quoit.model.urn import Urn
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
+from quoit.service.api import AdmitNode, ApplicationRow, Applications, GetApplications
 from quoit.service.directory import Announce, Attachment, Resolve, Resolved, controller
 from quoit.service.routing import PrefixTable
 
@@ -19,21 +22,51 @@ class ServiceController(Element):
     realises = ("A5", "B3", "B4", "C2", "C6")
 
     def __init__(
-        self, place: str, domain: str, prefix: str, attachments: tuple[Attachment, ...], peers: tuple[str, ...]
+        self,
+        place: str,
+        domain: str,
+        prefix: str,
+        attachments: tuple[Attachment, ...],
+        peers: tuple[str, ...],
+        joining: frozenset[str] = frozenset(),
     ) -> None:
+        """`joining`: nodes whose applications nobody is told of before they have been admitted."""
         super().__init__(controller(domain), place)
         self._domain = domain
         self._prefix = prefix
-        self._by_sae = {a.sae: a for a in attachments}
-        self._by_urn = {Urn.parse(a.urn).assigned_name: a for a in attachments}
+        self._waiting = tuple(a for a in attachments if a.node in joining)
+        self._by_sae = {a.sae: a for a in attachments if a.node not in joining}
+        self._by_urn = {Urn.parse(a.urn).assigned_name: a for a in self._by_sae.values()}
         self._peers = peers
         self._prefixes = PrefixTable()
         self._saes: dict[str, str] = {}
 
     async def start(self, ctx: Context) -> None:
+        self._announce(ctx)
+
+    def _announce(self, ctx: Context) -> None:
         routable = tuple(a.sae for a in self._by_sae.values() if a.routable)
         for peer in self._peers:
             ctx.tell(controller(peer), Announce(self._domain, self._prefix, routable))
+
+    @handles(AdmitNode)
+    async def on_admit(self, ctx: Context, msg: AdmitNode) -> Applications:
+        new = tuple(a for a in self._waiting if a.node == msg.node)
+        self._waiting = tuple(a for a in self._waiting if a.node != msg.node)
+        self._by_sae.update((a.sae, a) for a in new)
+        self._by_urn.update((Urn.parse(a.urn).assigned_name, a) for a in new)
+        if new:
+            ctx.emit("node.admitted", domain=self._domain, node=msg.node, applications=[a.sae for a in new])
+            self._announce(ctx)
+        return self._shown(a for a in self._by_sae.values() if a.node == msg.node)
+
+    @handles(GetApplications)
+    async def on_get(self, ctx: Context, msg: GetApplications) -> Applications:
+        return self._shown(a for a in self._by_sae.values() if a.routable or not msg.abroad)
+
+    def _shown(self, attachments: Iterable[Attachment]) -> Applications:
+        rows = tuple(ApplicationRow(a.sae, a.urn, a.kme, a.node, a.domain, a.routable) for a in attachments)
+        return Applications(self._domain, self._prefix, rows)
 
     @handles(Announce)
     async def on_announce(self, ctx: Context, msg: Announce) -> None:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from quoit.model.problem import Problem
 from quoit.runtime.wire import Message, message
-
-
-def controller(domain: str) -> str:
-    """Name of a domain's service controller."""
-    return f"service.controller:{domain}"
+from quoit.service.api import controller as controller
 
 
 class Attachment(Message):

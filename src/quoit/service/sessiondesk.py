@@ -35,14 +35,17 @@ from quoit.service.agreements import (
 from quoit.service.api import (
     SESSION_NEWS,
     CloseSession,
+    GetKmeState,
     GetSession,
     Keys,
+    KmeState,
     ListSessions,
     OpenKeys,
     OpenSession,
     Session,
     SessionChanged,
     Sessions,
+    StreamRow,
 )
 from quoit.service.directory import Attachment
 from quoit.service.instances import Instances
@@ -155,6 +158,15 @@ class SessionDesk(KeyDesk):
         session = self._mine(msg.caller, msg.session_id)
         await self._end(ctx, session, "closed by its owner")
         return session.shown()
+
+    @handles(GetKmeState)
+    async def on_get_state(self, ctx: Context, msg: GetKmeState) -> KmeState:
+        """Nothing of it is a secret: management may see it, and no application asks for it."""
+        streams = tuple(
+            StreamRow(s.name, s.peer, s.session, tuple(flow.nodes for flow in s.flows)) for s in self._streams.values()
+        )
+        sessions = tuple(one.shown() for one in self._sessions.values())
+        return KmeState(self.name, self.place, self._domain, sessions, streams)
 
     @handles(EndSession)
     async def on_end_session(self, ctx: Context, msg: EndSession) -> None:

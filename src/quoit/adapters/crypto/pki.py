@@ -123,7 +123,7 @@ class Authority:
         path_length: int,
     ) -> x509.Certificate:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        builder = self._builder(subject, issuer.subject if issuer else subject, key, signer, life)
+        builder = self._builder(subject, issuer.subject if issuer else subject, key.public_key(), signer, life)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
         return builder.add_extension(_usage(ca=True), critical=True).sign(signer, hashes.SHA256())
 
@@ -131,12 +131,11 @@ class Authority:
         self,
         subject: x509.Name,
         issuer: x509.Name,
-        key: ec.EllipticCurvePrivateKey,
+        public: ec.EllipticCurvePublicKey,
         signer: ec.EllipticCurvePrivateKey,
         life: timedelta,
     ) -> x509.CertificateBuilder:
         now = self._now().replace(microsecond=0)
-        public = key.public_key()
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -179,6 +178,27 @@ class Authority:
         san: list[x509.GeneralName] = [x509.UniformResourceIdentifier(role.urn)]
         return self._issue(self._file("role", name), name, san, [ExtendedKeyUsageOID.CLIENT_AUTH], life)
 
+    def sign_node(self, csr_pem: str, node: str, life: timedelta = LEAF_LIFE) -> bytes:
+        """A client certificate for a device that made its own key: CN = its node, SAN URI = the role of agents. The
+        chain in PEM, also in a file. Raises ValueError for a request that is not a proof of possession of a P-256 key
+        under the node's name; of its other contents nothing is taken over."""
+        csr = x509.load_pem_x509_csr(csr_pem.encode("ascii"))
+        public = csr.public_key()
+        if not isinstance(public, ec.EllipticCurvePublicKey) or not isinstance(public.curve, ec.SECP256R1):
+            raise ValueError("expected a key on the curve P-256")
+        if not csr.is_signature_valid:
+            raise ValueError("the request's signature does not fit its key")
+        names = [str(a.value) for a in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+        if names != [node]:
+            raise ValueError(f"expected the common name {node}, found {', '.join(names)[:80] or 'none'}")
+        (self.directory / "node").mkdir(mode=0o700, exist_ok=True)
+        san = [x509.UniformResourceIdentifier(Role.AGENT.urn)]
+        usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
+        certificate = self._sign_leaf(public, node, san, usages, life)
+        chain = _pem(certificate) + _pem(self._cert)
+        _write(self._file("node", node), chain, 0o644)
+        return chain
+
     def _file(self, part: str, name: str) -> Path:
         # Percent-encoded: a name is no path.
         return self.directory / part / f"{quote(name, safe='')}.pem"
@@ -192,8 +212,21 @@ class Authority:
         life: timedelta,
     ) -> Issued:
         key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self._sign_leaf(key.public_key(), name, san, usages, life)
+        _write(file.with_suffix(".key"), _key_pem(key), 0o600)
+        _write(file, _pem(certificate) + _pem(self._cert), 0o644)
+        return _issued(file, certificate)
+
+    def _sign_leaf(
+        self,
+        public: ec.EllipticCurvePublicKey,
+        name: str,
+        san: Sequence[x509.GeneralName],
+        usages: Iterable[x509.ObjectIdentifier],
+        life: timedelta,
+    ) -> x509.Certificate:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        builder = self._builder(subject, self._cert.subject, key, self._key, life)
+        builder = self._builder(subject, self._cert.subject, public, self._key, life)
         builder = (
             builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(ca=False), critical=True)
@@ -201,10 +234,7 @@ class Authority:
         )
         if san:
             builder = builder.add_extension(x509.SubjectAlternativeName(san), critical=False)
-        certificate = builder.sign(self._key, hashes.SHA256())
-        _write(file.with_suffix(".key"), _key_pem(key), 0o600)
-        _write(file, _pem(certificate) + _pem(self._cert), 0o644)
-        return _issued(file, certificate)
+        return builder.sign(self._key, hashes.SHA256())
 
     def issued(self) -> tuple[Issued, ...]:
         """All leaves there are, by file name."""
@@ -302,6 +332,13 @@ class Authority:
     def server_context(self, leaf: Issued, *, tls13_only: bool = False) -> ssl.SSLContext:
         """For a listener of this domain: see the function of the same name."""
         return server_context(leaf.chain, leaf.key, self.trust_pem, self.crl_pem, tls13_only=tls13_only)
+
+    def enrolment_context(self, leaf: Issued) -> ssl.SSLContext:
+        """For the listener of devices that have no certificate yet: TLS 1.3, and whoever shows a certificate must show
+        one of this domain."""
+        context = self.server_context(leaf, tls13_only=True)
+        context.verify_mode = ssl.CERT_OPTIONAL
+        return context
 
     def client_context(self, leaf: Issued) -> ssl.SSLContext:
         """For a client of this domain: see the function of the same name."""

@@ -1,0 +1,1 @@
+"""The orchestrator's RESTCONF interface: module quoit-orchestration, shaped after ETSI GS QKD 018."""

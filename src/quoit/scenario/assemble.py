@@ -15,9 +15,23 @@ from quoit.connectivity.inventory import Inventory
 from quoit.connectivity.meters import ConnectivityMeters
 from quoit.connectivity.plant import Plant
 from quoit.connectivity.upkeep import ConnectivityUpkeep
+from quoit.engine.api import ENGINE
 from quoit.engine.engine import Engine, LinkPlan
 from quoit.engine.physics import fibre
-from quoit.engine.world import BendSpan, CutSpan, Intercept, Mistune, SetRate, Shine, Tamper, World
+from quoit.engine.world import (
+    BendSpan,
+    Blind,
+    CutSpan,
+    Intercept,
+    Mistune,
+    SetRate,
+    Shine,
+    Split,
+    Tamper,
+    Tap,
+    World,
+)
+from quoit.fabric.api import Falsify, module
 from quoit.fabric.controller import FabricController, LinkEntry
 from quoit.fabric.distill.estimation import Proof, Security
 from quoit.fabric.exact import ExactPlan, ExactReceiver, ExactSender
@@ -36,10 +50,11 @@ from quoit.runtime import seeds
 from quoit.runtime.context import Device
 from quoit.runtime.element import Element
 from quoit.runtime.kernel import Kernel
+from quoit.runtime.wire import Message
 from quoit.scenario.entanglement import EntanglementSide
 from quoit.scenario.fate import Fate, Load, LoadPlan, Stroke
 from quoit.scenario.light import LightSide
-from quoit.scenario.schema import Application, Event, Link, NetworkFile, PairLink, Span
+from quoit.scenario.schema import Application, Attack, Event, Link, NetworkFile, PairLink, Span
 from quoit.service.access import AccessControl, Contract
 from quoit.service.admission import AdmissionControl
 from quoit.service.calendar import Calendar
@@ -119,6 +134,8 @@ class Assembler:
         for link in network.links:
             self._protocols[link.id] = classes[link.protocol].load()(self._profile(link))
             self.labels[link.id] = self._protocols[link.id].security_label
+        found = {e.name: e for e in entry_points(group="quoit.detectors")}
+        self.detectors = tuple((name, found[name].load()) for name in network.policies.detectors)
 
     def _profile(self, link: Link) -> Profile:
         name = link.profile or DEFAULT_PROFILE[link.protocol]
@@ -188,8 +205,9 @@ class Assembler:
             exact = self._exact_of(link)
             source = None if exact is None else exact.exact_source()
             plans.append(LinkPlan(link.id, a, b, protocol.sampler(), chunk, source))
-        strokes = [stroke for event in self.n.events for stroke in _strokes(event)]
-        return [Engine(world, plans, self.root, self.seed, self.light.drifts()), Fate(tuple(strokes))]
+        ends = {link.id: (link.between[0], link.between[1]) for link in self.n.links}
+        strokes = [stroke for event in self.n.events for stroke in strokes_of(event, ends)]
+        return [Engine(world, plans, self.root, self.seed, self.light.drifts()), Fate(tuple(strokes), ends)]
 
     # -- connectivity --------------------------------------------------------------------------------
 
@@ -214,12 +232,16 @@ class Assembler:
             ends = LinkEnds(link.id, a, b, self.n.telemetry_interval_ns, self.first_block)
             out += self._modules(link, ends, protocol)
             abort = getattr(getattr(protocol, "profile", None), "qber_abort", 0.08)
-            entries.append(LinkEntry(link.id, a, b, self._spans_of(link)))
-            meters.append(MeterPlan(link.id, a, b, ceiling or abort, self.n.policies.quarantine_hold_ns))
+            spans = self._spans_of(link)
+            entries.append(LinkEntry(link.id, a, b, spans))
+            # Light through air comes and goes by itself, and so does a rate that is given.
+            steady = link.protocol != "rated" and not self.light.through_air(spans)
+            hold, watch = self.n.policies.quarantine_hold_ns, (spans, protocol.shares, steady, self.detectors)
+            meters.append(MeterPlan(link.id, a, b, ceiling or abort, hold, *watch))
             upkeep.append(UpkeepPlan(link.id, a, b))
         out += [
             FabricController(self.center, tuple(entries)),
-            FabricMeters(self.center, tuple(meters)),
+            FabricMeters(self.center, tuple(meters), {c.name: tuple(c.spans) for c in self.n.plant.channels}),
             FabricUpkeep(self.center, tuple(upkeep)),
         ]
         for node in self.n.nodes:
@@ -239,7 +261,7 @@ class Assembler:
             return [SenderModule(ends), ReceiverModule(ends, protocol, gross)]
         p = exact.profile
         security = Security(p.eps_sec, p.eps_cor, p.qber_abort, cast(Proof, p.finite_key_proof))
-        plan = ExactPlan(ends, p.mu, p.p_intensity, p.block_bits, security)
+        plan = ExactPlan(ends, p.mu, p.p_intensity, p.block_bits, security, p.watch_current)
         forth, back = (
             seeds.keystream(self.root, "tags", link.id, way, nbytes=BOOTSTRAP_BYTES) for way in ("forth", "back")
         )
@@ -382,21 +404,45 @@ def _derived(body: dict[str, Any]) -> Profile:
     return with_overrides(BUILT_IN[body["base"]], {k: v for k, v in body.items() if k != "base"})
 
 
-def _strokes(event: Event) -> list[Stroke]:
-    """The edits of the world that an event stands for: its begin, and its end if it has one."""
+def _attack(attack: Attack) -> tuple[Message, Message, str]:
+    link, share = attack.link, attack.fraction or 0.0
+    edits: dict[str, tuple[Message, Message]] = {
+        "intercept-resend": (Intercept(link, share), Intercept(link, 0.0)),
+        "photon-number-splitting": (Split(link, share), Split(link, 0.0)),
+        "tamper-messages": (Tamper(link, share), Tamper(link, 0.0)),
+        "blinding": (Blind(link), Blind(link, False)),
+        "falsify-telemetry": (Falsify(link), Falsify(link, False)),
+    }
+    begin, end = edits[attack.kind]
+    much = f" {share:g}" if attack.fraction is not None else f" {attack.end}" if attack.end is not None else ""
+    return begin, end, f"{attack.kind} {link}{much}"
+
+
+def _module(attack: Attack, ends: Mapping[str, tuple[str, str]]) -> str:
+    """Whom the edit goes to: the engine, or the module whose agent is taken over."""
+    if attack.end is None:
+        return ENGINE
+    return module(attack.link, ends[attack.link][0 if attack.end == "sender" else 1])
+
+
+def strokes_of(event: Event, ends: Mapping[str, tuple[str, str]]) -> list[Stroke]:
+    """The edits of the world that an event stands for: its begin, and its end if it has one. `ends`: of links."""
     begin: Any
     end: Any
+    to = ENGINE
     if event.cut is not None:
         begin, end, label = CutSpan(event.cut), CutSpan(event.cut, False), f"cut {event.cut}"
     elif event.bend is not None:
         bend = event.bend
         begin, end = BendSpan(bend.span, bend.loss_db), BendSpan(bend.span, 0.0)
         label = f"bend {bend.span} {bend.loss_db:g} dB"
+    elif event.tap is not None:
+        tap = event.tap
+        begin, end = Tap(tap.span, tap.loss_db), Tap(tap.span, 0.0)
+        label = f"tap {tap.span} {tap.loss_db:g} dB"
     elif event.attack is not None:
-        attack = event.attack
-        strike = Intercept if attack.kind == "intercept-resend" else Tamper
-        begin, end = strike(attack.link, attack.fraction), strike(attack.link, 0.0)
-        label = f"{attack.kind} {attack.link} {attack.fraction:g}"
+        begin, end, label = _attack(event.attack)
+        to = _module(event.attack, ends)
     elif event.rate is not None:
         rate = event.rate
         begin, end = SetRate(rate.link, rate.rate_bps), SetRate(rate.link, None)
@@ -416,9 +462,9 @@ def _strokes(event: Event) -> list[Stroke]:
         label = f"weather {weather.span} {weather.loss_db:g} dB"
     else:
         return []
-    strokes = [Stroke(event.at_ns, begin, label)]
+    strokes = [Stroke(event.at_ns, begin, label, to)]
     if event.until_ns is not None:
-        strokes.append(Stroke(event.until_ns, end, f"end of {label}"))
+        strokes.append(Stroke(event.until_ns, end, f"end of {label}", to))
     return strokes
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from quoit.engine.hardware import PROFILES
+from quoit.fabric.links.bb84 import NO_DECOYS
 from quoit.fabric.links.profile import BUILT_IN, PROTOCOL_OF, with_overrides
 from quoit.fabric.programs.demand import GROUP
 from quoit.model.problem import Problem
@@ -105,7 +106,7 @@ def examine(document: yamlfile.Document, file: str) -> tuple[NetworkFile | None,
         faults += _further_faults(file, document, [tuple(e["loc"]) for e in found.errors()])
         return None, in_order(faults)
     where = document.places
-    for loc, what in _cross_check(network):
+    for loc, what in cross_check(network):
         faults.append(Fault(file, nearest(where, loc), loc, what))
     return network, in_order(faults)
 
@@ -149,7 +150,7 @@ def _further_faults(file: str, document: yamlfile.Document, broken: list[Loc]) -
     except ValidationError:
         return []
     found = []
-    for loc, what in _cross_check(network):
+    for loc, what in cross_check(network):
         if _may_follow(what, kept):
             continue
         if len(loc) > 1 and kept.get(str(loc[0])) and isinstance(loc[1], int):
@@ -225,7 +226,8 @@ def _inner_model(annotation: Any) -> Any:
 # -- what a schema cannot see ----------------------------------------------------------------------------
 
 
-def _cross_check(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
+def cross_check(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
+    """Faults that only two parts of a network together have."""
     yield from _check_names(n)
     yield from _check_places(n)
     yield from _check_links(n)
@@ -289,6 +291,9 @@ def _check_urn(loc: Loc, text: str) -> Iterator[tuple[Loc, str]]:
 def _check_links(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
     spans = {s.id for s in n.spans}
     ends = {frozenset(s.between) for s in n.spans}
+    detectors = [e.name for e in entry_points(group="quoit.detectors")]
+    for i, name in enumerate(n.policies.detectors):
+        yield from _unknown(("policies", "detectors", i), "detector", name, detectors)
     for name, body in n.profiles.items():
         yield from _check_profile(n, name, body)
     protocols = set(PROTOCOL_OF.values())
@@ -303,8 +308,15 @@ def _check_links(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
         if (link.mode or n.mode) == "exact" and link.protocol != "bb84-decoy":
             where = ("links", i, "mode" if link.mode else "protocol")
             yield where, f"mode exact is for protocol bb84-decoy, found {link.protocol!r}; give this link mode: counts"
+        if (link.mode or n.mode) == "exact" and _proof_of(n, link.profile) == NO_DECOYS:
+            where = ("links", i, "mode" if link.mode else "profile")
+            yield where, f"finite_key_proof {NO_DECOYS} is for mode counts; give this link mode: counts"
         if link.rate_bps is not None and link.protocol != "rated":
             yield ("links", i, "rate"), f"a rate is given only to a rated link, found protocol {link.protocol!r}"
+
+
+def _proof_of(n: NetworkFile, profile: str | None) -> object:
+    return n.profiles.get(profile or "", {}).get("finite_key_proof")
 
 
 def _check_memories(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
@@ -378,6 +390,8 @@ def _check_events(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
             yield from _unknown(("events", i, "cut"), "span", event.cut, spans)
         if event.bend is not None:
             yield from _unknown(("events", i, "bend", "span"), "span", event.bend.span, spans)
+        if event.tap is not None:
+            yield from _unknown(("events", i, "tap", "span"), "span", event.tap.span, spans)
         if event.attack is not None:
             yield from _unknown(("events", i, "attack", "link"), "link", event.attack.link, links)
         if event.rate is not None:

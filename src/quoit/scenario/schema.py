@@ -412,6 +412,7 @@ class Policies(Section):
     commit_time_ns: Duration = Field(default=10**6, alias="commit_time")
     pair_compiler: str = "asap"
     control_instances: Annotated[int, Field(ge=1, le=8)] = 1
+    detectors: list[str] = Field(default_factory=list)
 
 
 class Bend(Section):
@@ -420,9 +421,31 @@ class Bend(Section):
 
 
 class Attack(Section):
-    kind: Literal["intercept-resend", "tamper-messages"]
+    """What is done to a link. `fraction`: of pulses resent, of messages altered, of single photons blocked. `end`:
+    whose agent tells what is not so."""
+
+    kind: Literal["intercept-resend", "photon-number-splitting", "blinding", "tamper-messages", "falsify-telemetry"]
     link: str
-    fraction: Annotated[float, Field(ge=0, le=1)]
+    fraction: Annotated[float, Field(ge=0, le=1)] | None = None
+    end: Literal["sender", "receiver"] | None = None
+
+    @model_validator(mode="after")
+    def _says_how_much(self) -> Attack:
+        by_fraction = self.kind in ("intercept-resend", "photon-number-splitting", "tamper-messages")
+        if by_fraction != (self.fraction is not None):
+            raise ValueError(
+                f"{self.kind} {'needs a fraction, found none' if by_fraction else 'has no fraction; leave it out'}"
+            )
+        if (self.kind == "falsify-telemetry") != (self.end is not None):
+            raise ValueError("expected the key 'end' with falsify-telemetry, and with nothing else")
+        return self
+
+
+class Tapping(Section):
+    """A coupler that leads light of a fibre away, and what it costs."""
+
+    span: str
+    loss_db: Loss = Field(alias="loss")
 
 
 class RateChange(Section):
@@ -469,16 +492,17 @@ class Mistuning(Section):
     launch_dbm: Power = Field(alias="launch")
 
 
-KINDS_OF_EVENTS = ("cut", "bend", "attack", "rate", "load", "light", "power", "weather")
+KINDS_OF_EVENTS = ("cut", "bend", "tap", "attack", "rate", "load", "light", "power", "weather")
 
 
 class Event(Section):
-    """Something that happens at a time: exactly one of cut, bend, attack, rate, load, light, power, weather."""
+    """Something that happens at a time: exactly one of cut, bend, tap, attack, rate, load, light, power, weather."""
 
     at_ns: Duration = Field(alias="at")
     until_ns: Duration | None = Field(default=None, alias="until")
     cut: str | None = None
     bend: Bend | None = None
+    tap: Tapping | None = None
     attack: Attack | None = None
     rate: RateChange | None = None
     load: Load | None = None

@@ -15,7 +15,7 @@ from quoit.scenario.attacks.check import AttackFileFaults, Play, load
 from quoit.scenario.attacks.score import Run, Score, score, scored
 
 SHOWN = 10
-"""Faults that a terminal is shown of each run."""
+"""Faults that a terminal is shown."""
 
 
 def attack_file(file: Path, seeds: int | None, json: bool) -> int:
@@ -74,7 +74,9 @@ def _tell(result: Score) -> None:
         f"{sum(run.bits.delivered for run in runs)} of these were handed out"
     )
     console.print(f"{sum(run.bits.touched for run in runs)} bits of touched blocks were handed out before detection")
-    for run in runs:
-        for fault in run.faults[:SHOWN]:
-            console.print(f"seed {run.seed}: {fault}", markup=False)
+    faults = [f"seed {run.seed}: {fault}" for run in runs for fault in run.faults]
+    for fault in faults[:SHOWN]:
+        console.print(fault, markup=False)
+    if len(faults) > SHOWN:
+        console.print(f"and {len(faults) - SHOWN} faults more; --json lists them all")
     console.print("good" if result.good else "NOT GOOD")

@@ -7,7 +7,8 @@ import math
 
 import pytest
 
-from quoit.engine.hardware import PROFILES, single_click_link
+from quoit.engine.equipment import single_click_link
+from quoit.engine.hardware import PROFILES
 from quoit.engine.physics import bell_pairs, fibre, heralding, memories
 
 NV = PROFILES["nv-delft-2018"]

@@ -127,7 +127,7 @@ def test_no_state_is_ever_below_what_was_promised(parties: int) -> None:
 
 
 @pytest.mark.realises("B5", "D1")
-@pytest.mark.parametrize("compiler", ["asap", "nested", "rulesets"])
+@pytest.mark.parametrize("compiler", ["asap", "nested", "rulesets", "edc"])
 def test_no_pair_through_a_repeater_is_below_what_was_promised(compiler: str) -> None:
     """Without the direct link, pairs of alice and bob are swapped at bu, by programs of several compilers."""
     text = BOSTON.read_text().replace("  - {between: [harvard, mit], success: 0.004, fidelity: 0.97}\n", "")

@@ -158,6 +158,9 @@ def up(
     kek: Annotated[
         str | None, Parameter(help=f"Key-encryption key of all stores, instead of a file in each: {KEK_FORMS}")
     ] = None,
+    netqasm: Annotated[
+        int | None, Parameter(help="Open a door for NetQASM programs at each node, with so many of its memories.")
+    ] = None,
     json: Annotated[
         bool, Parameter(name="--json", negative="", help="Tell the doors as JSON, and log in JSON lines.")
     ] = False,
@@ -174,6 +177,7 @@ def up(
         replace(
             options,
             kek=kek,
+            netqasm=netqasm,
             tls13_only=tls == "modern",
             certificate_life=certificate_life,
             management_port=management_port,
@@ -522,12 +526,23 @@ def netqasm_run(
     set: Annotated[
         tuple[str, ...], Parameter(negative="", help="ROLE.NAME=VALUE: an argument of a role's main, before ROLE.yaml.")
     ] = (),
+    dir: Annotated[
+        Path | None, Parameter(help="Run directory of a twin that is up: run against it, live, over its doors.")
+    ] = None,
+    role: Annotated[
+        tuple[str, ...], Parameter(negative="", help="With --dir: run this role here, others elsewhere.")
+    ] = (),
+    as_: Annotated[
+        tuple[str, ...],
+        Parameter(name="--as", negative="", help="ROLE=SAE, with --dir: which application a role is."),
+    ] = (),
     json: Json = False,
 ) -> int:
-    """Run an application in virtual time and show what its programs return. See docs/netqasm.md."""
+    """Run an application and show what its programs return: in virtual time, or with --dir against a live twin. See
+    docs/netqasm.md."""
     from quoit.cli.netqasm import NetqasmOptions, run
 
-    return run(NetqasmOptions(directory, example, hardware, seed, rounds, patience, set, json))
+    return run(NetqasmOptions(directory, example, hardware, seed, rounds, patience, set, json, dir, role, as_))
 
 
 def main(arguments: list[str] | None = None) -> None:

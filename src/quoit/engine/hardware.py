@@ -3,16 +3,14 @@
 A profile holds two sorts of numbers. Device parameters go into the closed forms (`heralding`, `memories`,
 `bell_pairs`). Measured outcomes (`pair_*`, `p_success`) are what such a set-up delivered in all, for links that are
 not modelled further and for tests of those that are. What a paper does not say is None. Where it gives a range, the
-number is the worse end, so that a twin promises no more than was shown.
+number is the worse end, so that a twin promises no more than was shown. What nodes and links are made of these numbers
+is `equipment`'s business.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import radians
-
-from quoit.engine.physics.bell_pairs import BellDiagonal, depolarised
-from quoit.engine.physics.heralding import single_click
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,33 +215,3 @@ PROFILES = _table(
     ),
 )
 """Profiles by name."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExpectedLink:
-    """Success probability per attempt, pairs per second of running time, and the heralded state as Phi+."""
-
-    p_success: float
-    rate_hz: float
-    pair: BellDiagonal
-
-
-def single_click_link(profile: HardwareProfile, alpha: float) -> ExpectedLink:
-    """What two alike nodes of the profile deliver next to each other with the bright-state probability alpha.
-
-    The state is twirled over Paulis and has the profile's extra white noise; waiting for the herald is not in it.
-    ValueError names the numbers that the profile lacks.
-    """
-    needed = {
-        "attempt_s": profile.attempt_s,
-        "p_detection": profile.p_detection,
-        "dark_per_window": profile.dark_per_window,
-        "visibility": profile.visibility,
-    }
-    attempt_s, eta, dark, visibility = needed.values()
-    if attempt_s is None or eta is None or dark is None or visibility is None:
-        missing = ", ".join(field for field, value in needed.items() if value is None)
-        raise ValueError(f"profile {profile.name} does not say {missing}: use its measured pair_* numbers instead")
-    herald = single_click(alpha, alpha, eta, eta, dark, visibility, profile.phase_rms_rad, profile.p_double_excitation)
-    rate = herald.p_success / attempt_s * profile.duty_factor
-    return ExpectedLink(herald.p_success, rate, depolarised(herald.bell_diagonal(), profile.extra_depol))

@@ -242,6 +242,16 @@ class Ledger:
             self._end_attempt(attempt, t_ns)
         return Outcome(states=(self._enter(made, list(slots), t_ns, t_ns),), done_ns=t_ns)
 
+    def disturb(self, node: str, attempts: int, only: Slot | None = None) -> None:
+        """The node made so many attempts that no `herald` or `close_attempt` here tells of; they cost the qubits that
+        it holds now, or one of them. ValueError for a negative number, SlotEmpty."""
+        if attempts < 0:
+            raise ValueError(f"attempts: expected a number >= 0, found {attempts}")
+        if only is None:
+            self._disturb(((node, 0),), attempts)
+        else:
+            self._qubit(only).attempts += attempts
+
     def init(self, slot: Slot, t_ns: int) -> Outcome:
         """A fresh qubit in |0>. SlotTaken if the slot is not free: discard first."""
         self._need_free([slot], t_ns)

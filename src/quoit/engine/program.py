@@ -16,6 +16,9 @@ from quoit.engine.physics.bell_pairs import BellDiagonal
 State = tuple[float, float, float]
 """Eigenvalues (x, y, z) of a pair."""
 
+WINDOW_NS = 1_000_000
+"""So far ahead of the present the engine runs circuits; what one does to another comes so much too soon or too late."""
+
 
 class ProgramFault(ValueError):
     """A circuit that no device could execute; says where and what was expected."""
@@ -84,11 +87,16 @@ class Swap:
 @dataclass(frozen=True, slots=True)
 class Node:
     """One node of a path: its memories, and for inner nodes their rule. `cutoff_ns`: after which a waiting qubit of
-    an inner node is discarded; None: never."""
+    an inner node is discarded; None: never. `attempt_loss`: each attempt that the node begins multiplies the coherence
+    of the qubits it stores (correlators XX and YY) by exp(-this); a half is stored from its herald on. `others_hz`: of
+    attempts that the node may make for other circuits meanwhile, their highest rate, on `others` set-ups."""
 
     decay: Decay = Decay()
     swap: Swap | None = None
     cutoff_ns: int | None = None
+    attempt_loss: float = 0.0
+    others_hz: float = 0.0
+    others: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +142,8 @@ class Circuit:
         inner = 0 < number < len(self.nodes) - 1
         if inner != (node.swap is not None):
             raise ProgramFault(f"node {number}: expected a swap rule at inner nodes and only there")
+        if min(node.attempt_loss, node.others_hz, node.others) < 0:
+            raise ProgramFault(f"node {number}: expected attempt_loss, others_hz and others from 0 up")
         if node.cutoff_ns is not None and node.cutoff_ns <= 0:
             raise ProgramFault(f"node {number}: expected a cut-off above 0 ns, found {node.cutoff_ns}")
         if node.swap is None:

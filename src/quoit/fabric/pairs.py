@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from quoit.engine.program import Circuit, Hop
+from quoit.engine.program import Circuit, fidelity_of
 from quoit.fabric.api import (
     PAIR_CONTROLLER,
     CloseCircuit,
@@ -19,8 +19,8 @@ from quoit.fabric.api import (
     memory,
 )
 from quoit.fabric.memory import EndProgram, ExpectPairs, RenewPair, RunProgram
+from quoit.fabric.pair_links import PairLinkEntry, PairLinks
 from quoit.fabric.programs.demand import Compiler, Demand, Refused, Station
-from quoit.fabric.programs.promises import worst
 from quoit.model.problem import Problem
 from quoit.planes.graph import Graph
 from quoit.runtime.context import Context
@@ -31,21 +31,35 @@ ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class PairLinkEntry:
-    """A link as control knows it: its ends, what an attempt on it is like, how many circuits can share it."""
+class KeptReady:
+    """What a compiler that keeps virtual links ready (`keeps_ready`) is to keep ready from the start: pairs of nodes,
+    and the floor that their circuits keep."""
 
-    link: str
-    a: str
-    b: str
-    hop: Hop
-    width: int
+    ends: tuple[tuple[str, str], ...] = ()
+    floor: float = 0.8
 
 
 @dataclass(frozen=True)
 class _Open:
+    """`head`: where the circuit's program begins, which may be the demand's tail if `turned`. `standing`: what it was
+    made of and goes on as."""
+
     head: str
     tail: str
     links: tuple[str, ...]
+    standing: _Standing | None = None
+    turned: bool = False
+
+
+@dataclass
+class _Standing:
+    """A circuit whose virtual links are kept ready ahead of demand."""
+
+    name: str
+    nodes: tuple[str, ...]
+    links: tuple[str, ...]
+    program: Circuit
+    free: bool = True
 
 
 class PairController(Element):
@@ -55,28 +69,79 @@ class PairController(Element):
     realises = ("D1", "D2", "D3")
 
     def __init__(
-        self, place: str, links: tuple[PairLinkEntry, ...], stations: tuple[Station, ...], compiler: Compiler
+        self,
+        place: str,
+        links: tuple[PairLinkEntry, ...],
+        stations: tuple[Station, ...],
+        compiler: Compiler,
+        ready: KeptReady = KeptReady(),
     ) -> None:
         super().__init__(PAIR_CONTROLLER, place)
-        self._links = {entry.link: entry for entry in links}
-        self._stations = {station.name: station for station in stations}
+        self._ready = ready
+        self._standing: dict[frozenset[str], _Standing] = {}
+        self._known = PairLinks(links, stations)
+        self._links = self._known.entries
         self._compiler = compiler
         self._graph = Graph((entry.link, entry.a, entry.b) for entry in links)
         self._used = dict.fromkeys(self._links, 0)
         self._open: dict[str, _Open] = {}
 
+    # -- virtual links, ahead of demand --------------------------------------------------------------
+
+    async def start(self, ctx: Context) -> None:
+        """Have virtual links kept ready between all pairs of nodes that are asked for and have no link of their own,
+        as long as every link on the way can bear another circuit beside."""
+        if not getattr(self._compiler, "keeps_ready", False):
+            return
+        for head, tail in self._ready.ends:
+            try:
+                nodes, links = self._route(head, tail)
+                program = self._compiled(nodes, links, self._ready.floor, 1)
+            except Problem as problem:
+                ctx.emit("virtual-links.refused", head=head, tail=tail, why=problem.detail)
+                continue
+            if program.wanted is not None or any(self._links[n].width - self._used[n] < 2 for n in links):
+                continue
+            found = _Standing(f"standing {head} {tail}", nodes, links, program)
+            self._standing[frozenset((head, tail))] = found
+            for link in links:
+                self._used[link] += 1
+            ctx.emit("virtual-links.ready", nodes=nodes, links=links)
+            ctx.tell(memory(head), RunProgram(found.name, links, tail, program, (), (), ""))
+
+    def _adopted(self, msg: OpenCircuit) -> tuple[_Standing, PairPlan] | None:
+        """Virtual links that are kept ready between these nodes and keep what is asked for: of a path that has been
+        chosen, all that a circuit of its own would keep, since that is what has been promised of it."""
+        found = self._standing.get(frozenset((msg.head, msg.tail)))
+        if found is None or not found.free:
+            return None
+        plan = self._plan(found.nodes, found.links, found.program)
+        if fidelity_of(plan.state) < msg.fidelity:
+            return None
+        if msg.via:
+            if not set(found.links) <= set(msg.via):
+                return None
+            own = self._compiled(found.nodes, found.links, msg.fidelity, len(msg.head_slots))
+            kept = self._plan(found.nodes, found.links, own)
+            if min(a - b for a, b in zip(plan.state, kept.state, strict=True)) < 0 or plan.decay_hz != kept.decay_hz:
+                return None
+        return found, plan
+
     # -- what Service asks ---------------------------------------------------------------------------
 
     @handles(PlanPairs)
     async def on_plan(self, ctx: Context, msg: PlanPairs) -> PairPlan:
-        nodes, links = self._route(msg.head, msg.tail)
+        nodes, links = self._route(msg.head, msg.tail, msg.via)
         return self._plan(nodes, links, self._compiled(nodes, links, msg.fidelity, 1))
 
     @handles(OpenCircuit)
     async def on_open(self, ctx: Context, msg: OpenCircuit) -> PairPlan:
         if msg.circuit in self._open:
             raise Problem("unit-exists", f"circuit {msg.circuit} is open")
-        nodes, links = self._route(msg.head, msg.tail)
+        adopted = self._adopted(msg)
+        if adopted is not None:
+            return self._join(ctx, msg, *adopted)
+        nodes, links = self._route(msg.head, msg.tail, msg.via)
         program = self._compiled(nodes, links, msg.fidelity, len(msg.head_slots))
         plan = self._plan(nodes, links, program)
         for link in links:
@@ -84,37 +149,60 @@ class PairController(Element):
         self._open[msg.circuit] = _Open(msg.head, msg.tail, links)
         ctx.emit("circuit.opened", circuit=msg.circuit, nodes=nodes, cutoff_ns=plan.cutoff_ns)
         ctx.tell(memory(msg.tail), ExpectPairs(msg.circuit, msg.tail_holder))
-        run = RunProgram(msg.circuit, links, msg.tail, program, msg.head_slots, msg.tail_slots, msg.head_holder)
+        run = RunProgram(
+            msg.circuit, links, msg.tail, program, msg.head_slots, msg.tail_slots, msg.head_holder, early=msg.early
+        )
         ctx.tell(memory(msg.head), run)
         return plan
+
+    def _join(self, ctx: Context, msg: OpenCircuit, found: _Standing, plan: PairPlan) -> PairPlan:
+        """Only join the virtual links that are there. They may have been made from the demand's tail on."""
+        head, tail = (msg.head, msg.head_slots, msg.head_holder), (msg.tail, msg.tail_slots, msg.tail_holder)
+        turned = found.nodes[0] != msg.head
+        first, last = (tail, head) if turned else (head, tail)
+        found.free = False
+        self._open[msg.circuit] = _Open(first[0], last[0], found.links, found, turned)
+        nodes = found.nodes[::-1] if turned else found.nodes
+        ctx.emit("circuit.opened", circuit=msg.circuit, nodes=nodes, cutoff_ns=plan.cutoff_ns, adopted=found.name)
+        ctx.tell(memory(last[0]), ExpectPairs(msg.circuit, last[2]))
+        run = RunProgram(
+            msg.circuit, found.links, last[0], found.program, first[1], last[1], first[2], found.name, msg.early
+        )
+        ctx.tell(memory(first[0]), run)
+        links = found.links[::-1] if turned else found.links
+        return PairPlan(nodes, links, plan.state, plan.decay_hz, plan.cutoff_ns, turned)
 
     @handles(RenewHalf)
     async def on_renew(self, ctx: Context, msg: RenewHalf) -> Done:
         found = self._open.get(msg.circuit)
         if found is None:
             raise Problem("no-such-element", f"no circuit {msg.circuit!r} is open", circuit=msg.circuit)
-        ctx.tell(memory(found.head), RenewPair(msg.circuit, msg.head_slot, msg.tail_slot))
+        slots = (msg.tail_slot, msg.head_slot) if found.turned else (msg.head_slot, msg.tail_slot)
+        ctx.tell(memory(found.head), RenewPair(msg.circuit, *slots))
         return Done()
 
     @handles(CloseCircuit)
     async def on_close(self, ctx: Context, msg: CloseCircuit) -> Done:
         found = self._open.pop(msg.circuit, None)
         if found is not None:
-            for link in found.links:
+            leaves = ""
+            if found.standing is not None:
+                found.standing.free, leaves = True, found.standing.name
+            for link in () if found.standing else found.links:
                 self._used[link] -= 1
             for node in (found.head, found.tail):
-                ctx.tell(memory(node), EndProgram(msg.circuit))
+                ctx.tell(memory(node), EndProgram(msg.circuit, leaves))
             ctx.emit("circuit.closed", circuit=msg.circuit)
         return Done()
 
     # -- routes and promises -------------------------------------------------------------------------
 
-    def _route(self, head: str, tail: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _route(self, head: str, tail: str, via: tuple[str, ...] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The path with the best pairs among links that are not used up: a pair's loss of its eigenvalues adds up
-        over the hops, and waiting for success counts as well."""
+        over the hops, and waiting for success counts as well. `via`: among these links alone."""
         if head not in self._graph or tail not in self._graph:
             raise Problem("no-route", f"no link for entangled pairs joins {head} and {tail}")
-        route = self._graph.route(head, tail, self._cost)
+        route = self._graph.route(head, tail, lambda link: self._cost(link) if not via or link in via else None)
         if route is None:
             busy = sorted(name for name, used in self._used.items() if used >= self._links[name].width)
             raise Problem("no-route", f"no path from {head} to {tail} has a link free", busy=busy)
@@ -126,31 +214,39 @@ class PairController(Element):
             return None
         x, y, z = entry.hop.state
         waits_s = entry.hop.cycle_ns / entry.hop.success * 1e-9
-        rate = max(self._stations[n].decay.x_hz for n in (entry.a, entry.b))
+        rate = max(self._known.stations[n].decay.x_hz for n in (entry.a, entry.b))
         return (3 - x - y - z) / 4 + min(1.0, rate * waits_s) + 1e-6
 
     def _compiled(self, nodes: tuple[str, ...], links: tuple[str, ...], fidelity: float | None, wanted: int) -> Circuit:
         """The program for a path; `fidelity` None: the one that promises most. Problem `fidelity-unreachable`."""
-        stations = tuple(self._stations[node] for node in nodes)
+        stations = tuple(self._known.beside(node, links) for node in nodes)
         hops = tuple(self._links[link].hop for link in links)
         floor = 1.0 if fidelity is None else fidelity
         try:
-            return self._compiler.compile(Demand(stations, hops, floor, wanted)).circuit
+            made = self._compiler.compile(Demand(stations, hops, floor, wanted)).circuit
+            if fidelity is None or self._keeps(nodes, made, fidelity):
+                return made
+            needed = self._known.raised(nodes, fidelity)  # for what the engine counts sooner or later than it is
+            if needed > 1:
+                raise Refused("attempts at the ends cost too much of what they keep", 1.0)
+            return self._compiler.compile(Demand(stations, hops, needed, wanted)).circuit
         except Refused as refused:
             best = refused.could_have
             if fidelity is None and best is not None:
                 return self._compiler.compile(Demand(stations, hops, best - ROUNDING, wanted)).circuit
-            offered = {} if best is None else {"best": round(best, 6)}
+            offered = {} if best is None else {"best": round(self._known.lowered(nodes, best), 6)}
             raise Problem(
                 "fidelity-unreachable", f"from {nodes[0]} to {nodes[-1]}: {refused}", nodes=list(nodes), **offered
             ) from refused
 
+    def _keeps(self, nodes: tuple[str, ...], circuit: Circuit, fidelity: float) -> bool:
+        kept = self._known.kept(nodes, circuit)
+        return kept is None or kept.fidelity >= fidelity - ROUNDING / 2
+
     def _plan(self, nodes: tuple[str, ...], links: tuple[str, ...], circuit: Circuit) -> PairPlan:
-        state = worst(circuit)
-        if state is None:
+        kept = self._known.kept(nodes, circuit)
+        if kept is None:
             raise Problem("fidelity-unreachable", "nothing is proved of the compiler's circuit", nodes=list(nodes))
-        ends = circuit.nodes[0].decay, circuit.nodes[-1].decay
-        decay = ends[0].x_hz + ends[1].x_hz, ends[0].y_hz + ends[1].y_hz, ends[0].z_hz + ends[1].z_hz
         cutoffs = [node.cutoff_ns for node in circuit.nodes if node.cutoff_ns is not None]
         cutoff_ns = min(cutoffs, default=None)
-        return PairPlan(nodes, links, state, decay, cutoff_ns)
+        return PairPlan(nodes, links, kept.state, kept.decay_hz, cutoff_ns)

@@ -21,8 +21,9 @@ from quoit.model.urn import Urn
 from quoit.scenario import yamlfile
 from quoit.scenario.entanglement import hop_of, memory_plan
 from quoit.scenario.light_check import check_light
-from quoit.scenario.schema import NetworkFile
+from quoit.scenario.schema import Memories, NetworkFile
 from quoit.scenario.yamlfile import Loc, Place
+from quoit.service.states import STAGES
 
 
 @dataclass(frozen=True)
@@ -333,11 +334,21 @@ def _check_memories(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
                 yield at, str(fault)
         if (node.memories.t2_ns or 0) > 2 * (node.memories.t1_ns or 2**62):
             yield (*at, "t2"), "expected at most twice t1"
+        yield from _check_programs(n, name, node.memories, at)
+
+
+def _check_programs(n: NetworkFile, name: str, memories: Memories, at: Loc) -> Iterator[tuple[Loc, str]]:
+    if memories.programs >= memories.number:
+        most = memories.number - 1
+        yield (*at, "programs"), f"expected at most {most}: one memory is left for halves that are measured at once"
+    stage = next((d.stage for d in n.all_domains() if d.name == n.domain_of(name)), STAGES["keep"])
+    if memories.programs and stage < STAGES["keep"]:
+        yield (*at, "programs"), f"programs keep qubits: expected a domain of stage {STAGES['keep']}, found {stage}"
 
 
 def _check_pair_links(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
-    spans = {s.id for s in n.spans}
-    ends = {frozenset(s.between) for s in n.spans}
+    spans = {s.id: s for s in n.spans}
+    ends = {frozenset(s.between): s for s in n.spans}
     compilers = [e.name for e in entry_points(group=GROUP)]
     yield from _unknown(("policies", "pair_compiler"), "compiler", n.policies.pair_compiler, compilers)
     for i, link in enumerate(n.pair_links):
@@ -351,8 +362,10 @@ def _check_pair_links(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
         if link.hardware is not None and link.hardware not in PROFILES:
             yield from _unknown(("pair_links", i, "hardware"), "hardware", link.hardware, PROFILES)
         else:
+            path = [spans.get(name) for name in link.spans] if link.spans else [ends.get(frozenset(link.between))]
+            known = [span for span in path if span is not None]
             try:
-                hop_of(link, 1.0, 0.2)
+                hop_of(link, sum(span.length_km for span in known), sum(span.loss_db for span in known))
             except ValueError as fault:
                 yield ("pair_links", i), str(fault)
 

@@ -5,26 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from math import inf
+from itertools import combinations
 
 from quoit.engine.entangler import Entangler, PairLink
+from quoit.engine.equipment import (
+    SCHEMES,
+    Heralded,
+    NodeModel,
+    Silent,
+    clicks,
+    from_source,
+    measured_hop,
+    node_model,
+    published_source,
+    timed_hop,
+)
 from quoit.engine.hardware import PROFILES, HardwareProfile
 from quoit.engine.ledger import Node as TrueNode
-from quoit.engine.physics.bell_pairs import BellDiagonal, depolarised
-from quoit.engine.physics.fibre import delay_s
-from quoit.engine.physics.heralding import double_click, single_click
-from quoit.engine.program import Decay, Hop, state_of, werner_state
-from quoit.engine.states.device import DeviceNoise
-from quoit.engine.states.memory import MemoryNoise
+from quoit.engine.physics.bell_pairs import werner
+from quoit.engine.program import Hop
 from quoit.engine.world import TrueLink, World
+from quoit.fabric.linkservice.circuits import NetworkService
+from quoit.fabric.linkservice.links import LinkEnds, LinkService
+from quoit.fabric.linkservice.rules import Devices, Facts
 from quoit.fabric.memory import MemoryAgent
-from quoit.fabric.pairs import PairController, PairLinkEntry
+from quoit.fabric.pair_links import PairLinkEntry, PairLinks
+from quoit.fabric.pairs import KeptReady, PairController
 from quoit.fabric.programs.demand import GROUP, Station
 from quoit.runtime.element import Element
 from quoit.scenario import schema
 from quoit.service.calendar import Calendar
 from quoit.service.directory import Attachment
 from quoit.service.eme import Centre, Eme
+from quoit.service.qnpu import Qnpu
 
 Spans = Callable[[schema.PairLink], tuple[str, ...]]
 
@@ -34,84 +47,77 @@ class MemoryPlan:
     """A node's memories with every number settled."""
 
     number: int
-    t1_s: float
-    t2_s: float
-    gate: float
-    readout: float
+    model: NodeModel
     gate_ns: int
     readout_ns: int
 
     @property
-    def decay(self) -> Decay:
-        return Decay.t1_t2(self.t1_s, self.t2_s)
-
-    @property
     def true_node(self) -> TrueNode:
-        """As the engine sees it. Relaxation as its Pauli twirl: what control promises is then exact."""
-        memory = MemoryNoise.relaxation(self.t1_s, self.t2_s, twirled=True)
-        device = DeviceNoise(
-            p2=self.gate, readout=self.readout, gate1_ns=self.gate_ns, gate2_ns=self.gate_ns, readout_ns=self.readout_ns
-        )
-        return TrueNode(memory, device)
+        """As the engine sees it."""
+        return TrueNode(self.model.memory, self.model.device(self.gate_ns, self.readout_ns))
 
 
 def memory_plan(given: schema.Memories) -> MemoryPlan:
-    """What the file says, else what the hardware's paper says. Without hardware, what is not said has no fault; of
-    hardware nothing is made up: ValueError names what neither says."""
+    """What the file says, else what the hardware's paper says. ValueError names what neither says."""
     profile = None if given.hardware is None else PROFILES[given.hardware]
-    t1_s = inf if given.t1_ns is None else given.t1_ns * 1e-9
-    t2_s = _settled(profile, "t2", None if given.t2_ns is None else given.t2_ns * 1e-9, "memory_t2_s", 2 * t1_s)
-    gate = _settled(profile, "gate", given.gate, "gate_p2", 1.0)
-    readout = _settled(profile, "readout", given.readout, "readout", 1.0)
-    return MemoryPlan(given.number, t1_s, min(t2_s, 2 * t1_s), gate, readout, given.gate_time_ns, given.readout_time_ns)
-
-
-def _settled(profile: HardwareProfile | None, key: str, said: float | None, column: str, ideal: float) -> float:
-    if said is not None:
-        return said
-    if profile is None:
-        return ideal
-    published: float | None = getattr(profile, column)
-    if published is None:
-        raise ValueError(f"hardware {profile.name} does not say {column}: give {key}")
-    return published
+    t1_s, t2_s = (None if ns is None else ns * 1e-9 for ns in (given.t1_ns, given.t2_ns))
+    if t1_s is not None and t2_s is None and profile is not None and profile.memory_t2_s is not None:
+        t2_s = min(profile.memory_t2_s, 2 * t1_s)
+    try:
+        model = node_model(profile, t1_s=t1_s, t2_s=t2_s, gate=given.gate, readout=given.readout)
+    except Silent as silent:
+        raise ValueError(f"{silent}: give it here") from silent
+    return MemoryPlan(given.number, model, given.gate_time_ns, given.readout_time_ns)
 
 
 def hop_of(link: schema.PairLink, length_km: float, loss_db: float) -> Hop:
-    """An attempt on the link. ValueError names what the hardware's paper does not say."""
-    light_ns = round(delay_s(length_km) * 1e9)
+    """An attempt on the link. ValueError names what neither the file nor the hardware's paper says."""
+    profile = None if link.hardware is None else PROFILES.get(link.hardware)
+    scheme = link.scheme.replace("-", "_")
+    attempt_s = link.attempt_ns * 1e-9
     if link.scheme == "given":
-        if link.success is None or link.fidelity is None:
-            raise ValueError("scheme given: expected success and fidelity")
-        success, state, prepare_ns = link.success, werner_state(link.fidelity), link.attempt_ns
-    else:
-        if link.hardware is None:
-            raise ValueError(f"scheme {link.scheme}: expected hardware, one of {', '.join(sorted(PROFILES))}")
-        profile = PROFILES[link.hardware]
-        success, bell = _heralded(link, profile, loss_db)
-        state = state_of(bell)
-        prepare_ns = link.attempt_ns if profile.attempt_s is None else round(profile.attempt_s * 1e9)
-    # The photons' way to the middle and the news' way back: the halves have been in memory all that time.
-    return Hop(light_ns, success, prepare_ns + light_ns, state, stored_ns=light_ns, restart_ns=light_ns)
+        success, fidelity = _told(link, "success", "fidelity")
+        return timed_hop("double_click", length_km, attempt_s, Heralded(success, werner(fidelity)))
+    if link.scheme in ("midpoint-source", "sender-receiver"):
+        return _of_a_source(link, profile, scheme, length_km, loss_db)
+    if profile is None:
+        raise ValueError(f"scheme {link.scheme}: expected hardware, one of {', '.join(sorted(PROFILES))}")
+    try:
+        found = clicks(profile, scheme, loss_db, link.bright)
+    except Silent as silent:
+        raise ValueError(f"{silent}: use scheme given") from silent
+    own_s = attempt_s if profile.attempt_s is None else profile.attempt_s
+    return timed_hop(scheme, length_km, own_s, found, profile.duty_factor)
 
 
-def _heralded(link: schema.PairLink, profile: HardwareProfile, loss_db: float) -> tuple[float, BellDiagonal]:
-    detection, dark, visibility = profile.p_detection, profile.dark_per_window, profile.visibility
-    if detection is None or dark is None or visibility is None:
-        names = ("p_detection", "dark_per_window", "visibility")
-        missing = ", ".join(name for name in names if getattr(profile, name) is None)
-        raise ValueError(f"hardware {profile.name} does not say {missing}: use scheme given")
-    # The conversion is part of reaching telecom fibre; half of the path's loss is on either side of the station.
-    eta = detection * (profile.conversion or 1.0) * 10 ** (-loss_db / 20)
-    if link.scheme == "single-click":
-        clicks = single_click(
-            link.bright, link.bright, eta, eta, dark, visibility, profile.phase_rms_rad, profile.p_double_excitation
+def _of_a_source(
+    link: schema.PairLink, profile: HardwareProfile | None, scheme: str, length_km: float, loss_db: float
+) -> Hop:
+    """Memories load photons: of a source that the file describes, or of published hardware."""
+    attempt_s = link.attempt_ns * 1e-9
+    if profile is None:
+        emission, absorption, fidelity = _told(link, "emission", "absorption", "fidelity")
+        found = from_source(
+            scheme, loss_db, emission=emission, absorption=absorption, fidelity=fidelity, dark=link.dark
         )
-        success, bell = clicks.p_success, clicks.bell_diagonal()
-    else:
-        both = double_click(eta, eta, dark, visibility)
-        success, bell = both.p_success, both.bell_diagonal
-    return success * profile.duty_factor, depolarised(bell, profile.extra_depol)
+        return timed_hop(scheme, length_km, attempt_s, found)
+    if profile.scheme == "sequential" and link.scheme == "sender-receiver":
+        return measured_hop(profile, length_km)
+    if profile.scheme == "pair_source" and link.scheme == "midpoint-source":
+        (absorption,) = _told(link, "absorption")
+        found = published_source(profile, length_km, attempt_s, absorption)
+        return timed_hop(scheme, length_km, attempt_s, found, profile.availability or 1.0)
+    raise ValueError(
+        f"hardware {profile.name} is {profile.scheme.replace('_', '-')}: expected none, with emission, absorption and "
+        f"fidelity, or {'a source of pairs' if link.scheme == 'midpoint-source' else 'sequential hardware'}"
+    )
+
+
+def _told(link: schema.PairLink, *keys: str) -> list[float]:
+    values = [getattr(link, key) for key in keys]
+    if None in values:
+        raise ValueError(f"scheme {link.scheme}: expected {', '.join(keys[:-1])}{' and ' * (len(keys) > 1)}{keys[-1]}")
+    return values
 
 
 class EntanglementSide:
@@ -140,27 +146,61 @@ class EntanglementSide:
         for link in self._n.pair_links:
             loss_db = world.loss_db(link.id) or 0.0
             hop = hop_of(link, sum(lengths[span] for span in self._spans_of(link)), loss_db)
-            true_links.append(PairLink(link.id, loss_db, 1 if link.scheme == "single-click" else 2))
+            scheme = SCHEMES.get(link.scheme.replace("-", "_"))
+            photons = 2 if scheme is None else scheme.photons
+            true_links.append(PairLink(link.id, loss_db, photons, (link.between[0], link.between[1])))
             entries.append(PairLinkEntry(link.id, link.between[0], link.between[1], hop, link.pairs))
-        stations = tuple(
-            Station(name, plan.decay, 1, plan.gate, plan.readout, swap_ns=plan.gate_ns + plan.readout_ns)
-            for name, plan in self._memories.items()
-        )
+        stations = tuple(_station(name, plan) for name, plan in self._memories.items())
         compiler = {e.name: e for e in entry_points(group=GROUP)}[self._n.policies.pair_compiler].load()()
         true_nodes = {name: plan.true_node for name, plan in self._memories.items()}
         return [
             Entangler(world, tuple(true_links), true_nodes, self._seed),
-            PairController(center, tuple(entries), stations, compiler),
+            PairController(center, tuple(entries), stations, compiler, self._kept_ready(attachments)),
             *(MemoryAgent(name, plan.number) for name, plan in self._memories.items()),
+            *self._pair_services(PairLinks(entries, stations)),
             *self._emes(attachments, calendar),
+            *(Qnpu(name, self._settle_ns) for name in self._memories),
         ]
+
+    def _kept_ready(self, attachments: Mapping[str, Attachment]) -> KeptReady:
+        """Between all nodes that have applications and memories."""
+        nodes = sorted({a.node for a in attachments.values()} & set(self._memories))
+        return KeptReady(tuple(combinations(nodes, 2)), self._n.policies.virtual_link_fidelity)
+
+    def _pair_services(self, known: PairLinks) -> list[Element]:
+        """Link service and network service of each node."""
+        stages = {domain.name: domain.stage for domain in self._n.all_domains()}
+        hear_ns = self._n.policies.control_latency_ns
+        devices = {
+            name: Devices(hear_ns, plan.gate_ns, plan.readout_ns, plan.number) for name, plan in self._memories.items()
+        }
+        ends = [LinkEnds(e.link, e.a, e.b, Facts.of_link(e.link, known)) for e in known.entries.values()]
+        numbers = {name: number for number, name in enumerate(self._n.nodes)}
+        services: list[Element] = []
+        for name in self._memories:
+            stage = stages[self._n.domain_of(name)]
+            mine = tuple(e for e in ends if name in (e.a, e.b))
+            services += [LinkService(name, stage, devices, mine, numbers), NetworkService(name, stage, devices, mine)]
+        return services
+
+    @property
+    def _settle_ns(self) -> int:
+        """From an answer of control that a circuit is closed until nothing of it can come: the word to the engine, and
+        the engine's last one to a memory."""
+        return 3 * self._n.policies.control_latency_ns + 1_000
 
     def _emes(self, attachments: Mapping[str, Attachment], calendar: Calendar) -> list[Element]:
         stages = {domain.name: domain.stage for domain in self._n.all_domains()}
-        centres = tuple(Centre(name, plan.gate, plan.readout) for name, plan in self._memories.items())
+        centres = tuple(Centre(name, plan.model.gate, plan.model.readout) for name, plan in self._memories.items())
         emes: list[Element] = []
         for name in self._memories:
             domain = self._n.domain_of(name)
             apps = tuple(a for a in attachments.values() if a.node == name)
             emes.append(Eme(name, domain, stages[domain], apps, centres, calendar))
         return emes
+
+
+def _station(name: str, plan: MemoryPlan) -> Station:
+    """A node as control knows it."""
+    model, swap_ns = plan.model, plan.gate_ns + plan.readout_ns
+    return Station(name, model.decay, 1, model.gate, model.readout, swap_ns=swap_ns, attempt_loss=model.attempt_loss)

@@ -59,7 +59,8 @@ class Domain(Section):
 
 class Memories(Section):
     """Quantum memories of a node. `hardware`: a published profile that gives what is not said here. `gate`,
-    `readout`: probabilities that a two-qubit gate and a readout are right."""
+    `readout`: probabilities that a two-qubit gate and a readout are right. `programs`: how many are set apart for
+    programs of hosts; 0: the node has no door for them."""
 
     number: Annotated[int, Field(ge=1, le=10_000)]
     hardware: str | None = None
@@ -69,6 +70,7 @@ class Memories(Section):
     readout: Annotated[float, Field(gt=0, le=1)] | None = None
     gate_time_ns: Duration = Field(default=0, alias="gate_time")
     readout_time_ns: Duration = Field(default=0, alias="readout_time")
+    programs: Annotated[int, Field(ge=0, le=10_000)] = 0
 
 
 class Node(Section):
@@ -345,18 +347,25 @@ class PairLink(Section):
     """A link that makes entangled pairs between memories of its two nodes.
 
     `scheme` given: `success` of an attempt and `fidelity` of a heralded pair are as told. single-click, double-click:
-    from the published `hardware` and the loss of the path, with a station in its middle. `attempt`: preparation time,
-    to which light's way comes. `pairs`: how many circuits can use the link at once.
+    from the published `hardware` and the loss of the path, with a station in its middle. midpoint-source: both
+    memories load photons of a source in the middle; sender-receiver: one loads the other's. Of these, `emission` and
+    `absorption` are probabilities that an attempt sends a pair (a photon) out and that what arrives is stored and known
+    to be, `dark` that a memory says so of nothing; or `hardware` is a published source of pairs, or a sequential
+    set-up. `attempt`: preparation time, or how long a memory listens to a source, to which light's way comes. `pairs`:
+    how many circuits can use the link at once.
     """
 
     name: Name | None = None
     between: Pair
     spans: list[str] | None = None
-    scheme: Literal["given", "single-click", "double-click"] = "given"
+    scheme: Literal["given", "single-click", "double-click", "midpoint-source", "sender-receiver"] = "given"
     hardware: str | None = None
     success: Annotated[float, Field(gt=0, le=1)] | None = None
     fidelity: Annotated[float, Field(gt=0.25, le=1)] | None = None
     bright: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    emission: Annotated[float, Field(gt=0, le=1)] | None = None
+    absorption: Annotated[float, Field(gt=0, le=1)] | None = None
+    dark: Annotated[float, Field(ge=0, lt=1)] = 0.0
     attempt_ns: Duration = Field(default=1_000, alias="attempt")
     pairs: Annotated[int, Field(ge=1, le=1_000)] = 4
 
@@ -413,6 +422,8 @@ class Policies(Section):
     pair_compiler: str = "asap"
     control_instances: Annotated[int, Field(ge=1, le=8)] = 1
     detectors: list[str] = Field(default_factory=list)
+    virtual_link_fidelity: Annotated[float, Field(gt=0.25, lt=1)] = 0.8
+    """Of a compiler that keeps virtual links ready: what pairs made of them have at least."""
 
 
 class Bend(Section):

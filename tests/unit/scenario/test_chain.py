@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from quoit.engine.hardware import PROFILES, single_click_link
+from quoit.engine.equipment import single_click_link
+from quoit.engine.hardware import PROFILES
 from quoit.engine.program import fidelity_of
 from quoit.scenario.chain import check, demand_of, is_chain, load, loads, uniform
 

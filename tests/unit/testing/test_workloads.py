@@ -49,3 +49,15 @@ def test_without_decoherence_a_pair_has_the_fidelity_of_its_hops(nested: bool) -
     w = (4 * 0.99 - 1) / 3
     assert found.pairs > 50
     assert found.fidelity == pytest.approx((1 + 3 * w**5) / 4, abs=1e-12)
+
+
+def test_the_left_node_of_a_hop_leads_where_its_name_sorts_later() -> None:
+    """As SeQUeNCe decides it, by letters: then its word goes over the hop once more."""
+    nine, ten = chain(11).circuits(nested=True)[0].hops[8:10]
+    assert (nine.cycle_ns, ten.cycle_ns) == (400_000, 500_000)  # n8 to n9, and n9 to n10
+    assert {hop.cycle_ns for hop in chain(11).circuits(nested=False)[0].hops} == {400_000}
+    assert {hop.cycle_ns for hop in chain(11, cycle_ns=100_000).circuits(nested=True)[0].hops} == {100_000}
+    work = network(100, 10)
+    for path, circuit in zip(work.paths, work.circuits(nested=True), strict=True):
+        led = [hop.cycle_ns > work.cycle_ns for hop in circuit.hops]
+        assert led == [f"n{a}" > f"n{b}" for a, b in pairwise(path)]

@@ -25,7 +25,7 @@ OPTIONS: dict[str, Any] = {
     "error_model": "numpy",
 }
 
-ENTRIES = ("run", "start", "at")
+ENTRIES = ("run", "start", "at", "tries_at")
 """What is called from Python; the others are for each other."""
 
 INLINED = (

@@ -28,13 +28,15 @@ Rng = Callable[[str, int], np.random.Generator]
 class Delivered:
     """Pairs that were delivered, in order: columns of equal length. `left_ns`, `right_ns`: when that end had its half
     and had heard of all swaps. `born_ns`: since when the oldest part had been in memory. `state`: eigenvalues as each
-    half was handed over, shape (n, 3)."""
+    half was handed over, shape (n, 3). `tries`: attempts that either end's node had begun by then, shape (n, 2); 0
+    where no node's attempts disturb what it stores."""
 
     circuit: NDArray[np.int64]
     left_ns: NDArray[np.int64]
     right_ns: NDArray[np.int64]
     born_ns: NDArray[np.int64]
     state: NDArray[np.float64]
+    tries: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.circuit)
@@ -52,7 +54,7 @@ class Delivered:
 
 
 _NONE = np.empty(0, np.int64)
-NO_PAIRS = Delivered(_NONE, _NONE, _NONE, _NONE, np.empty((0, 3)))
+NO_PAIRS = Delivered(_NONE, _NONE, _NONE, _NONE, np.empty((0, 3)), np.empty((0, 2), np.int64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,8 @@ class PairMachine:
             return NO_PAIRS
         rows = np.concatenate(taken) if len(taken) > 1 else taken[0]
         state = np.stack([rows[name] for name in ("x", "y", "z")], axis=1)
-        return Delivered(rows["circuit"], rows["left_ns"], rows["right_ns"], rows["born_ns"], state)
+        tries = np.stack([rows[name] for name in ("left_tries", "right_tries")], axis=1)
+        return Delivered(rows["circuit"], rows["left_ns"], rows["right_ns"], rows["born_ns"], state, tries)
 
     def _taken(self) -> Any:
         """The outcomes so far, as records; their rows are free again."""
@@ -213,8 +216,16 @@ class PairMachine:
         for number in range(int(row.first_slot), int(row.first_slot) + int(self._rows.circuits[row.circuit].width)):
             slot = self._rows.slots[number]
             if slot.a == t.NOWHERE and slot.b == t.NOWHERE:
-                slot.pending = 0
                 self._step.start(self._tables, number, self.now_ns)
+
+    def tries(self, position: int) -> int:
+        """Attempts that the node at this position of all circuits' has begun so far, with those it was told of. Counted
+        in circuits of which some node's attempts disturb what it stores."""
+        return int(self._step.tries_at(self._tables, position, self.now_ns))
+
+    def disturb(self, position: int, attempts: int) -> None:
+        """The node has made so many attempts outside of this machine. They count as made now."""
+        self._rows.positions[position].tries += attempts
 
     def counts(self, circuit: int) -> Counts:
         """What the circuit did so far."""
@@ -277,6 +288,7 @@ class _Layout:
                 "width": circuit.width,
                 "wanted": t.OPEN if circuit.wanted is None else circuit.wanted,
                 "cutoffs": int(any(node.cutoff_ns is not None for node in circuit.nodes)),
+                "disturbs": int(any(node.attempt_loss for node in circuit.nodes)),
                 "purifies": int(any(circuit.purification.rounds.values())),
                 "werner_first": int(circuit.purification.scheme == "bbpssw"),
                 "gates": circuit.purification.gates,
@@ -287,7 +299,7 @@ class _Layout:
     def _position_rows(self) -> Iterator[Row]:
         ready = 0
         for number, circuit in enumerate(self.circuits):
-            first, light = self._positions[number], 0
+            first, light, slots = self._positions[number], 0, self._slots[number]
             decay = max(_decay(node) for node in circuit.nodes)
             for i, node in enumerate(circuit.nodes):
                 yield {
@@ -300,6 +312,9 @@ class _Layout:
                     "ready_a": ready,
                     "ready_b": ready + circuit.width,
                     "decay": decay,
+                    "attempt_loss": node.attempt_loss,
+                    "slots_from": slots + max(0, i - 1) * circuit.width,
+                    "slots_to": slots + min(i + 1, len(circuit.hops)) * circuit.width,
                     "rounds": circuit.purification.rounds.get(i, 0),
                     **_rule(node.swap, first, i, circuit.wanted),
                 }
@@ -346,6 +361,8 @@ Row = dict[str, Any]
 
 
 def _decay(node: Node) -> int:
+    if node.attempt_loss:
+        return t.DISTURBED
     rates = {node.decay.x_hz, node.decay.y_hz, node.decay.z_hz}
     if rates == {0.0}:
         return t.KEEPS

@@ -15,9 +15,9 @@ from quoit.engine.kernels.heap_lists import at, pop
 from quoit.engine.kernels.tables import (
     ALIKE,
     ANY,
-    APART,
     BOTH_ENDS,
     CUTOFF,
+    DISTURBED,
     DRAWS,
     END,
     FAR_FUTURE,
@@ -99,8 +99,11 @@ def new_serial(m: Tables) -> int:
 def start(m: Tables, s: int, t: int) -> None:
     """Both memories of the slot are free: attempts begin, if anybody wants pairs and there is light."""
     slot = m.slots[s]
+    circuit = m.circuits[slot.circuit]
+    if slot.pending and circuit.disturbs:  # another success probability: what was tried has been tried
+        over(m, slot, tried(m, slot, t))
     slot.a_freed = t
-    attempt(m, s, slot, m.circuits[slot.circuit], t)
+    attempt(m, s, slot, circuit, t)
 
 
 def attempt(m: Tables, s: int, slot: SlotRow, circuit: CircuitRow, t: int) -> None:
@@ -118,7 +121,36 @@ def attempt(m: Tables, s: int, slot: SlotRow, circuit: CircuitRow, t: int) -> No
     begins = t - hop.asks_ns
     if slot.a_freed > begins:
         begins = slot.a_freed
+    if circuit.disturbs:
+        slot.tries = attempts
+        slot.tries_from = begins + hop.restart_ns
     slot.pending = at(m, begins + hop.restart_ns + attempts * hop.cycle_ns, HERALD, s, 0)
+
+
+def tried(m: Tables, slot: SlotRow, t: int) -> int:
+    """Attempts that the slot has begun before now, of those that lead to the success it waits for. One that begins
+    just now disturbs what is stored just now."""
+    if t <= slot.tries_from:
+        return 0
+    return min((t - slot.tries_from - 1) // m.hops[slot.hop].cycle_ns + 1, slot.tries)
+
+
+def over(m: Tables, slot: SlotRow, tries: int) -> None:
+    """A run of attempts is over: both nodes have made so many."""
+    slot.pending = 0
+    m.positions[slot.left].tries += tries
+    m.positions[slot.left + 1].tries += tries
+
+
+def tries_at(m: Tables, p: int, t: int) -> int:
+    """Attempts that the node at position p has begun before now."""
+    here = m.positions[p]
+    tries = here.tries
+    for s in range(here.slots_from, here.slots_to):
+        slot = m.slots[s]
+        if slot.pending:
+            tries += tried(m, slot, t)
+    return tries
 
 
 def herald(m: Tables, s: int, sequence: int, t: int) -> None:
@@ -130,6 +162,10 @@ def herald(m: Tables, s: int, sequence: int, t: int) -> None:
     circuit = m.circuits[slot.circuit]
     circuit.heralds += 1
     number = stored(m, s, slot, sequence, t)
+    if circuit.disturbs:
+        over(m, slot, slot.tries)
+        m.pairs[number].near_tries = tries_at(m, p, t)
+        m.pairs[number].far_tries = tries_at(m, p + 1, t)
     if circuit.cutoffs:
         arm(m, s, p, circuit, t)
     if circuit.purifies and m.positions[circuit.first + 1].rounds:
@@ -356,6 +392,27 @@ def aged(pair: PairRow, near: PositionRow, far: PositionRow, t: int) -> None:
         pair.z *= exp((near.rate_z + far.rate_z) * -dt)
 
 
+def disturbed(m: Tables, pair: PairRow, t: int) -> None:
+    """Account for the attempts that both ends' nodes have made beside the pair."""
+    near, far = tries_at(m, pair.near, t), tries_at(m, pair.far, t)
+    cost = m.positions[pair.near].attempt_loss * (near - pair.near_tries)
+    cost += m.positions[pair.far].attempt_loss * (far - pair.far_tries)
+    e = exp(-cost)
+    pair.x *= e
+    pair.y *= e
+    pair.near_tries = near
+    pair.far_tries = far
+
+
+def disturbed_here(m: Tables, left: PairRow, right: PairRow, k: int, t: int) -> None:
+    """The same for the two qubits that are swapped at position k; `left` will end where `right` does."""
+    tries = 2 * tries_at(m, k, t) - left.far_tries - right.near_tries
+    e = exp(m.positions[k].attempt_loss * -tries)
+    left.x *= e
+    left.y *= e
+    left.far_tries = right.far_tries
+
+
 def swap(m: Tables, slot_b: int, slot_a: int, t: int) -> None:
     """Join the pair that ends in B memory `slot_b` with the one that begins in A memory `slot_a`, at one node."""
     left_slot, right_slot = m.slots[slot_b], m.slots[slot_a]
@@ -378,9 +435,11 @@ def swap(m: Tables, slot_b: int, slot_a: int, t: int) -> None:
             aging = (near.rate_x + here.rate_x) * (left.time_ns - t) + (here.rate_x + far.rate_x) * (right.time_ns - t)
             noise *= exp(aging)
             left.time_ns = t
-        elif near.decay == APART:
+        elif near.decay != KEEPS:
             aged(left, near, here, t)
             aged(right, here, far, t)
+            if near.decay == DISTURBED:
+                disturbed_here(m, left, right, right_slot.left, t)
         left.x *= right.x * noise
         left.y *= right.y * noise
         left.z *= right.z * noise
@@ -547,6 +606,9 @@ def purify(m: Tables, kept: int, spent: int, t: int) -> None:
     circuit.purifications += 1
     aged(pair, near, far, t)
     aged(other, near, far, t)
+    if near.decay == DISTURBED:
+        disturbed(m, pair, t)
+        disturbed(m, other, t)
     success = distilled(pair, other, circuit.werner_first, circuit.gates, circuit.readout)
     if other.born_ns < pair.born_ns:
         pair.born_ns = other.born_ns
@@ -662,6 +724,8 @@ def end(m: Tables, place: int, serial: int, t: int) -> None:
         pair.x *= exp(here.rate_x * -dt)
         pair.y *= exp(here.rate_y * -dt)
         pair.z *= exp(here.rate_z * -dt)
+        if here.decay == DISTURBED:
+            disturbed_end(m, pair, slot.left + right_end, right_end, t)
     if pair.ended_ns < 0:
         pair.ended_ns = t
     else:
@@ -673,6 +737,18 @@ def end(m: Tables, place: int, serial: int, t: int) -> None:
         free_a(m, s, t)
 
 
+def disturbed_end(m: Tables, pair: PairRow, p: int, right_end: int, t: int) -> None:
+    """Account for the attempts that the node at one end has made beside the pair."""
+    tries = tries_at(m, p, t)
+    e = exp(m.positions[p].attempt_loss * ((pair.far_tries if right_end else pair.near_tries) - tries))
+    pair.x *= e
+    pair.y *= e
+    if right_end:
+        pair.far_tries = tries
+    else:
+        pair.near_tries = tries
+
+
 def both_ends(m: Tables, number: int, serial: int, t: int) -> None:
     """Both ends hand over at the same instant."""
     pair = m.pairs[number]
@@ -680,6 +756,8 @@ def both_ends(m: Tables, number: int, serial: int, t: int) -> None:
         return
     near = m.positions[pair.near]
     aged(pair, near, m.positions[pair.far], t)
+    if near.decay == DISTURBED:
+        disturbed(m, pair, t)
     pair.ended_ns = t
     outcome(m, pair, near.circuit, t, 1)
     drop_pair(m, number)
@@ -700,6 +778,8 @@ def outcome(m: Tables, pair: PairRow, c: int, t: int, right_is_last: int) -> Non
     row.circuit = c
     row.left_ns = pair.ended_ns if right_is_last else t
     row.right_ns = t if right_is_last else pair.ended_ns
+    row.left_tries = pair.near_tries
+    row.right_tries = pair.far_tries
     row.born_ns = pair.born_ns
     row.x = pair.x
     row.y = pair.y

@@ -27,8 +27,8 @@ sacrificed slot; NUDGE position: look whether a swap can begin; IDLE: nothing is
 both at the same instant."""
 
 # -- how the memories of a circuit decay --
-KEEPS, ALIKE, APART = range(3)
-"""Not at all; all three correlators at the same rate; each at its own."""
+KEEPS, ALIKE, APART, DISTURBED = range(4)
+"""Not at all; all three correlators at the same rate; each at its own; so, and by attempts of their node as well."""
 
 NEVER = -2
 ANY = -1
@@ -46,12 +46,14 @@ OUTCOMES = {True: 4_096, False: 256}
 @dataclass(slots=True)
 class CircuitRow:
     """`wanted`: pairs still to deliver (OPEN: without end). `werner_first`: 1 for BBPSSW. `gates`, `readout`:
-    probabilities that a purification's CNOTs work and that its parity is read as it is. `cutoffs`, `purifies`: 1 if any
-    node has a cut-off, any length of pair needs purification. `matches`: purifications begun. Then counters."""
+    probabilities that a purification's CNOTs work and that its parity is read as it is. `cutoffs`, `disturbs`,
+    `purifies`: 1 if any node has a cut-off, any loses coherence by its attempts, any length of pair needs purification.
+    `matches`: purifications begun. Then counters."""
 
     attempts: int = 0
     cutoffs: int = 0
     delivered: int = 0
+    disturbs: int = 0
     expired: int = 0
     first: int = 0
     gates: float = 0.0
@@ -78,10 +80,13 @@ class PositionRow:
     must end (ANY; NEVER to swap here); `takes_left`, `takes_right`: 1 if an elementary pair will do. `credit`: swaps
     that may still begin (OPEN: any number). `decay`: how memories of the circuit decay; `rate_*`: this one's, per ns.
     `rounds`: at position first + n, purifications that a pair over n hops needs. `a_count`, `b_count`: how many slots
-    are ready whose A or B memory is here; `ready_a`, `ready_b`: where `Tables.ready` lists them."""
+    are ready whose A or B memory is here; `ready_a`, `ready_b`: where `Tables.ready` lists them. `attempt_loss`: what
+    an attempt begun here costs qubits stored here; `tries`: attempts here of all runs of attempts that are over, and
+    of others at this node; `slots_from`, `slots_to`: slots with a memory here. These of DISTURBED circuits alone."""
 
     a_count: int = 0
     at_ns: int = 0
+    attempt_loss: float = 0.0
     b_count: int = 0
     circuit: int = 0
     credit: int = 0
@@ -93,6 +98,8 @@ class PositionRow:
     ready_a: int = 0
     ready_b: int = 0
     rounds: int = 0
+    slots_from: int = 0
+    slots_to: int = 0
     swap_left: int = 0
     swap_noise: float = 0.0
     swap_right: int = 0
@@ -100,6 +107,7 @@ class PositionRow:
     swap_wait_ns: int = 0
     takes_left: int = 0
     takes_right: int = 0
+    tries: int = 0
 
 
 @dataclass(slots=True)
@@ -130,7 +138,7 @@ class HopRow:
 class SlotRow:
     """`pending`: sequence number of the herald that is awaited (0: none). `a`, `b`: the pair in either memory.
     `since`: when it was heralded. `a_freed`: when the A memory became free. `a_used`, `b_used`: 1 when a swap of that
-    memory's qubit has begun."""
+    memory's qubit has begun. `tries`: attempts up to the success that is awaited, the first at `tries_from`."""
 
     a: int = 0
     a_freed: int = 0
@@ -142,6 +150,8 @@ class SlotRow:
     left: int = 0
     pending: int = 0
     since: int = 0
+    tries: int = 0
+    tries_from: int = 0
 
 
 @dataclass(slots=True)
@@ -150,16 +160,18 @@ class PairRow:
     never used again. All news of the pair reach position p to its left at news_left - at_ns[p], and to its right at
     news_right + at_ns[p]. `born_ns`: when its oldest part was stored. `held`: 1 while it is purified. `lost_ns`,
     `lost_at`: when and where one end was lost. `ended_ns`: when one end was handed over while the other was not (-1:
-    neither)."""
+    neither). `near_tries`, `far_tries`: attempts at its ends up to which their cost is accounted for."""
 
     born_ns: int = 0
     ended_ns: int = 0
     far: int = 0
+    far_tries: int = 0
     held: int = 0
     left: int = 0
     lost_at: int = 0
     lost_ns: int = 0
     near: int = 0
+    near_tries: int = 0
     news_left: int = 0
     news_right: int = 0
     next_free: int = 0
@@ -174,12 +186,15 @@ class PairRow:
 
 @dataclass(slots=True)
 class OutcomeRow:
-    """A delivered pair: its circuit, when either end had it, since when its oldest part was stored, its state."""
+    """A delivered pair: its circuit, when either end had it, since when its oldest part was stored, its state, and of
+    DISTURBED circuits how many attempts its ends had made by then."""
 
     born_ns: int = 0
     circuit: int = 0
     left_ns: int = 0
+    left_tries: int = 0
     right_ns: int = 0
+    right_tries: int = 0
     x: float = 0.0
     y: float = 0.0
     z: float = 0.0

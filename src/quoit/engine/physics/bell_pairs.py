@@ -111,6 +111,15 @@ def swap_noisy_fidelity(F1: float, F2: float, p2: float, eta_m: float) -> float:
     return swap_noisy(werner(F1), werner(F2), p2, eta_m).phi_plus
 
 
+def swap_noise(p2: float, eta_m: float) -> float:
+    """Factor on a pair's eigenvalues at an imperfect swap, p2 (4 eta_m^2 - 1)/3 as in `swap_noisy`; 0 if less.
+
+    Exact for Werner pairs, and for a node that turns each Bell measurement's axes at random, so that misread bits hit
+    all alike. Below 0 it would be order again.
+    """
+    return max(0.0, p2 * (4 * eta_m * eta_m - 1) / 3)
+
+
 def swap_chain_fidelity(F: float, L: int, p1: float, p2: float, eta_m: float) -> float:
     """Fidelity over L Werner pairs of fidelity F in a row, joined by L-1 imperfect swaps; any order of swapping.
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from quoit.engine.physics.bell_pairs import swap_noise
 from quoit.engine.program import Circuit, Decay, Hop, Node, Purification, Swap
 
 GROUP = "quoit.compilers"
@@ -31,7 +32,9 @@ class Refused(ValueError):
 class Station:
     """A node of the path. `memories`: on each side that has a link. `gate_p2`: probability that a two-qubit gate is
     ideal and does not leave white noise; `readout`: that a result is right; `swap_success`: that a Bell measurement
-    gives a result; `swap_ns`: how long it takes."""
+    gives a result; `swap_ns`: how long it takes. `attempt_loss`: what each attempt of the node costs the coherence of
+    what it stores, as an exponent; `others_hz`, `others`: attempts that it may make for others meanwhile, and on how
+    many set-ups."""
 
     name: str
     decay: Decay = STILL
@@ -40,14 +43,14 @@ class Station:
     readout: float = 1.0
     swap_success: float = 1.0
     swap_ns: int = 0
+    attempt_loss: float = 0.0
+    others_hz: float = 0.0
+    others: int = 0
 
     @property
     def swap_noise(self) -> float:
-        """Factor on a pair's eigenvalues at each swap: p2 (4 eta^2 - 1)/3, as in `bell_pairs.swap_chain_fidelity`.
-
-        Exact for a node that turns each Bell measurement's axes at random, so that misread bits hit all alike.
-        """
-        return max(0.0, self.gate_p2 * (4 * self.readout**2 - 1) / 3)
+        """Factor on a pair's eigenvalues at each swap."""
+        return swap_noise(self.gate_p2, self.readout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ class Demand:
                     rule.left, rule.right, rule.wait_ns + station.swap_ns, station.swap_success, station.swap_noise,
                     rule.on_demand,
                 )  # fmt: skip
-            nodes.append(Node(station.decay, rule))
+            nodes.append(Node(station.decay, rule, None, station.attempt_loss, station.others_hz, station.others))
         return Circuit(tuple(nodes), self.links, width, self.pairs, purification or Purification({}))
 
     def check_deadline(self, pairs_per_link: float = 1.0) -> None:

@@ -24,6 +24,9 @@ from quoit.fabric.programs.promises import balanced
 class EntanglementDefined:
     """Compiler `edc`. `spacing`: hops from one anchor to the next; the last virtual link may be shorter."""
 
+    keeps_ready = True
+    """Its circuits may run ahead of demand."""
+
     def __init__(self, spacing: int = 2) -> None:
         if spacing < 1:
             raise ValueError(f"expected anchors 1 hop apart or more, found {spacing}")

@@ -9,6 +9,10 @@ with w_k the swap's own wait. And correlators decay exponentially, so only the s
 - the two ends' halves wait until the last swap, and neighbouring heralds lie at most c_k + w_k apart, so both ends
   together wait no longer than the sum of these, once more the longest, and light.
 
+Attempts of a node that disturb what it stores cost x and y, and add up in the same way: on each of its set-ups one
+attempt a cycle at most, and those on the edges of a wait. Those of other circuits the engine may count a window sooner
+or later. The set-up that a qubit came from makes none meanwhile.
+
 With purification the bound goes span by span and takes every pair as old as its cut-off permits. That is a bound
 for BBPSSW, whose Werner pairs come out better the better both go in. DEJMPS has no such law, so it gets no promise
 where memories decay.
@@ -22,9 +26,11 @@ from itertools import pairwise
 from math import exp, inf
 
 from quoit.engine.physics.bell_pairs import bbpssw_noisy, dejmps_noisy, werner
-from quoit.engine.program import Circuit, Node, State, fidelity_of, pair_of, state_of
+from quoit.engine.program import WINDOW_NS, Circuit, Node, State, fidelity_of, pair_of, state_of
 
 NS = 1e-9
+EDGES = 2
+"""Attempts of one set-up that a wait may meet beyond one a cycle: on its edge, and one that a loss cut short."""
 LONGEST_CUTOFF_NS = 2**55
 """More than a year: whoever could wait that long needs no cut-off."""
 
@@ -42,7 +48,7 @@ def balanced(left: int, right: int) -> Iterator[tuple[int, int, int]]:
 
 def decays(circuit: Circuit) -> bool:
     """Does any memory of it?"""
-    return any(any(_rates(node)) for node in circuit.nodes)
+    return any(any(_rates(node)) or node.attempt_loss for node in circuit.nodes)
 
 
 def worst(circuit: Circuit) -> State | None:
@@ -68,7 +74,7 @@ def mean(circuit: Circuit) -> float | None:
     if any(circuit.purification.rounds.values()):
         return None
     if len(circuit.hops) == 1:
-        return fidelity_of(_flat(circuit))
+        return None if _crowded(circuit) else fidelity_of(_flat(circuit))
     return _two_in_step(circuit)
 
 
@@ -156,13 +162,44 @@ def _waits(circuit: Circuit) -> tuple[list[float], float]:
     return own, sum(gaps) + 2 * last + (max(gaps) if both else 0.0)
 
 
+def _tried(circuit: Circuit, number: int, ns: float, qubits: int = 1) -> float:
+    """What attempts of a node cost the coherence of so many of its qubits that wait `ns` together, at most."""
+    node = circuit.nodes[number]
+    if not node.attempt_loss:
+        return 0.0
+    cycles = [hop.cycle_ns for hop in circuit.hops[max(0, number - 1) : number + 1]]
+    per_ns = circuit.width * sum(1 / cycle for cycle in cycles) - 1 / max(cycles) + node.others_hz * NS
+    edges = EDGES * (circuit.width * len(cycles) - 1 + node.others) + node.others_hz * NS * 2 * WINDOW_NS
+    return node.attempt_loss * (_times(per_ns, ns) + qubits * edges)
+
+
+def _tried_beside(circuit: Circuit, own: list[float], ends: float) -> float:
+    """The same for all qubits of a path: of each node `own` ns, two qubits; of both ends `ends`, and light."""
+    n = len(circuit.hops)
+    inner = sum(_tried(circuit, number, own[number], 2) for number in range(1, n))
+    near, far = _light(circuit, 0, n - 1), _light(circuit, 1, n)
+    # Both ends wait `ends` together: all of it at the one that pays more for it.
+    total = sum(_tried(circuit, number, light) for number, light in ((0, near), (n, far)))
+    per_end = [_tried(circuit, number, ends) for number in (0, n)] if ends else [0.0]
+    return inner + total + max(per_end)
+
+
+def _crowded(circuit: Circuit) -> bool:
+    """Do nodes make attempts beside what they store?"""
+    return any(node.attempt_loss and (circuit.width > 1 or node.others) for node in circuit.nodes)
+
+
+def _undisturbed(circuit: Circuit) -> Circuit:
+    return replace(circuit, nodes=tuple(replace(node, attempt_loss=0.0) for node in circuit.nodes))
+
+
 def _flat(circuit: Circuit) -> State:
     n = len(circuit.hops)
     own, ends = _waits(circuit)
     found = []
     for axis in range(3):
         rate = [_rates(node)[axis] for node in circuit.nodes]
-        value = 1.0
+        value = exp(-_tried_beside(circuit, own, ends)) if axis < 2 else 1.0
         waited = _times(max(rate[0], rate[n]), ends)
         if n > 1:
             waited += rate[0] * _light(circuit, 0, n - 1) + rate[n] * _light(circuit, 1, n)
@@ -185,10 +222,13 @@ def _two_in_step(circuit: Circuit) -> float | None:
     rule = circuit.nodes[1].swap
     if any(getattr(one, name) != getattr(two, name) for name in step) or rule is None or rule.on_demand:
         return None
+    disturbed = any(node.attempt_loss for node in circuit.nodes)
+    if disturbed and (rule.wait_ns or any(node.others for node in circuit.nodes)):
+        return None
     if (rule.left, rule.right) != (None, None):
         return None
     # As if all waited for nothing but what always passes; then the factor for the pair that came first.
-    fixed = _flat(with_cutoff(circuit, 1))
+    fixed = _flat(_undisturbed(with_cutoff(circuit, 1)))
     p, q = one.success, two.success
     either = p + q - p * q
     values = []
@@ -198,7 +238,8 @@ def _two_in_step(circuit: Circuit) -> float | None:
         value = fixed[axis] * exp(middle + max(head, tail))
         # It took both ends for the one that decays faster while the swap goes on.
         value *= exp((2 * max(head, tail) - head - tail) * rule.wait_ns)
-        early, late = exp(-one.cycle_ns * (head + middle)), exp(-one.cycle_ns * (middle + tail))
+        beside = circuit.nodes[1].attempt_loss if axis < 2 else 0.0  # of the other link's attempts, one a cycle
+        early, late = exp(-one.cycle_ns * (head + middle) - beside), exp(-one.cycle_ns * (middle + tail) - beside)
         waiting = p * (1 - q) * q * early / (1 - (1 - q) * early) + q * (1 - p) * p * late / (1 - (1 - p) * late)
         values.append(value * (p * q + waiting) / either)
     return fidelity_of((values[0], values[1], values[2]))
@@ -246,8 +287,9 @@ class _Spans:
         middle = self.swaps[(0, n)]
         near, far = _light(self.circuit, 0, middle), _light(self.circuit, middle, n)
         head, tail = _rates(self.circuit.nodes[0]), _rates(self.circuit.nodes[n])
+        tried = exp(-_tried(self.circuit, 0, near) - _tried(self.circuit, n, far))
         x, y, z = (e * exp(-head[i] * near - tail[i] * far) for i, e in enumerate(state))
-        return x, y, z
+        return x * tried, y * tried, z
 
     def rounds(self, left: int, right: int) -> int:
         return self.circuit.purification.rounds.get(right - left, 0)
@@ -287,8 +329,10 @@ class _Spans:
         cutoffs = [inf if (c := nodes[k].cutoff_ns) is None else c for k in (left, right)]
         held = 3 * _light(self.circuit, left, right) if self.rounds(left, right) else 0
         near, far = _rates(nodes[left]), _rates(nodes[right])
-        x, y, z = (e * exp(-_times(near[i] + far[i], min(cutoffs) + wait_ns + held)) for i, e in enumerate(state))
-        return x, y, z
+        longest = min(cutoffs) + wait_ns + held
+        tried = exp(-sum(_tried(self.circuit, k, longest) for k in (left, right)))
+        x, y, z = (e * exp(-_times(near[i] + far[i], longest)) for i, e in enumerate(state))
+        return x * tried, y * tried, z
 
     def _round(self, state: State) -> tuple[State, float]:
         how = self.circuit.purification

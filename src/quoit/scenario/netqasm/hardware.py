@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import inf
+from math import exp, inf
 from typing import Any
 
-from quoit.engine.hardware import PROFILES, HardwareProfile, single_click_link
+from quoit.engine.equipment import clicks, measured_hop, node_model, timed_hop
+from quoit.engine.hardware import PROFILES, HardwareProfile
 from quoit.engine.ledger import Node
+from quoit.engine.program import Hop, pair_of
 from quoit.engine.states.bell import Bell4, werner
 from quoit.engine.states.device import DeviceNoise
 from quoit.engine.states.memory import MemoryNoise
 from quoit.interfaces.netqasm.processor import Bell
-
-LIGHT_NS_PER_KM = 4_900
-"""In fibre of refractive index 1.468."""
 
 
 class HardwareFault(ValueError):
@@ -116,42 +115,40 @@ def by_profile(name: str) -> Hardware:
     profile = PROFILES.get(name)
     if profile is None:
         raise HardwareFault(f"expected a profile of {', '.join(PROFILES)}; found {name!r}")
+    good = ", ".join(_DURATIONS)
+    try:
+        model = node_model(profile)
+        hop = _hop(profile)
+    except ValueError as fault:
+        raise HardwareFault(f"{fault}, which programs need; those that do: {good}") from fault
     times = _DURATIONS.get(name)
-    needed = {"memory_t2_s": profile.memory_t2_s, "gate_p2": profile.gate_p2, "readout": profile.readout}
-    missing = [field for field, value in needed.items() if value is None]
-    if missing or times is None:
-        good = ", ".join(_DURATIONS)
-        lacks = ", ".join(missing) or "durations of gates"
-        raise HardwareFault(f"profile {name} does not say {lacks}, which programs need; those that do: {good}")
-    assert profile.memory_t2_s is not None
-    assert profile.gate_p2 is not None
-    assert profile.readout is not None
-    per_attempt = 0.0 if profile.memory_attempts_1e is None else 1.0 / profile.memory_attempts_1e
-    memory = MemoryNoise(t2_s=profile.memory_t2_s, decay_per_attempt=per_attempt)
+    if times is None:
+        raise HardwareFault(
+            f"profile {name} does not say durations of gates, which programs need; those that do: {good}"
+        )
     # A profile has one number for gates, of the worse ones.
     device = DeviceNoise(
-        p1=profile.gate_p2, p2=profile.gate_p2, init_ns=times.init_ns, gate1_ns=times.gate1_ns,
-        gate2_ns=times.gate2_ns, readout_ns=times.readout_ns,
+        p1=model.gate, p2=model.gate, init_ns=times.init_ns, gate1_ns=times.gate1_ns, gate2_ns=times.gate2_ns,
+        readout_ns=times.readout_ns,
     )  # fmt: skip
-    node = NodeHardware(Node(memory, device), profile.readout, memories=5, instruction_ns=1_000, stores=times.stores)
-    return Hardware(node, _profile_link(profile), host_ns=_HOST_NS, notes=(f"{name}: {times.note}", _CONTROL))
+    noise = Node(model.memory, device)
+    node = NodeHardware(noise, model.readout, memories=5, instruction_ns=1_000, stores=times.stores)
+    # Halves have waited for the herald when they come.
+    waited_s, decay = hop.stored_ns * 1e-9, model.decay
+    x, y, z = (
+        e * exp(-2 * rate * waited_s) for e, rate in zip(hop.state, (decay.x_hz, decay.y_hz, decay.z_hz), strict=True)
+    )
+    phi_plus, phi_minus, psi_plus, psi_minus = pair_of((x, y, z))
+    link = LinkModel((phi_plus, phi_minus, psi_plus, psi_minus), hop.success, hop.cycle_ns, hop.light_ns)
+    return Hardware(node, link, host_ns=_HOST_NS, notes=(f"{name}: {times.note}", _CONTROL))
 
 
-def _profile_link(profile: HardwareProfile) -> LinkModel:
-    light_ns = max(1, round(profile.fibre_km * LIGHT_NS_PER_KM))
-    if profile.scheme == "single_click" and profile.pair_fidelity is None:
-        expected = single_click_link(profile, BRIGHT_STATE)
-        cycle = 1e9 * expected.p_success / expected.rate_hz
-        return LinkModel(_bell4(expected.pair), expected.p_success, max(light_ns, round(cycle)), light_ns)
-    if profile.pair_fidelity is None or profile.pair_rate_hz is None:
-        raise HardwareFault(f"profile {profile.name} does not say pair_fidelity and pair_rate_hz")
-    cycle_ns = max(2 * light_ns, round(1e9 * (profile.attempt_s or 0.0)))
-    share = profile.pair_rate_hz * cycle_ns / 1e9
-    return LinkModel(werner(profile.pair_fidelity), min(1.0, share), cycle_ns, light_ns)
-
-
-def _bell4(pair: tuple[float, float, float, float]) -> Bell4:
-    return pair[0], pair[1], pair[2], pair[3]
+def _hop(profile: HardwareProfile) -> Hop:
+    """As the set-up was measured, or from its devices where it was measured at other settings. ValueError."""
+    if profile.scheme == "single_click" and profile.pair_fidelity is None and profile.attempt_s is not None:
+        found = clicks(profile, profile.scheme, 0.0, BRIGHT_STATE)
+        return timed_hop(profile.scheme, profile.fibre_km, profile.attempt_s, found, profile.duty_factor)
+    return measured_hop(profile, profile.fibre_km)
 
 
 def by_network_config(config: Any) -> Hardware:

@@ -12,16 +12,14 @@ import dataclasses
 from collections.abc import Mapping
 from math import inf
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
+from quoit.engine.equipment import SCHEMES, Heralded, NodeModel, Silent, clicks, measured_hop, node_model, timed_hop
 from quoit.engine.hardware import PROFILES, HardwareProfile
 from quoit.engine.kernels.machine import Counts, Delivered, PairMachine, can_compile
-from quoit.engine.physics import fibre
-from quoit.engine.physics.bell_pairs import BellDiagonal, bell_diagonal_key, depolarised
-from quoit.engine.physics.heralding import attempt_time_s, double_click, single_click
-from quoit.engine.program import Circuit, Decay, Hop, Node, Swap, werner_state
+from quoit.engine.physics.bell_pairs import bell_diagonal_key, werner
+from quoit.engine.program import Circuit, Hop, Node, Swap, pair_of
 from quoit.runtime import seeds
 from quoit.scenario.sweep.schema import Chain, Hardware
 
@@ -65,12 +63,13 @@ def circuit(chain: Chain) -> Circuit:
     that the profile does not say and the file neither."""
     profile = _profile(chain.hardware)
     hop = _hop(chain, profile)
-    decay = _decay(chain, profile, None)
+    model = _node(chain, profile)
+    end = Node(model.decay, attempt_loss=model.attempt_loss)
     if chain.hops == 1:
-        return Circuit((Node(decay), Node(decay)), (hop,), chain.width, chain.pairs)
-    rule = Swap(wait_ns=chain.swap.time_ns, success=chain.swap.success, noise=_swap_noise(chain, profile))
-    inner = Node(_decay(chain, profile, hop.cycle_ns), rule, chain.cutoff_ns)
-    nodes = (Node(decay), *(inner,) * (chain.hops - 1), Node(decay))
+        return Circuit((end, end), (hop,), chain.width, chain.pairs)
+    rule = Swap(wait_ns=chain.swap.time_ns, success=chain.swap.success, noise=model.swap_noise)
+    inner = Node(model.decay, rule, chain.cutoff_ns, model.attempt_loss)
+    nodes = (end, *(inner,) * (chain.hops - 1), end)
     return Circuit(nodes, (hop,) * chain.hops, chain.width, chain.pairs)
 
 
@@ -88,38 +87,31 @@ def _profile(hardware: Hardware) -> HardwareProfile:
 
 
 def _hop(chain: Chain, profile: HardwareProfile) -> Hop:
-    hardware, needed = chain.hardware, {"attempt": profile.attempt_s}
-    measured = profile.p_success or (
-        profile.pair_rate_hz * profile.attempt_s / profile.duty_factor
-        if profile.pair_rate_hz and profile.attempt_s
-        else None
-    )
+    try:
+        hop = _link(chain, profile)
+    except Silent as silent:
+        raise ValueError(f"{silent}; add it under hardware, or success and fidelity as they are measured") from silent
+    mean_s = hop.cycle_ns / NS_PER_S / hop.success
+    if mean_s > LONGEST_WAIT_S:
+        raise ValueError(f"a hop of {chain.length_km:g} km makes a pair in {mean_s:.1g} s: shorten it")
+    return hop
+
+
+def _link(chain: Chain, profile: HardwareProfile) -> Hop:
+    """As told, from devices, or as measured, in this order."""
+    hardware, scheme = chain.hardware, profile.scheme
     if hardware.success is not None and hardware.fidelity is not None:
-        success, state = hardware.success, werner_state(hardware.fidelity)
+        found = Heralded(hardware.success, werner(hardware.fidelity))
+        scheme = scheme if scheme in SCHEMES else "double_click"
     elif _has_devices(profile):
-        _need(profile, needed | _device_numbers(hardware, profile))
-        success, pair = _heralded(chain, profile)
-        state = eigenvalues(pair)
+        found = clicks(profile, scheme, chain.length_km * chain.attenuation_db_per_km, hardware.bright)
+    elif profile.name:
+        return measured_hop(profile, chain.length_km)
     else:
-        if profile.name and (measured is None or profile.pair_fidelity is None):
-            _need(profile, needed | _device_numbers(hardware, profile))
-        _need(profile, needed | {"success": measured, "fidelity": profile.pair_fidelity})
-        assert measured is not None
-        assert profile.pair_fidelity is not None
-        success, state = measured, werner_state(profile.pair_fidelity)
-        if chain.length_km > profile.fibre_km:
-            raise ValueError(
-                f"profile {profile.name} was measured over {profile.fibre_km:g} km and says nothing of longer links; "
-                f"found {chain.length_km:g} km: shorten the hop, or give success and fidelity under hardware"
-            )
-    _need(profile, needed)
-    assert profile.attempt_s is not None
-    light = round(fibre.delay_s(chain.length_km) * NS_PER_S)
-    cycle_s = attempt_time_s("midpoint_bsm", chain.length_km, profile.attempt_s) / profile.duty_factor
-    cycle = max(1, light, round(cycle_s * NS_PER_S))
-    if cycle_s / success > LONGEST_WAIT_S:
-        raise ValueError(f"a hop of {chain.length_km:g} km makes a pair in {cycle_s / success:.1g} s: shorten it")
-    return Hop(light, success, cycle, state, stored_ns=light, restart_ns=light)
+        raise Silent("hardware", ("success", "fidelity"))
+    if profile.attempt_s is None:
+        raise Silent(f"profile {profile.name}" if profile.name else "hardware", ("attempt",))
+    return timed_hop(scheme, chain.length_km, profile.attempt_s, found, profile.duty_factor)
 
 
 def _has_devices(profile: HardwareProfile) -> bool:
@@ -129,76 +121,24 @@ def _has_devices(profile: HardwareProfile) -> bool:
     return profile.scheme in ("single_click", "double_click") and (known == 3 or (known > 0 and not profile.p_success))
 
 
-def _device_numbers(hardware: Hardware, profile: HardwareProfile) -> dict[str, object]:
-    numbers: dict[str, object] = {"scheme": profile.scheme or None}
-    if profile.scheme == "single_click":
-        numbers["bright"] = hardware.bright
-    return numbers | {name: getattr(profile, name) for name in ("p_detection", "dark_per_window", "visibility")}
-
-
-def _need(profile: HardwareProfile, numbers: Mapping[str, object]) -> None:
-    missing = ", ".join(name for name, value in numbers.items() if value is None)
-    if missing:
-        whose = f"profile {profile.name} does not say" if profile.name else "hardware does not say"
-        raise ValueError(f"{whose} {missing}; add it under hardware, or success and fidelity as they are measured")
-
-
-def _heralded(chain: Chain, profile: HardwareProfile) -> tuple[float, BellDiagonal]:
-    """Probability per attempt, and the pair with the heralded state as Phi+, by the closed form of the scheme."""
-    dark, visibility = profile.dark_per_window, profile.visibility
-    assert profile.p_detection is not None
-    assert dark is not None
-    assert visibility is not None
-    # A conversion that is part of p_detection already counts twice: worse than shown, never better.
-    arm = profile.p_detection * (1.0 if profile.conversion is None else profile.conversion)
-    arm *= fibre.eta(chain.length_km / 2, chain.attenuation_db_per_km)
-    if profile.scheme == "double_click":
-        two = double_click(arm, arm, dark, visibility)
-        return two.p_success, depolarised(two.bell_diagonal, profile.extra_depol)
-    alpha = chain.hardware.bright
-    assert alpha is not None
-    phase, double = profile.phase_rms_rad, profile.p_double_excitation
-    one = single_click(alpha, alpha, arm, arm, dark, visibility, phase, double)
-    return one.p_success, depolarised(one.bell_diagonal(), profile.extra_depol)
-
-
-def _decay(chain: Chain, profile: HardwareProfile, cycle_ns: int | None) -> Decay:
-    """Of one memory. With `cycle_ns`, of a node that tries on one side while it holds a qubit of the other: each try
-    costs coherence, and the qubit pays for one every cycle that it waits."""
-    t2 = profile.memory_t2_s if chain.t2_ns is None else chain.t2_ns / NS_PER_S
-    if t2 is None:
+def _node(chain: Chain, profile: HardwareProfile) -> NodeModel:
+    """Every node of the chain. An end swaps nothing, so a chain of one hop has no need to know its gates."""
+    if chain.t2_ns is None and profile.memory_t2_s is None:
         whose = f"profile {profile.name} does not say how long a memory keeps coherence" if profile.name else "missing"
         raise ValueError(f"t2: {whose}; add t2, such as '1 s', to the chain")
-    t1 = inf if chain.t1_ns is None else chain.t1_ns / NS_PER_S
-    decay = Decay.t1_t2(t1, t2)
-    if cycle_ns is None or profile.memory_attempts_1e is None:
-        return decay
-    tries_hz = NS_PER_S / (profile.memory_attempts_1e * cycle_ns)
-    return dataclasses.replace(decay, x_hz=decay.x_hz + tries_hz, y_hz=decay.y_hz + tries_hz)
+    rule, ideal = chain.swap, None if profile.name and chain.hops > 1 else 1.0
+    t1_s, t2_s = (None if ns is None else ns / NS_PER_S for ns in (chain.t1_ns, chain.t2_ns))
+    gate = _first(rule.gate, profile.gate_p2, ideal)
+    readout = _first(rule.readout, profile.readout, ideal)
+    try:
+        return node_model(profile, t1_s=t1_s, t2_s=t2_s, gate=gate, readout=readout)
+    except Silent as silent:
+        raise ValueError(f"swap: {silent}; add it under swap") from silent
 
 
-def _swap_noise(chain: Chain, profile: HardwareProfile) -> float:
-    gate = profile.gate_p2 if chain.swap.gate is None else chain.swap.gate
-    readout = profile.readout if chain.swap.readout is None else chain.swap.readout
-    if profile.name and (gate is None or readout is None):
-        missing = " and ".join(name for name, value in (("gate", gate), ("readout", readout)) if value is None)
-        raise ValueError(f"swap: profile {profile.name} does not say {missing}; add it under swap")
-    right = 1.0 if readout is None else readout
-    # Fidelity 1/4 or less of what was white noise: a factor below 0 would be order again.
-    return max(0.0, (1.0 if gate is None else gate) * (4 * right * right - 1) / 3)
-
-
-def eigenvalues(pair: BellDiagonal) -> tuple[float, float, float]:
-    """The correlators XX, -YY and ZZ of a pair: what the pair machine keeps of it."""
-    i, z, x, y = pair
-    return i + x - z - y, i + y - x - z, i + z - x - y
-
-
-def bell_diagonal(state: Any) -> BellDiagonal:
-    """The pair of these eigenvalues (x, y, z); rounding may leave no share below 0."""
-    x, y, z = (float(value) for value in state)
-    shares = (1 + x + y + z, 1 + z - x - y, 1 + x - y - z, 1 + y - x - z)
-    return BellDiagonal(*(max(0.0, share / 4) for share in shares))
+def _first(*values: float | None) -> float | None:
+    """The first that somebody said."""
+    return next((value for value in values if value is not None), None)
 
 
 # -- a run ------------------------------------------------------------------------------------------------
@@ -260,7 +200,8 @@ def _figures(rows: list[Delivered], counts: Counts, end_ns: int) -> dict[str, fl
         return found | {"fidelity": None, "age_s": None, "secret_bps": 0.0}
     state = np.concatenate([part.state for part in rows])
     ages = np.concatenate([part.at_ns - part.born_ns for part in rows])
-    pair = bell_diagonal(state.mean(axis=0))
+    x, y, z = (float(mean) for mean in state.mean(axis=0))
+    pair = pair_of((x, y, z))
     rate = found["rate_hz"]
     assert rate is not None
     return found | {

@@ -15,6 +15,7 @@ from quoit.scenario.assemble import Parts, assemble
 from quoit.scenario.check import load
 from quoit.scenario.sweep.check import is_sweep
 from quoit.testing.bench.chains import figures as chain_figures
+from quoit.testing.bench.convergence import figures as convergence_figures
 from quoit.testing.bench.detection import figures as detection_figures
 from quoit.testing.bench.floods import figures as flood_figures
 from quoit.testing.bench.kernel import asyncio_rate, in_step, kernel_rate, scattered, simpy_rate
@@ -23,6 +24,7 @@ from quoit.testing.bench.links import figures as link_figures
 from quoit.testing.bench.live_pairs import lateness_ms as pairs_lateness_ms
 from quoit.testing.bench.pacing import lateness_ms
 from quoit.testing.bench.paths import figures as path_figures
+from quoit.testing.bench.restconf import figures as restconf_figures
 from quoit.testing.bench.workloads import chain, network
 
 Row = dict[str, Any]
@@ -122,6 +124,13 @@ def detection_rows(scale: float) -> Iterator[Row]:
         yield row(name, value, unit, bound, holds)
 
 
+def control_rows(sessions: int, requests: int) -> Iterator[Row]:
+    """Convergence after a cut, and RESTCONF; see `quoit.testing.bench.convergence` and `.restconf`."""
+    for part in (convergence_figures(sessions), restconf_figures(requests)):
+        for name, value, unit, bound, holds in part:
+            yield row(name, value, unit, bound, holds)
+
+
 def main() -> int:
     """All rows; 0 even if a bound does not hold, which the table says: a machine is not at fault."""
     parser = argparse.ArgumentParser(prog=COMMAND)
@@ -141,6 +150,7 @@ def main() -> int:
         chain_rows(1 / scale),
         path_rows(5_000 // scale),
         detection_rows(1 / scale),
+        control_rows(60, 5_000 // scale),
     ):
         for one in part:
             rows.append(one)

@@ -1,8 +1,9 @@
 """Entangled pairs over chains and networks: processor time of each delivered pair, with SeQUeNCe and SimQN beside.
 
 The same links, memories and requests for all. SeQUeNCe swaps in nested doubling after a handshake, and quoit plays
-that policy when it is compared with it, so rate and fidelity must agree as well. SimQN brings no heralded retries: an
-application written for the purpose swaps as soon as it can, and so does quoit when it is compared with SimQN.
+that policy and that handshake when it is compared with it, so rate and fidelity must agree as well, on chains and in
+networks. SimQN brings no heralded retries: an application written for the purpose swaps as soon as it can, and so does
+quoit when it is compared with SimQN.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from quoit.engine.kernels.machine import PairMachine, can_compile
+from quoit.engine.kernels.machine import Delivered, PairMachine, can_compile
 from quoit.testing.bench.peers import SEQUENCE, SIMQN, Peer, PeerUnable
 from quoit.testing.bench.workloads import Workload, chain, network
 
@@ -72,12 +73,20 @@ def ours(work: Workload, nested: bool, compiled: bool) -> Found:
     began = time.process_time()
     found = machine.run(round(work.seconds * 1e9))
     took = time.process_time() - began
-    spread = 1.0
-    if len(work.paths) == 1 and len(found) > 2:
-        gaps = np.diff(found.at_ns)
-        spread = float(gaps.std() / gaps.mean())
     fidelity = found.fidelity
-    return Found(len(found), work.seconds, took, float(fidelity.mean()), float(fidelity.std()), spread)
+    return Found(len(found), work.seconds, took, float(fidelity.mean()), float(fidelity.std()), gap_spread(found))
+
+
+def gap_spread(found: Delivered) -> float:
+    """Standard deviation of the time between pairs of one path over its mean: the root of the mean square over paths,
+    each with the weight of its pairs, so that the number of all pairs has this times the spread of a Poisson law."""
+    variance, pairs = 0.0, 0
+    for path in np.unique(found.circuit):
+        gaps = np.diff(found.at_ns[found.circuit == path])
+        if len(gaps) > 1:
+            variance += len(gaps) * float(gaps.var() / gaps.mean() ** 2)
+            pairs += len(gaps)
+    return sqrt(variance / pairs) if pairs else 1.0
 
 
 def theirs(peer: Peer, work: Workload) -> Found:
@@ -116,7 +125,7 @@ def beside(peer: Peer, name: str, work: Workload, lasting: dict[bool, float]) ->
             bound = BOUNDS[peer][0 if way else 1]
             ratio = other.us / middle.us
             yield f"{name}, quoit {how} against {peer.name}", round(ratio), "x CPU/pair", bound, ratio >= bound
-    if other is not None and nested and len(work.paths) == 1:
+    if other is not None and nested:
         yield from agreement(name, other, rounds[ways()[0]][0])
 
 

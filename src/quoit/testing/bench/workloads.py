@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from quoit.engine.program import Circuit, Decay, Hop, Node, Swap, werner_state
@@ -54,20 +55,33 @@ class Workload:
     def circuits(self, nested: bool) -> list[Circuit]:
         """With SeQUeNCe's policy and handshake, or swapping as soon as both sides have a pair."""
         decay = Decay() if self.coherence_s is None else Decay.pauli(1 / self.coherence_s)
-        # SeQUeNCe's left node asks as soon as its own memory is free; in a cycle of one way there is no time to ask.
-        asks_ns = self.light_ns if nested and self.cycle_ns >= 2 * self.light_ns else 0
-        hop = Hop(self.light_ns, self.success, self.cycle_ns, werner_state(self.fidelity), asks_ns=asks_ns)
         found = []
         for path in self.paths:
             rules = [self._nested(i, len(path) - 1) if nested else Swap() for i in range(1, len(path) - 1)]
             nodes = [Node(decay), *(Node(decay, rule) for rule in rules), Node(decay)]
-            found.append(Circuit(tuple(nodes), (hop,) * (len(path) - 1)))
+            hops = tuple(self._hop(a, b, nested) for a, b in pairwise(path))
+            found.append(Circuit(tuple(nodes), hops))
         return found
+
+    def _hop(self, a: int, b: int, nested: bool) -> Hop:
+        """SeQUeNCe's left node asks as soon as its own memory is free, and either end may lead the attempt: the one
+        whose name sorts later, letter by letter. If that is the left one, its word has to go over the hop once more.
+        In a cycle of one way there is no time for all that."""
+        cycle_ns, asks_ns = self.cycle_ns, 0
+        if nested and cycle_ns >= 2 * self.light_ns:
+            asks_ns = self.light_ns
+            cycle_ns += self.light_ns if named(a) > named(b) else 0
+        return Hop(self.light_ns, self.success, cycle_ns, werner_state(self.fidelity), asks_ns=asks_ns)
 
     def _nested(self, i: int, hops: int) -> Swap:
         """A request to both ends and their answers come before the swap: two ways over the longer side."""
         left, right = nested_reach(i, hops)
         return Swap(left, right, wait_ns=2 * max(i - left, right - i) * self.light_ns)
+
+
+def named(node: int) -> str:
+    """As SeQUeNCe knows a node; which name sorts later decides who leads an attempt."""
+    return f"n{node}"
 
 
 def nested_reach(i: int, hops: int) -> tuple[int, int]:

@@ -3,12 +3,16 @@ input, the figures go out as JSON on standard output. See `quoit.testing.bench.w
 
 Its Bell-diagonal formalism, single-heralded generation, its own reservation and its own nested swaps. Only routes and
 classical channels that the paths use are made: SeQUeNCe's builder makes all pairs', which takes longer than the run.
+
+Before 1.0 it has generation and decay of Bell-diagonal pairs but no swap of them: there a swap's state and messages are
+ours, as 1.x has them, and everything else is its own.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import tempfile
 import time
 from itertools import pairwise
 from statistics import fmean, pstdev
@@ -17,7 +21,12 @@ from typing import Any
 from sequence.app.request_app import RequestApp
 from sequence.constants import BELL_DIAGONAL_STATE_FORMALISM, SINGLE_HERALDED
 from sequence.entanglement_management.generation import EntanglementGenerationA, EntanglementGenerationB
-from sequence.entanglement_management.swapping import EntanglementSwappingA, EntanglementSwappingB
+from sequence.entanglement_management.swapping import (
+    EntanglementSwappingA,
+    EntanglementSwappingB,
+    EntanglementSwappingMessage,
+    SwappingMsgType,
+)
 from sequence.topology.router_net_topo import RouterNetTopo
 
 LIGHT_M_PER_PS = 2e-4
@@ -29,15 +38,18 @@ class Paths(RouterNetTopo):  # type: ignore[misc]
 
     def __init__(self, config: dict[str, Any], paths: list[list[int]]) -> None:
         self._paths = paths
-        super().__init__(config)
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:  # versions before 1.0 take nothing but a file
+            json.dump(config, file)
+            file.flush()
+            super().__init__(file.name)
 
     def _generate_forwarding_table(self, config: dict[str, Any]) -> None:
         routers = {router.name: router for router in self.nodes[self.QUANTUM_ROUTER]}
         for path in self._paths:
             for way in (path, path[::-1]):
                 for here, following in pairwise(way):
-                    routing = routers[f"n{here}"].network_manager.get_routing_protocol()
-                    routing.update_forwarding_rule(f"n{way[-1]}", f"n{following}")
+                    table = routers[f"n{here}"].network_manager.get_forwarding_table()
+                    table[f"n{way[-1]}"] = f"n{following}"
 
 
 class Counting(RequestApp):  # type: ignore[misc]
@@ -65,6 +77,28 @@ class Counting(RequestApp):  # type: ignore[misc]
         memory.bds_decohere()
         remote.bds_decohere()
         self._half[ends] = memory.get_bds_fidelity()
+
+
+def swap_werner_pairs(swapping: Any) -> None:
+    """`EntanglementSwappingA.start` for versions that swap kets alone: both pairs age, and become one Werner pair."""
+    timeline = swapping.owner.timeline
+    manager = timeline.quantum_manager
+    far = [timeline.get_entity_by_name(name) for name in (swapping.left_remote_memo, swapping.right_remote_memo)]
+    for memory in (*swapping.memories, *far):
+        memory.bds_decohere()
+    left, right = (float(manager.get(memory.qstate_key).state[0]) for memory in swapping.memories)
+    fidelity = (1 + 3 * (4 * left - 1) / 3 * (4 * right - 1) / 3) / 4
+    manager.set([memory.qstate_key for memory in far], [fidelity, *[(1 - fidelity) / 3] * 3])
+    expire_time = min(memory.get_expire_time() for memory in swapping.memories)
+    for node, protocol, other in (
+        (swapping.left_node, swapping.left_protocol_name, swapping.right_memo),
+        (swapping.right_node, swapping.right_protocol_name, swapping.left_memo),
+    ):
+        end = {"remote_node": other.entangled_memory["node_id"], "remote_memo": other.entangled_memory["memo_id"]}
+        told = {"fidelity": fidelity, "expire_time": expire_time, "meas_res": [], **end}
+        swapping.owner.send_message(node, EntanglementSwappingMessage(SwappingMsgType.SWAP_RES, protocol, **told))
+    for memory in swapping.memories:
+        swapping.update_resource_manager(memory, "RAW")
 
 
 def config(work: dict[str, Any]) -> dict[str, Any]:
@@ -125,8 +159,11 @@ def main() -> None:
     work = json.load(sys.stdin)
     EntanglementGenerationA.set_global_type(SINGLE_HERALDED)
     EntanglementGenerationB.set_global_type(SINGLE_HERALDED)
-    EntanglementSwappingA.set_formalism(BELL_DIAGONAL_STATE_FORMALISM)
-    EntanglementSwappingB.set_formalism(BELL_DIAGONAL_STATE_FORMALISM)
+    if hasattr(EntanglementSwappingA, "set_formalism"):
+        EntanglementSwappingA.set_formalism(BELL_DIAGONAL_STATE_FORMALISM)
+        EntanglementSwappingB.set_formalism(BELL_DIAGONAL_STATE_FORMALISM)
+    else:
+        EntanglementSwappingA.start = swap_werner_pairs
     began = time.process_time()
     network = Paths(config(work), work["paths"])
     timeline = network.get_timeline()

@@ -192,12 +192,11 @@ class BlockMade(Message):
 
 @message("fabric.EndReading")
 class EndReading(Message):
-    """The other end's own reading of an interval's test detections, as its agent tells it."""
+    """The other end's own reading of some intervals' test detections, as its agent tells it: (end of the interval, ns;
+    tested; errors) each."""
 
     link: str
-    end_ns: int
-    tested: int
-    errors: int
+    rows: tuple[tuple[int, int, int], ...]
 
 
 @message("fabric.BlockCredited")

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from quoit.engine.physics.bb84 import binary_entropy
 from quoit.fabric.api import BlockCredited, BlockMade, EndReading, LinkReading
+from quoit.fabric.reporting import TOLD_EVERY
 from quoit.planes.count_trend import Change, CountTrend
 from quoit.planes.share_trend import ShareFloor
 from quoit.planes.trend import ErrorTrend
@@ -26,7 +27,7 @@ DARK = 0.02
 SIGMAS = 4.0
 """Standard errors that a cause is allowed when it is named."""
 SILENT_NS = 5 * 10**9
-"""So long one end may tell nothing of what the other has told."""
+"""So long, and two messages of the sender's, one end may tell nothing of what the other has told."""
 PENDING = 64
 
 
@@ -287,10 +288,15 @@ class TwoEnds:
         return self._compare(self._near, self._far, msg.at_ns, (msg.tested, msg.errors))
 
     def far(self, msg: EndReading) -> str | None:
-        """The sender's."""
-        self._tested = self._tested // 2 + msg.tested  # the last few intervals weigh most
-        self._errors = self._errors // 2 + msg.errors
-        return self._compare(self._far, self._near, msg.end_ns, (msg.tested, msg.errors))
+        """The sender's. If several intervals disagree, the first is told."""
+        why: str | None = None
+        for end_ns, tested, errors in msg.rows:
+            self._tested = self._tested // 2 + tested  # the last few intervals weigh most
+            self._errors = self._errors // 2 + errors
+            why = why or self._compare(self._far, self._near, end_ns, (tested, errors))
+        if why is not None:
+            self.agree = False
+        return why
 
     def _compare(
         self, mine: dict[int, tuple[int, int]], other: dict[int, tuple[int, int]], at_ns: int, told: tuple[int, int]
@@ -299,7 +305,7 @@ class TwoEnds:
         if theirs is None:
             mine[at_ns] = told
             oldest = next(iter(mine))
-            if at_ns - oldest <= SILENT_NS:
+            if at_ns - oldest <= SILENT_NS or len(mine) <= 2 * TOLD_EVERY:
                 return None
             del mine[oldest]
             self.agree = False

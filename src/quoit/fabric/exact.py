@@ -32,7 +32,7 @@ from quoit.fabric.distill.tags import TAG_BITS, Tag, TagSupply, sign, verify
 from quoit.fabric.distill.verification import keys_agree, verification_hash
 from quoit.fabric.kma import Deposit
 from quoit.fabric.module import ActivateLink, DeactivateLink, Distrust, LinkEnds, Trust
-from quoit.fabric.reporting import Agent
+from quoit.fabric.reporting import Agent, Disclosure
 from quoit.fabric.reserve import ALARM_BLOCKS, COMMISSIONED_BLOCKS, PARK_BLOCKS
 from quoit.model.problem import Problem
 from quoit.model.secret import Secret
@@ -389,6 +389,7 @@ class ExactReceiver(Element):
         self._plan = plan
         self._tags = _Association(outgoing, incoming)
         self._sender = api.module(plan.ends.link, plan.ends.sender)
+        self._disclosure = Disclosure(plan.ends.link)
         self._agent = Agent()
         self._parts: dict[int, tuple[Sifted, Tally]] = {}
         self._since_ns = 0
@@ -427,7 +428,9 @@ class ExactReceiver(Element):
             msg.link, tested, errors, *rates, msg.end_ns, self._number, msg.duration_ns, clicks, bright
         )
         ctx.tell(api.METERS, self._agent.reading(reading))
-        ctx.tell(self._sender, EndReading(msg.link, msg.end_ns, tested, errors))
+        disclosed = self._disclosure.add(msg.end_ns, tested, errors)
+        if disclosed is not None:
+            ctx.tell(self._sender, disclosed)
         if not self._trusted or self._parked:
             self._tags.sifting.clear()
             return

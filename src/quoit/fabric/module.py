@@ -22,7 +22,7 @@ from quoit.fabric.api import (
 )
 from quoit.fabric.kma import Deposit
 from quoit.fabric.links.receiver import EMPTY, BlockVerdict, LinkProtocol, RawBlock, Reading
-from quoit.fabric.reporting import Agent
+from quoit.fabric.reporting import Agent, Disclosure
 from quoit.fabric.reserve import BLOCK_BITS, AuthReserve
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
@@ -136,6 +136,7 @@ class ReceiverModule(Element):
         self._tampered = False
         self._ends = ends
         self._agent = Agent()
+        self._disclosure = Disclosure(ends.link)
         self._bright = False
         self._chunks = (0, 0)
         self._protocol = protocol
@@ -187,8 +188,9 @@ class ReceiverModule(Element):
             self._bright = False
             ctx.tell(api.METERS, self._agent.reading(news))
             # The sender hears which of its test bits came out wrong, and tells that by itself.
-            sender = api.module(msg.link, self._ends.sender)
-            ctx.tell(sender, EndReading(msg.link, msg.end_ns, tested, errors))
+            disclosed = self._disclosure.add(msg.end_ns, tested, errors)
+            if disclosed is not None:
+                ctx.tell(api.module(msg.link, self._ends.sender), disclosed)
 
     @handles(Falsify)
     async def on_falsify(self, ctx: Context, msg: Falsify) -> None:

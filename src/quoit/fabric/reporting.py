@@ -13,6 +13,8 @@ from quoit.fabric.api import BlockCredited, BlockMade, EndReading, LinkReading
 KEPT = 16
 """Readings that a taken-over agent has to repeat."""
 
+TOLD_EVERY = 4
+"""Intervals of which the sender hears at a time: one message for each would be a third of a link's load."""
 _Told = tuple[int, int, float, float, tuple[int, ...]]
 
 
@@ -41,8 +43,8 @@ class Agent:
 
     def end_reading(self, true: EndReading) -> EndReading:
         """What the other end tells of it."""
-        tested, errors, *_ = self._past((true.tested, true.errors, 0.0, 0.0, ()))
-        return EndReading(true.link, true.end_ns, tested, errors)
+        told = [(end_ns, self._past((tested, errors, 0.0, 0.0, ()))) for end_ns, tested, errors in true.rows]
+        return EndReading(true.link, tuple((end_ns, past[0], past[1]) for end_ns, past in told))
 
     def block(self, true: BlockMade) -> BlockMade:
         """What is told of a block."""
@@ -59,3 +61,19 @@ class Agent:
             self._credit = true.bits
             return true
         return BlockCredited(true.link, true.block, self._credit)
+
+
+class Disclosure:
+    """What a receiver has yet to tell the sender of its test bits."""
+
+    def __init__(self, link: str) -> None:
+        self._link = link
+        self._rows: list[tuple[int, int, int]] = []
+
+    def add(self, end_ns: int, tested: int, errors: int) -> EndReading | None:
+        """Take in an interval; the message when it is time for one."""
+        self._rows.append((end_ns, tested, errors))
+        if len(self._rows) < TOLD_EVERY:
+            return None
+        rows, self._rows = tuple(self._rows), []
+        return EndReading(self._link, rows)

@@ -205,9 +205,11 @@ class Battery:
         seconds = reading.took_ns / 1e9
         sifted = round(reading.sifted_bps * seconds)
         steady = reading.clicks[0] if reading.clicks else sifted
-        ratio = self._counts.ratio(steady, seconds) if self._counts is not None else None
-        decoys = [(self._share(reading, k), floor.floor) for k, floor in self._floors]
-        decoy = min((part / whole / least for (part, whole), least in decoys if whole), default=1.0)
+        ratio, decoy = None, 1.0
+        if self._further:  # nobody else reads them
+            ratio = self._counts.ratio(steady, seconds) if self._counts is not None else None
+            decoys = [(self._share(reading, k), floor.floor) for k, floor in self._floors]
+            decoy = min((part / whole / least for (part, whole), least in decoys if whole), default=1.0)
         return Seen(
             reading.tested, reading.errors, sifted, steady, seconds, self.trend.baseline, ratio, decoy, reading.block
         )

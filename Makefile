@@ -107,6 +107,7 @@ docs: $(READY) ## Write the generated pages
 	$(BIN)/quoit map > docs/map.md
 	$(BIN)/quoit schema > src/quoit/scenario/network.schema.json
 	$(BIN)/quoit schema sweep > src/quoit/scenario/sweep.schema.json
+	$(BIN)/quoit schema attack > src/quoit/scenario/attack.schema.json
 	$(BIN)/python -m quoit.testing.conformance tests > docs/conformance.md
 
 clean: ## Remove what runs and tools left behind, and the environment

@@ -166,7 +166,7 @@ def test_the_example_repeats_itself_and_names_the_cause() -> None:
     # Each time the plant's own alarm stands before that of the link it explains.
     assert causes == [
         ("fibre", "unexpected light"),
-        ("alice--bob", "suspected eavesdropping"),
+        ("alice--bob", "noise light"),
         ("east", "too much power"),
-        ("alice--bob", "suspected eavesdropping"),
+        ("alice--bob", "noise light"),
     ]

@@ -6,14 +6,17 @@ from pathlib import Path
 
 from quoit.cli import show
 from quoit.scenario import chain
+from quoit.scenario.attacks import check as attacks
 from quoit.scenario.check import check
 from quoit.scenario.sweep import check as sweeps
 from quoit.testing.checkers import verify_events
 
 
 def check_file(file: Path, json: bool) -> int:
-    """All faults of a network file, a sweep file or a chain file; 0 if there are none."""
-    if sweeps.is_sweep(file):
+    """All faults of a network file, a sweep file, an attack file or a chain file; 0 if there are none."""
+    if attacks.is_attack(file):
+        faults = attacks.check(file)
+    elif sweeps.is_sweep(file):
         faults = sweeps.check(file)
     elif chain.is_chain(file):
         faults = chain.check(file)

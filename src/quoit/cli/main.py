@@ -28,19 +28,21 @@ Seed = Annotated[int | None, Parameter(help="Seed of all physics; the file's own
 
 @app.command
 def check(file: Path, /, *, json: Json = False) -> int:
-    """Check a network or sweep file: every fault with its line, what was expected and how to mend it."""
+    """Check a network, sweep or attack file: every fault with its line, what was expected and how to mend it."""
     from quoit.cli.check import check_file
 
     return check_file(file, json)
 
 
 @app.command
-def schema(of: Literal["network", "sweep"] = "network", /) -> int:
-    """Print the JSON Schema of the network file, or of the sweep file, for editors (it is JSON in any case)."""
+def schema(of: Literal["network", "sweep", "attack"] = "network", /) -> int:
+    """Print the JSON Schema of network, sweep or attack files, for editors (it is JSON in any case)."""
     from quoit.scenario import check
+    from quoit.scenario.attacks import check as attacks
     from quoit.scenario.sweep import check as sweeps
 
-    sys.stdout.write(sweeps.schema_text() if of == "sweep" else check.schema_text())
+    texts = {"network": check.schema_text, "sweep": sweeps.schema_text, "attack": attacks.schema_text}
+    sys.stdout.write(texts[of]())
     return 0
 
 
@@ -85,6 +87,20 @@ def sweep(
     from quoit.cli.sweep import sweep_file
 
     return sweep_file(file, out, workers, executor, scheduler, resume, plot, json)
+
+
+@app.command
+def attack(
+    file: Path,
+    /,
+    *,
+    seeds: Annotated[int | None, Parameter(help="How many runs; the file's own number if not given.")] = None,
+    json: Json = False,
+) -> int:
+    """Play an attack in virtual time and score what telemetry made of it. See docs/attacks.md."""
+    from quoit.cli.attack import attack_file
+
+    return attack_file(file, seeds, json)
 
 
 @app.command
@@ -285,6 +301,10 @@ def strike(kind: str, target: str, amount: float = 0.0, /, *, dir: Path = Path("
     `light SPAN DBM`, `extinguish SPAN`: classical light of which no inventory knows; `power CHANNEL DBM`: a channel
     sends with another power than it was told to; `weather SPAN DB`: loss of a path through air. Write a negative
     amount after `--`: `quoit strike light SPAN -- -20`.
+
+    `tap SPAN DB`: a coupler leads light away; `split LINK FRACTION`: photon-number splitting; `blind LINK 1`: bright
+    light on the detectors; `falsify-sender LINK 1`, `falsify-receiver LINK 1`: the agent of that end tells what is not
+    so. Amount 0 ends each.
 
     `intercept` takes pair links too, `depolarise LINK FRACTION` makes a fault of one, and `commission LINK` brings
     both ends of a link fresh key to authenticate their messages with.

@@ -35,7 +35,8 @@ class CloseLink(Message):
 @message("engine.Chunk")
 class Chunk(Message):
     """What was detected on a link in `[end_ns - duration_ns, end_ns)`: the protocol's own counts. `tampered`: a
-    classical message of the round about it was altered on its way, so its tag does not fit."""
+    classical message of the round about it was altered on its way, so its tag does not fit. `bright`: the detectors'
+    supply drew far more current than single photons make it draw."""
 
     link: str
     serial: int
@@ -43,6 +44,7 @@ class Chunk(Message):
     duration_ns: int
     counts: tuple[int, ...]
     tampered: bool = False
+    bright: bool = False
 
 
 @message("engine.DrawKey")
@@ -63,7 +65,7 @@ class DrawnKey(Message):
 class RawChunk(Message):
     """One end's own record of single detections (mode `exact`): NumPy buffers, as `engine.links.exact`
     describes them. `indices` are pulse numbers (int64), the others one byte a detection; the receiver's
-    record has no intensities."""
+    record has no intensities. `bright`: as in `Chunk`."""
 
     link: str
     serial: int
@@ -74,6 +76,7 @@ class RawChunk(Message):
     bases: bytes
     bits: Secret
     intensities: bytes = b""
+    bright: bool = False
 
 
 @message("engine.WatchLight")

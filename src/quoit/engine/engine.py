@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from quoit.engine.air import S, Wander
 from quoit.engine.api import (
     ENGINE,
@@ -25,18 +27,21 @@ from quoit.engine.api import (
     WatchLight,
 )
 from quoit.engine.light import Lit, lines_on, lit_spans, noise_of
-from quoit.engine.links.bb84 import with_background
+from quoit.engine.links.bb84 import LinkClick, link_clicks, with_background
 from quoit.engine.links.exact import ClickModel, DetectedRecord, SentRecord, draw_detections
-from quoit.engine.links.sampler import Channel, ChunkStream, Sampler
+from quoit.engine.links.sampler import Channel, ChunkStream, Overheard, Sampler
 from quoit.engine.world import (
     BendSpan,
+    Blind,
     CutSpan,
     Depolarise,
     Intercept,
     Mistune,
     SetRate,
     Shine,
+    Split,
     Tamper,
+    Tap,
     TrueChannel,
     World,
 )
@@ -66,10 +71,17 @@ class ExactSource:
 
     def clicks(self, channel: Channel) -> ClickModel:
         """Gains and error rates per intensity over a channel, without the eavesdropper."""
+        rows = self._rows(channel)
+        return ClickModel(self.p_intensity, tuple(row.gain for row in rows), tuple(row.error for row in rows))
+
+    def known(self, channel: Channel) -> tuple[float, ...]:
+        """Share of each intensity's sifted bits that an eavesdropper knows."""
+        return tuple(row.known for row in self._rows(channel))
+
+    def _rows(self, channel: Channel) -> list[LinkClick]:
         eta = 0.0 if channel.loss_db is None else self.receiver_eta * 10 ** (-channel.loss_db / 10)
         p_d = with_background(self.p_dark, channel.noise_hz * self.background_s)
-        e_d = channel.drifted(self.misalignment)
-        return ClickModel.two_detectors(self.mu, self.p_intensity, eta=eta, p_d=p_d, e_d=e_d)
+        return link_clicks(self.mu, eta, p_d, channel.drifted(self.misalignment), channel)
 
 
 @dataclass(frozen=True)
@@ -201,7 +213,10 @@ class Engine(Element):
             # The sender learns from the receiver what was detected, as it does in reality.
             share = self._world.links[msg.link].tampered
             tampered = share > 0 and bool(ctx.rng(f"tampering {msg.link}").random() < share)
-            ctx.tell(plan.receiver, Chunk(msg.link, running.serial, ctx.now, plan.chunk_ns, counts, tampered))
+            if channel.attacked and isinstance(plan.sampler, Overheard):
+                self._overhear(ctx, running, plan.sampler.known(channel, counts, ctx.rng(f"overheard {msg.link}")))
+            bright = channel.blinded
+            ctx.tell(plan.receiver, Chunk(msg.link, running.serial, ctx.now, plan.chunk_ns, counts, tampered, bright))
         else:
             self._draw_exactly(ctx, running, plan.exact, channel)
         ctx.tell(ENGINE, msg, after=plan.chunk_ns)
@@ -218,9 +233,16 @@ class Engine(Element):
             noise.total_hz,
             broad_hz / (true.slot.width_mhz * 1e6) / 2 if true.slot is not None else 0.0,
             true.drift,
+            true.split,
+            true.blinded,
+            self._world.tapped(link),
         )
         self._channels[link] = channel
         return channel
+
+    def _overhear(self, ctx: Context, running: _Running, bits: int) -> None:
+        """The truth about a chunk, for those who judge a run from outside."""
+        ctx.emit("eve.learned", link=running.plan.link, chunk=running.serial, bits=bits)
 
     def _draw_exactly(self, ctx: Context, running: _Running, source: ExactSource, channel: Channel) -> None:
         plan = running.plan
@@ -241,9 +263,14 @@ class Engine(Element):
             dead_time_pulses=round(source.dead_time_s * source.source_rate_hz),
         )
         running.pulses += pulses
+        if channel.attacked:
+            key = (sent.bases == 0) & (detected.bases == 0)
+            shares = np.array(source.known(channel))[sent.intensities[key]]
+            learned = ctx.rng(f"overheard {plan.link}").random(len(shares)) < shares
+            self._overhear(ctx, running, int(np.count_nonzero(learned)))
         head = (plan.link, running.serial, ctx.now, plan.chunk_ns, pulses)
         ctx.tell(plan.sender, _sender_record(head, sent))
-        ctx.tell(plan.receiver, _receiver_record(head, detected))
+        ctx.tell(plan.receiver, _receiver_record(head, detected, channel.blinded))
 
     @handles(DrawKey)
     async def on_draw_key(self, ctx: Context, msg: DrawKey) -> DrawnKey:
@@ -320,6 +347,22 @@ class Engine(Element):
     async def on_intercept(self, ctx: Context, msg: Intercept) -> None:
         self._edited()
         self._world.links[msg.link].intercepted = msg.fraction
+
+    @handles(Split)
+    async def on_split(self, ctx: Context, msg: Split) -> None:
+        self._edited()
+        self._world.links[msg.link].split = msg.fraction
+
+    @handles(Blind)
+    async def on_blind(self, ctx: Context, msg: Blind) -> None:
+        self._edited()
+        self._world.links[msg.link].blinded = msg.on
+
+    @handles(Tap)
+    async def on_tap(self, ctx: Context, msg: Tap) -> None:
+        self._edited()
+        self._world.spans[msg.span].tapped_db = msg.loss_db
+        self._show(ctx, msg.span)
 
     @handles(Depolarise)
     async def on_depolarise(self, ctx: Context, msg: Depolarise) -> None:
@@ -432,10 +475,11 @@ def _sender_record(head: tuple[str, int, int, int, int], sent: SentRecord) -> Ra
     )
 
 
-def _receiver_record(head: tuple[str, int, int, int, int], detected: DetectedRecord) -> RawChunk:
+def _receiver_record(head: tuple[str, int, int, int, int], detected: DetectedRecord, bright: bool) -> RawChunk:
     return RawChunk(
         *head,
         indices=detected.indices.tobytes(),
         bases=detected.bases.tobytes(),
         bits=Secret(detected.bits.tobytes()),
+        bright=bright,
     )

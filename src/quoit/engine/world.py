@@ -22,6 +22,7 @@ ISOLATION_DB = 100.0
 @dataclass
 class TrueSpan:
     """A fibre as it really is, or a path through air. `bend_db` is loss added by events: a bend, or weather.
+    `tapped_db` is the loss that a coupler makes which leads a share of the light away to an eavesdropper.
 
     Loss is of 1550 nm; connectors and splices are taken as spread along the fibre, and a bend as near its sender.
     """
@@ -34,15 +35,17 @@ class TrueSpan:
     b: str = ""
     length_km: float = 0.0
     air: AirPath | None = None
+    tapped_db: float = 0.0
 
     @property
     def total_db(self) -> float | None:
         """Loss now; None if no light passes."""
         if self.cut:
             return None
+        added = self.bend_db + self.tapped_db
         if self.air is not None:
-            return None if self.air.loss_db is None else self.air.loss_db + self.bend_db
-        return self.loss_db + self.bend_db
+            return None if self.air.loss_db is None else self.air.loss_db + added
+        return self.loss_db + added
 
     def excess_db(self, wl_nm: float) -> float:
         """What light of another wavelength loses more than light of 1550 nm (negative: less)."""
@@ -64,6 +67,10 @@ class TrueLink:
     `source` is the sender's node (empty: it has no light of its own, and goes over others that have), `slot` where in
     the spectrum it sends, `drift` what slow changes of polarisation or phase add to its error rate (or take away from
     it).
+
+    `split` is the share of single photons that an eavesdropper blocks while she keeps one photon of each pulse of
+    several (photon-number splitting). `blinded`: she has taken over the receiver's detectors with bright light and
+    sends on what she has measured (faked states).
     """
 
     name: str
@@ -76,6 +83,8 @@ class TrueLink:
     slot: Slot | None = None
     isolation_db: float = ISOLATION_DB
     drift: float = 0.0
+    split: float = 0.0
+    blinded: bool = False
 
 
 @dataclass
@@ -153,6 +162,17 @@ class World:
             total += passed
         return total
 
+    def tapped(self, link: str) -> float:
+        """Share of the light leaving a link's sender that ends in taps of its fibres."""
+        through, caught = 1.0, 0.0
+        for name in self.links[link].spans:
+            span = self.spans[name]
+            taken = 1 - 10 ** (-span.tapped_db / 10)
+            caught += through * taken  # a coupler at the near end of the span
+            total = span.total_db
+            through *= 0.0 if total is None else 10 ** (-total / 10)
+        return caught
+
     def links_on(self, span: str) -> list[str]:
         """Links whose path uses `span`."""
         return [link.name for link in self.links.values() if span in link.spans]
@@ -204,6 +224,32 @@ class Intercept(Message):
 
     link: str
     fraction: float
+
+
+@message("world.Split")
+class Split(Message):
+    """An eavesdropper splits photon numbers on a link: she keeps a photon of each pulse of several, lets the others
+    through without loss, and blocks this fraction of single photons, or as many as keep the signal's rate (0: she has
+    gone)."""
+
+    link: str
+    fraction: float
+
+
+@message("world.Blind")
+class Blind(Message):
+    """An eavesdropper blinds a link's detectors and sends faked states (`on` false: she has gone)."""
+
+    link: str
+    on: bool = True
+
+
+@message("world.Tap")
+class Tap(Message):
+    """A coupler in a fibre leads light away; it costs so many dB (0: it is taken out)."""
+
+    span: str
+    loss_db: float
 
 
 @message("world.Depolarise")

@@ -222,7 +222,9 @@ class KeysAsked(Message):
 
 @message("fabric.LinkReading")
 class LinkReading(Message):
-    """News, once a telemetry interval: test detections and errors among them, and rates of one link."""
+    """News, once a telemetry interval of `took_ns`: test detections and errors among them, and rates of one link.
+    `clicks`: sifted detections by intensity, strongest first, where there are intensities. `bright`: the detectors'
+    monitor of their supply current found bright light."""
 
     link: str
     tested: int
@@ -231,6 +233,9 @@ class LinkReading(Message):
     raw_bps: float
     at_ns: int
     block: int
+    took_ns: int = 10**9
+    clicks: tuple[int, ...] = ()
+    bright: bool = False
 
 
 @message("fabric.BlockMade")
@@ -250,9 +255,51 @@ class BlockMade(Message):
     chsh: float | None = None
 
 
+@message("fabric.EndReading")
+class EndReading(Message):
+    """The other end's own reading of some intervals' test detections, as its agent tells it: (end of the interval, ns;
+    tested; errors) each."""
+
+    link: str
+    rows: tuple[tuple[int, int, int], ...]
+
+
+@message("fabric.BlockCredited")
+class BlockCredited(Message):
+    """The other end put so many secret bits of a block into its pool, as its agent tells it."""
+
+    link: str
+    block: int
+    bits: int
+
+
+@message("fabric.Falsify")
+class Falsify(Message):
+    """To a module: its reporting agent is in somebody's hands, and tells what it told before (`on` false: no more)."""
+
+    link: str
+    on: bool = True
+
+
+@message("fabric.LinkFinding")
+class LinkFinding(Message):
+    """News: what telemetry makes of a change on a link. `cause`: one of `fabric.detection.Cause`. `explained`: what
+    another stratum has told that explains it. `void`: blocks are void, as `LinkSuspect`
+    says. `over`: it is as it was again."""
+
+    link: str
+    cause: str
+    text: str
+    at_ns: int
+    explained: str = ""
+    void: bool = False
+    over: bool = False
+
+
 @message("fabric.LinkSuspect")
 class LinkSuspect(Message):
-    """News: a link's error rate is not what it was. Blocks from `first_block` on may be compromised."""
+    """News: a link's readings are not what they were. Blocks from `first_block` on may be compromised. `cause`: what
+    the alarm is called; that its blocks are void does not depend on it."""
 
     link: str
     first_block: int
@@ -260,6 +307,7 @@ class LinkSuspect(Message):
     expected: float
     at_ns: int
     why: str
+    cause: str = "suspected eavesdropping"
 
 
 @message("fabric.LinkCalm")

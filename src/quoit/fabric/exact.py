@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from quoit.engine.api import ENGINE, CloseLink, DrawKey, DrawnKey, OpenLink, RawChunk
 from quoit.fabric import api
-from quoit.fabric.api import BlockMade, CommissionLink, LinkAuth, LinkReading
+from quoit.fabric.api import BlockCredited, BlockMade, CommissionLink, EndReading, Falsify, LinkAuth, LinkReading
 from quoit.fabric.distill.amplification import amplify, seed_bits_needed
 from quoit.fabric.distill.cascade import (
     CascadeCorrector,
@@ -32,6 +32,7 @@ from quoit.fabric.distill.tags import TAG_BITS, Tag, TagSupply, sign, verify
 from quoit.fabric.distill.verification import keys_agree, verification_hash
 from quoit.fabric.kma import Deposit
 from quoit.fabric.module import ActivateLink, DeactivateLink, Distrust, LinkEnds, Trust
+from quoit.fabric.reporting import Agent, Disclosure
 from quoit.fabric.reserve import ALARM_BLOCKS, COMMISSIONED_BLOCKS, PARK_BLOCKS
 from quoit.model.problem import Problem
 from quoit.model.secret import Secret
@@ -133,6 +134,7 @@ class ExactPlan:
     p_intensity: tuple[float, ...]
     block_bits: int
     security: Security
+    watches_current: bool = True
 
 
 def _bytes(values: NDArray[Any]) -> bytes:
@@ -259,6 +261,7 @@ class ExactSender(Element):
         super().__init__(api.module(plan.ends.link, plan.ends.sender), plan.ends.sender)
         self._plan = plan
         self._tags = _Association(outgoing, incoming)
+        self._agent = Agent()
         self._sent: dict[int, RawChunk] = {}
         self._sifted: dict[int, Sifted] = {}
         self._block = 0
@@ -273,6 +276,14 @@ class ExactSender(Element):
     @handles(DeactivateLink)
     async def on_deactivate(self, ctx: Context, msg: DeactivateLink) -> None:
         ctx.tell(ENGINE, CloseLink(msg.link))
+
+    @handles(EndReading)
+    async def on_disclosed(self, ctx: Context, msg: EndReading) -> None:
+        ctx.tell(api.METERS, self._agent.end_reading(msg))
+
+    @handles(Falsify)
+    async def on_falsify(self, ctx: Context, msg: Falsify) -> None:
+        self._agent.falsified = msg.on
 
     @handles(BringPads)
     async def on_pads(self, ctx: Context, msg: BringPads) -> PadsHere:
@@ -354,6 +365,7 @@ class ExactSender(Element):
         pads, key = _finish(self._key, self._seed, msg.ell_bits)
         self._tags.refill(pads, sender=True)
         bits = 8 * len(key)
+        ctx.tell(api.METERS, self._agent.credit(BlockCredited(msg.link, self._block, bits)))
         ctx.tell(api.kma(self._plan.ends.sender), Deposit(msg.link, self._block, key))
         return Concluded(bits)
 
@@ -377,6 +389,8 @@ class ExactReceiver(Element):
         self._plan = plan
         self._tags = _Association(outgoing, incoming)
         self._sender = api.module(plan.ends.link, plan.ends.sender)
+        self._disclosure = Disclosure(plan.ends.link)
+        self._agent = Agent()
         self._parts: dict[int, tuple[Sifted, Tally]] = {}
         self._since_ns = 0
         self._number = plan.ends.first_block + 1
@@ -407,8 +421,17 @@ class ExactReceiver(Element):
         self._tags.note_sifting(msg.serial, announce, kept)
         per_s = 1e9 / msg.duration_ns
         tested, errors = sum(test.counts), sum(test.errors)
-        reading = LinkReading(msg.link, tested, errors, len(mine) * per_s, len(bases) * per_s, msg.end_ns, self._number)
-        ctx.tell(api.METERS, reading)
+        sort = mine.intensities
+        clicks = tuple(int(np.count_nonzero(sort == k)) for k in range(len(self._plan.mu)))
+        bright = msg.bright and self._plan.watches_current
+        rates = len(mine) * per_s, len(bases) * per_s
+        reading = LinkReading(
+            msg.link, tested, errors, *rates, msg.end_ns, self._number, msg.duration_ns, clicks, bright
+        )
+        ctx.tell(api.METERS, self._agent.reading(reading))
+        disclosed = self._disclosure.add(msg.end_ns, tested, errors)
+        if disclosed is not None:
+            ctx.tell(self._sender, disclosed)
         if not (self._trusted and self._active) or self._parked:
             self._tags.sifting.clear()
             return
@@ -443,8 +466,9 @@ class ExactReceiver(Element):
             sifted=made.sifted_bits,
             leak=made.leak_bits,
             why=made.why,
+            chunks=(min(parts, default=0), max(parts, default=0)),
         )
-        ctx.tell(api.METERS, made)
+        ctx.tell(api.METERS, self._agent.block(made))
         self._look_at_pads(ctx)
 
     def _look_at_pads(self, ctx: Context) -> None:

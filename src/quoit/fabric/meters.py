@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from quoit.connectivity.api import PATH_NEWS, PathDown, PathUp
+from quoit.connectivity.api import CHANNEL_NEWS, PATH_NEWS, ChannelRow, PathDown, PathUp
 from quoit.fabric import api
 from quoit.fabric.api import (
+    BlockCredited,
     BlockMade,
+    EndReading,
     GetLinks,
     LinkCalm,
+    LinkFinding,
     LinkQuarantined,
     LinkReading,
     LinkReleased,
@@ -19,8 +23,10 @@ from quoit.fabric.api import (
     PoolLevel,
     PoolReading,
 )
+from quoit.fabric.detection import Battery, BatteryPlan, Cause, Finding, LinkDetector
+from quoit.fabric.light_news import LightNews
+from quoit.planes.management import ALARM_NEWS, Alarm
 from quoit.planes.telemetry import GetMeters, MeterBoard, Meters, StartMeter, StopMeter, TelemetryPlan
-from quoit.planes.trend import ErrorTrend
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 
@@ -28,7 +34,8 @@ from quoit.runtime.element import Element, Plane, Stratum, handles
 @dataclass(frozen=True)
 class MeterPlan:
     """What the meters must know of a link: its ends, the error rate that is an alarm at once, hold time. `over`: links
-    for entangled pairs that it goes over. `rests_on`: what its key's secrecy does."""
+    for entangled pairs that it goes over. `rests_on`: what its key's secrecy does. Then the fibres it uses and what its
+    tests need; further detectors by name."""
 
     link: str
     a: str
@@ -37,15 +44,20 @@ class MeterPlan:
     hold_ns: int
     over: tuple[str, ...] = ()
     rests_on: str = ""
+    spans: tuple[str, ...] = ()
+    shares: tuple[float, ...] = ()
+    steady: bool = True
+    detectors: tuple[tuple[str, Callable[[], LinkDetector]], ...] = ()
 
 
 class _Meter:
-    __slots__ = ("blocks", "calm_ns", "chsh", "dark", "failed", "plan", "pool", "qber", "quarantined", "secret",
-                 "sifted", "suspect", "trend")  # fmt: skip
+    __slots__ = ("battery", "blocks", "calm_ns", "chsh", "dark", "failed", "plan", "pool", "qber", "quarantined",
+                 "secret", "sifted", "suspect")  # fmt: skip
 
     def __init__(self, plan: MeterPlan) -> None:
         self.plan = plan
-        self.trend = ErrorTrend(plan.ceiling)
+        further = [(name, make()) for name, make in plan.detectors]
+        self.battery = Battery(BatteryPlan(plan.ceiling, plan.shares, plan.steady), further)
         self.qber: float | None = None
         self.chsh: float | None = None
         self.sifted = 0.0
@@ -77,7 +89,7 @@ METRICS = ("quoit_link_qber", "quoit_link_sifted_bps", "quoit_link_secret_bps", 
 
 
 class FabricMeters(Element):
-    """Collects what receivers measure and says when a link's error rate has changed.
+    """Collects what both ends of links report, and says what has changed and what it looks like.
 
     That, and the table of links, are supervision and always on; windows, thresholds and series are of links in use.
     """
@@ -89,12 +101,22 @@ class FabricMeters(Element):
         f"{api.LINK_NEWS}.*.pool",
         f"{api.LINK_NEWS}.*.quarantined",
         f"{api.LINK_NEWS}.*.released",
+        f"{ALARM_NEWS}.{Stratum.CONNECTIVITY}.*",
+        f"{CHANNEL_NEWS}.*",
     )
 
-    def __init__(self, place: str, plans: tuple[MeterPlan, ...], telemetry: TelemetryPlan | None = None) -> None:
+    def __init__(
+        self,
+        place: str,
+        plans: tuple[MeterPlan, ...],
+        channels: dict[str, tuple[str, ...]],
+        telemetry: TelemetryPlan | None = None,
+    ) -> None:
+        """`channels`: the fibres of each classical channel."""
         super().__init__(api.METERS, place)
         self._board = MeterBoard(self.stratum, METRICS, telemetry or TelemetryPlan())
         self._meters = {plan.link: _Meter(plan) for plan in plans}
+        self._light = LightNews({plan.link: plan.spans for plan in plans}, channels)
 
     @handles(StartMeter)
     async def on_start_meter(self, ctx: Context, msg: StartMeter) -> None:
@@ -116,31 +138,72 @@ class FabricMeters(Element):
         if msg.tested:
             meter.qber = msg.errors / msg.tested
             self._board.read(ctx, "quoit_link_qber", msg.link, meter.qber)
+        self._disagree(ctx, meter, meter.battery.ends.near(msg))
         if meter.dark or meter.suspect:
-            meter.trend.skip(msg.block)
+            meter.battery.skip(msg.block)
             if meter.suspect and not meter.dark:
                 self._wait_for_calm(ctx, meter, msg)
-        elif meter.trend.add(msg.tested, msg.errors, msg.block):
-            self._suspect(ctx, meter, meter.trend.since, msg.errors / msg.tested, "QBER trend")
+            return
+        for finding in meter.battery.add(msg):
+            self._found(ctx, meter, finding)
 
-    def _suspect(self, ctx: Context, meter: _Meter, first_block: int, qber: float, why: str) -> None:
-        expected = meter.trend.baseline if meter.trend.baseline is not None else meter.plan.ceiling
+    @handles(EndReading)
+    async def on_end(self, ctx: Context, msg: EndReading) -> None:
+        meter = self._meters[msg.link]
+        self._disagree(ctx, meter, meter.battery.ends.far(msg))
+
+    @handles(BlockCredited)
+    async def on_credited(self, ctx: Context, msg: BlockCredited) -> None:
+        meter = self._meters[msg.link]
+        self._disagree(ctx, meter, meter.battery.ends.credited(msg))
+
+    def _disagree(self, ctx: Context, meter: _Meter, why: str | None) -> None:
+        if why is None:
+            return
+        meter.calm_ns = 0
+        if not meter.suspect:
+            self._found(ctx, meter, Finding(Cause.DISAGREEMENT, meter.battery.trend.last_trusted, why))
+
+    def _found(self, ctx: Context, meter: _Meter, finding: Finding) -> None:
+        """Tell what was found. What makes blocks void is told once, until the link is calm again."""
+        if finding.void and meter.suspect:
+            return
+        link, cause = meter.plan.link, str(finding.cause)
+        explained = self._light.explains(link, ctx.now)
+        ctx.emit(
+            "link.finding",
+            link=link,
+            cause=cause,
+            why=finding.why,
+            explained=explained,
+            void=finding.void,
+            over=finding.over,
+        )
+        news = LinkFinding(link, cause, finding.why, ctx.now, explained, finding.void, finding.over)
+        ctx.publish(f"{api.LINK_NEWS}.{link}.finding", news)
+        if finding.void:
+            why = f"{finding.why}; {explained}" if explained else finding.why
+            self._suspect(ctx, meter, finding.first_block, meter.qber or 0.0, why, cause)
+
+    def _suspect(self, ctx: Context, meter: _Meter, first_block: int, qber: float, why: str, cause: str) -> None:
+        trend = meter.battery.trend
+        expected = trend.baseline if trend.baseline is not None else meter.plan.ceiling
         meter.suspect = True
         meter.calm_ns = 0
         link = meter.plan.link
         ctx.emit("link.suspect", link=link, qber=round(qber, 5), expected=round(expected, 5), why=why)
-        news = LinkSuspect(link, first_block, qber, expected, ctx.now, why)
+        news = LinkSuspect(link, first_block, qber, expected, ctx.now, why, cause)
         ctx.publish(f"{api.LINK_NEWS}.{link}.suspect", news)
 
     def _wait_for_calm(self, ctx: Context, meter: _Meter, msg: LinkReading) -> None:
-        if not meter.trend.normal(msg.tested, msg.errors):
+        if not meter.battery.calm(msg):
             meter.calm_ns = 0
             return
         if not meter.calm_ns:
             meter.calm_ns = ctx.now
         if ctx.now - meter.calm_ns >= meter.plan.hold_ns:
             meter.suspect = False
-            meter.trend.rearm()
+            meter.battery.rearm()
             ctx.publish(f"{api.LINK_NEWS}.{msg.link}.calm", LinkCalm(msg.link, msg.block, ctx.now))
 
     @handles(BlockMade)
@@ -156,12 +219,14 @@ class FabricMeters(Element):
             meter.chsh = msg.chsh
             ctx.gauge("quoit_link_chsh", (msg.link,), msg.chsh)
         ctx.publish(f"{api.LINK_NEWS}.{msg.link}.block", msg)
+        self._disagree(ctx, meter, meter.battery.ends.made(msg))
         if not msg.secret_bits:
             meter.failed += 1
             if not (meter.dark or meter.suspect) and msg.qber > meter.plan.ceiling:
                 # The blocks before it may have been touched as well, since the last reading that was good.
-                first = min(msg.block, meter.trend.last_trusted)
-                self._suspect(ctx, meter, first, msg.qber, "block failed")
+                first = min(msg.block, meter.battery.trend.last_trusted)
+                meter.qber = msg.qber
+                self._found(ctx, meter, Finding(meter.battery.why_errors(), first, "block failed"))
 
     @handles(PoolLevel)
     async def on_pool(self, ctx: Context, msg: PoolLevel) -> None:
@@ -193,7 +258,18 @@ class FabricMeters(Element):
         meter = self._meters.get(msg.link)
         if meter is not None:
             meter.dark = False
-            meter.trend.rearm()
+            meter.battery.lit_again()
+
+    @handles(Alarm)
+    async def on_alarm(self, ctx: Context, msg: Alarm) -> None:
+        self._light.note_alarm(msg)
+
+    @handles(ChannelRow)
+    async def on_channel(self, ctx: Context, msg: ChannelRow) -> None:
+        self._light.note_channel(msg, ctx.now)
+        meter = self._meters.get(msg.channel)
+        if meter is not None:
+            meter.battery.moved()
 
     @handles(GetLinks)
     async def on_get(self, ctx: Context, msg: GetLinks) -> Links:

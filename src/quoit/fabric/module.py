@@ -8,13 +8,21 @@ distillation's time; the two ends' classical rounds are counted in that time, no
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from operator import add
 
 from quoit.engine.api import ENGINE, Chunk, CloseLink, DrawKey, DrawnKey, OpenLink
 from quoit.fabric import api
-from quoit.fabric.api import BlockMade, CommissionLink, LinkAuth, LinkReading
+from quoit.fabric.api import (
+    BlockCredited,
+    BlockMade,
+    CommissionLink,
+    EndReading,
+    Falsify,
+    LinkAuth,
+    LinkReading,
+)
 from quoit.fabric.kma import Deposit
 from quoit.fabric.links.receiver import EMPTY, BlockVerdict, Distillation, RawBlock, Reading
+from quoit.fabric.reporting import Agent, Disclosure
 from quoit.fabric.reserve import BLOCK_BITS, AuthReserve
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
@@ -91,6 +99,7 @@ class SenderModule(Element):
     def __init__(self, ends: LinkEnds) -> None:
         super().__init__(api.module(ends.link, ends.sender), ends.sender)
         self._ends = ends
+        self._agent = Agent()
 
     @handles(ActivateLink)
     async def on_activate(self, ctx: Context, msg: ActivateLink) -> None:
@@ -103,7 +112,16 @@ class SenderModule(Element):
     @handles(BlockAgreed)
     async def on_agreed(self, ctx: Context, msg: BlockAgreed) -> None:
         key: DrawnKey = await ctx.ask(ENGINE, DrawKey(msg.link, msg.block, msg.bits), within=WITHIN)
+        ctx.tell(api.METERS, self._agent.credit(BlockCredited(msg.link, msg.block, 8 * len(key.value))))
         ctx.tell(api.kma(self._ends.sender), Deposit(msg.link, msg.block, key.value))
+
+    @handles(EndReading)
+    async def on_disclosed(self, ctx: Context, msg: EndReading) -> None:
+        ctx.tell(api.METERS, self._agent.end_reading(msg))
+
+    @handles(Falsify)
+    async def on_falsify(self, ctx: Context, msg: Falsify) -> None:
+        self._agent.falsified = msg.on
 
 
 class ReceiverModule(Element):
@@ -120,9 +138,13 @@ class ReceiverModule(Element):
         self._parked = False
         self._tampered = False
         self._ends = ends
+        self._agent = Agent()
+        self._disclosure = Disclosure(ends.link)
+        self._bright = False
+        self._chunks = (0, 0)
         self._protocol = protocol
         self._block = EMPTY
-        self._waiting: dict[int, tuple[RawBlock, bool]] = {}
+        self._waiting: dict[int, tuple[RawBlock, bool, tuple[int, int]]] = {}
         self._number = ends.first_block + 1
         self._round = 0
         self._trusted = True
@@ -141,10 +163,13 @@ class ReceiverModule(Element):
         if not (self._trusted and self._active) or self._parked:
             return
         self._tampered = self._tampered or msg.tampered
+        if not self._block.chunks:
+            self._chunks = (msg.serial, msg.serial)
+        self._chunks = (self._chunks[0], msg.serial)
         self._block = self._block.plus(msg.counts, msg.duration_ns)
         if self._protocol.full(self._block):
             number = self._number
-            self._waiting[number] = self._block, self._tampered
+            self._waiting[number] = self._block, self._tampered, self._chunks
             self._tampered = False
             self._number += 1
             self._block = EMPTY
@@ -154,22 +179,33 @@ class ReceiverModule(Element):
         """Sum chunks up to one reading an interval."""
         reading = self._protocol.reading(msg.counts)
         if self._seen_ns:
-            reading = Reading(*map(add, self._seen, reading))
+            reading = self._seen.plus(reading)
         self._seen = reading
+        self._bright = self._bright or (msg.bright and self._protocol.watches_current)
         self._seen_ns += msg.duration_ns
         if self._seen_ns >= self._ends.telemetry_ns:
             per_s = 1e9 / self._seen_ns
-            tested, errors, sifted, raw = reading
-            news = LinkReading(msg.link, tested, errors, sifted * per_s, raw * per_s, msg.end_ns, self._number)
+            tested, errors, sifted, raw, clicks = reading
+            rates, took = (sifted * per_s, raw * per_s), self._seen_ns
+            news = LinkReading(msg.link, tested, errors, *rates, msg.end_ns, self._number, took, clicks, self._bright)
             self._seen_ns = 0
-            ctx.tell(api.METERS, news)
+            self._bright = False
+            ctx.tell(api.METERS, self._agent.reading(news))
+            # The sender hears which of its test bits came out wrong, and tells that by itself.
+            disclosed = self._disclosure.add(msg.end_ns, tested, errors)
+            if disclosed is not None:
+                ctx.tell(api.module(msg.link, self._ends.sender), disclosed)
+
+    @handles(Falsify)
+    async def on_falsify(self, ctx: Context, msg: Falsify) -> None:
+        self._agent.falsified = msg.on
 
     @handles(Distil)
     async def on_distil(self, ctx: Context, msg: Distil) -> None:
         waited = self._waiting.pop(msg.block, None)
         if waited is None or msg.round != self._round:
             return
-        block, tampered = waited
+        block, tampered, chunks = waited
         verdict = self._authenticated(ctx, msg, self._protocol.judge(block), tampered)
         made = BlockMade(
             msg.link,
@@ -193,9 +229,10 @@ class ReceiverModule(Element):
             leak=verdict.leak_bits,
             why=verdict.why,
             began=ctx.now - self._protocol.post_time_ns - block.duration_ns,
+            chunks=chunks,
             **({} if verdict.chsh is None else {"chsh": round(verdict.chsh, 4)}),
         )
-        ctx.tell(api.METERS, made)
+        ctx.tell(api.METERS, self._agent.block(made))
         if verdict.secret_bits:
             ctx.tell(api.module(msg.link, self._ends.sender), BlockAgreed(msg.link, msg.block, verdict.secret_bits))
             key: DrawnKey = await ctx.ask(ENGINE, DrawKey(msg.link, msg.block, verdict.secret_bits), within=WITHIN)

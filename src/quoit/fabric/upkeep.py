@@ -18,10 +18,12 @@ from quoit.fabric.api import (
     Incidents,
     LinkAuth,
     LinkCalm,
+    LinkFinding,
     LinkQuarantined,
     LinkReleased,
     LinkSuspect,
 )
+from quoit.fabric.detection import Cause
 from quoit.fabric.kma import DiscardFrom, Readmit
 from quoit.fabric.module import Distrust, Trust
 from quoit.fabric.reserve import ALARM_BLOCKS
@@ -55,6 +57,7 @@ class FabricUpkeep(Element):
         f"{api.LINK_NEWS}.*.suspect",
         f"{api.LINK_NEWS}.*.calm",
         f"{api.LINK_NEWS}.*.auth",
+        f"{api.LINK_NEWS}.*.finding",
         f"{TELEMETRY_NEWS}.fabric.threshold",
     )
 
@@ -62,6 +65,7 @@ class FabricUpkeep(Element):
         super().__init__(api.UPKEEP, place)
         self._plans = {plan.link: plan for plan in plans}
         self._first: dict[str, int] = {}
+        self._causes: dict[str, str] = {}
         self._bans = Bans()
         self._alarms = AlarmBook(self.stratum)
 
@@ -77,7 +81,10 @@ class FabricUpkeep(Element):
         for node in (plan.sender, plan.receiver):
             ctx.tell(api.kma(node), DiscardFrom(msg.link, msg.first_block, last, msg.why))
         text = f"QBER {msg.qber:.4f}, {msg.expected:.4f} expected; keys from block {msg.first_block} on are void"
-        self._alarms.raise_(ctx, msg.link, "suspected eavesdropping", Severity.CRITICAL, text)
+        if msg.cause != Cause.EAVESDROPPING:
+            text += f"; {msg.why}"
+        self._causes[msg.link] = msg.cause
+        self._alarms.raise_(ctx, msg.link, msg.cause, Severity.CRITICAL, text)
         ctx.emit("link.quarantined", link=msg.link, first_block=msg.first_block, why=msg.why)
         news = LinkQuarantined(msg.link, msg.first_block, last, ctx.now, msg.why)
         ctx.publish(f"{api.LINK_NEWS}.{msg.link}.quarantined", news)
@@ -92,9 +99,19 @@ class FabricUpkeep(Element):
         for node in (plan.sender, plan.receiver):
             ctx.tell(api.kma(node), Readmit(msg.link, fresh))
         ctx.tell(api.module(msg.link, plan.receiver), Trust(msg.link))
-        self._alarms.clear(ctx, msg.link, "suspected eavesdropping")
+        self._alarms.clear(ctx, msg.link, self._causes.pop(msg.link))
         ctx.emit("link.released", link=msg.link, from_block=fresh)
         ctx.publish(f"{api.LINK_NEWS}.{msg.link}.released", LinkReleased(msg.link, fresh, ctx.now))
+
+    @handles(LinkFinding)
+    async def on_finding(self, ctx: Context, msg: LinkFinding) -> None:
+        """A change that leaves blocks as they are: an alarm, unless another stratum's alarm explains it."""
+        if msg.void:
+            return
+        if msg.over:
+            self._alarms.clear(ctx, msg.link, msg.cause)
+        elif not msg.explained:
+            self._alarms.raise_(ctx, msg.link, msg.cause, Severity.WARNING, msg.text)
 
     @handles(PathDown)
     async def on_down(self, ctx: Context, msg: PathDown) -> None:

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 _LIGHT = frozenset({"loss of signal", "degraded", "unexpected light", "too much power", "quoit_span_loss_db"})
-_LINK = frozenset({"dark", "suspected eavesdropping", "authentication key runs out"})
+_VOID = frozenset({"suspected eavesdropping", "photon-number splitting", "detectors blinded", "telemetry disagreement"})
+_LESS = frozenset({"noise light", "loss of light", "no light"})
+_LINK = frozenset({"dark", "authentication key runs out"}) | _VOID | _LESS
 _RATES = frozenset({"quoit_link_qber", "quoit_link_sifted_bps", "quoit_link_secret_bps", "quoit_pool_bits"})
 _KEYS = _LIGHT | _LINK | _RATES
 _SERVICE = frozenset({"key cannot be refilled", "key store was put back"})
@@ -20,9 +22,13 @@ LAWS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "dark": frozenset({"loss of signal"}),
         # Neighbours' light is noise; less signal over the same dark counts is a higher error rate.
-        "suspected eavesdropping": _LIGHT,
-        "quoit_link_qber": _LIGHT | {"suspected eavesdropping"},
-        "quoit_link_sifted_bps": _LIGHT | {"dark"},
+        "suspected eavesdropping": _LIGHT | _LESS,
+        "noise light": _LIGHT,
+        "loss of light": _LIGHT,
+        "no light": _LIGHT | {"dark"},
+        "more light than before": _LIGHT,
+        "quoit_link_qber": _LIGHT | _LESS | {"suspected eavesdropping"},
+        "quoit_link_sifted_bps": _LIGHT | _LESS | {"dark", "photon-number splitting"},
         "quoit_link_secret_bps": _LIGHT | _LINK | {"quoit_link_qber", "quoit_link_sifted_bps"},
         "quoit_pool_bits": _LIGHT | _LINK | (_RATES - {"quoit_pool_bits"}),
         "key cannot be refilled": _KEYS,

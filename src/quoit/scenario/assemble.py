@@ -14,20 +14,25 @@ from quoit.connectivity.controller import ConnectivityController
 from quoit.connectivity.meters import ConnectivityMeters
 from quoit.connectivity.plant import Plant
 from quoit.connectivity.upkeep import ConnectivityUpkeep
+from quoit.engine.api import ENGINE
 from quoit.engine.engine import Engine, LinkPlan
 from quoit.engine.measured import MeasuredPlan
 from quoit.engine.physics import fibre
 from quoit.engine.world import (
     BendSpan,
+    Blind,
     CutSpan,
     Depolarise,
     Intercept,
     Mistune,
     SetRate,
     Shine,
+    Split,
     Tamper,
+    Tap,
     World,
 )
+from quoit.fabric.api import Falsify, module
 from quoit.fabric.control_front import ControlFront
 from quoit.fabric.controller import FabricController
 from quoit.fabric.distill.estimation import Proof, Security
@@ -64,7 +69,7 @@ from quoit.scenario.light import LightSide
 from quoit.scenario.optical import optical_elements
 from quoit.scenario.orchestration import orchestration
 from quoit.scenario.pair_keys import PROTOCOLS, PairKeys, profile_of
-from quoit.scenario.schema import Application, Event, Link, NetworkFile, PairLink
+from quoit.scenario.schema import Application, Attack, Event, Link, NetworkFile, PairLink
 from quoit.scenario.thresholds import telemetry_plan
 from quoit.service.access import AccessControl, Contract
 from quoit.service.admission import AdmissionControl
@@ -147,6 +152,8 @@ class Assembler:
         for link in network.links:
             self._protocols[link.id] = classes[link.protocol].load()(self._profile(link))
             self.labels[link.id] = self._protocols[link.id].security_label
+        found = {e.name: e for e in entry_points(group="quoit.detectors")}
+        self.detectors = tuple((name, found[name].load()) for name in network.policies.detectors)
 
     def _profile(self, link: Link) -> Profile:
         profile = profile_of(self.n, link)
@@ -218,8 +225,9 @@ class Assembler:
             exact = self._exact_of(link)
             source = None if exact is None else exact.exact_source()
             plans.append(LinkPlan(link.id, a, b, protocol.sampler(), chunk, source))
-        strokes = [stroke for event in self.n.events for stroke in _strokes(event)]
-        return [Engine(world, plans, self.root, self.seed, self.light.drifts()), Fate(tuple(strokes))]
+        ends = {link.id: (link.between[0], link.between[1]) for link in self.n.links}
+        strokes = [stroke for event in self.n.events for stroke in strokes_of(event, ends)]
+        return [Engine(world, plans, self.root, self.seed, self.light.drifts()), Fate(tuple(strokes), ends)]
 
     def _measured(self) -> tuple[MeasuredPlan, ...]:
         plans = []
@@ -255,14 +263,32 @@ class Assembler:
             out += self._modules(link, ends, protocol)
             abort = getattr(getattr(protocol, "profile", None), "qber_abort", 0.08)
             pairs = self.pair_keys.circuit(link, protocol) if isinstance(protocol, PairProtocol) else None
-            entries.append(LinkEntry(link.id, a, b, self._spans_of(link), pairs))
+            spans = self._spans_of(link)
+            entries.append(LinkEntry(link.id, a, b, spans, pairs))
             over = pairs.over if pairs is not None else ()
-            hold_ns, label = self.n.policies.quarantine_hold_ns, protocol.security_label
-            meters.append(MeterPlan(link.id, a, b, ceiling or abort, hold_ns, over, label))
+            # Light through air comes and goes by itself, so does a rate that is given; a circuit's has other reasons
+            # than light.
+            steady = link.protocol != "rated" and pairs is None and not self.light.through_air(spans)
+            meters.append(
+                MeterPlan(
+                    link.id,
+                    a,
+                    b,
+                    ceiling or abort,
+                    self.n.policies.quarantine_hold_ns,
+                    over,
+                    protocol.security_label,
+                    spans=spans,
+                    shares=protocol.shares,
+                    steady=steady,
+                    detectors=self.detectors,
+                )
+            )
             upkeep.append(UpkeepPlan(link.id, a, b))
+        channels = {c.name: tuple(c.spans) for c in self.n.plant.channels}
         out += [
             *self._fabric_control(tuple(entries)),
-            FabricMeters(self.center, tuple(meters), self.telemetry),
+            FabricMeters(self.center, tuple(meters), channels, self.telemetry),
             FabricUpkeep(self.center, tuple(upkeep)),
         ]
         for node in self.n.nodes:
@@ -300,7 +326,7 @@ class Assembler:
             return [SenderModule(ends), ReceiverModule(ends, protocol, gross)]
         p = exact.profile
         security = Security(p.eps_sec, p.eps_cor, p.qber_abort, cast(Proof, p.finite_key_proof))
-        plan = ExactPlan(ends, p.mu, p.p_intensity, p.block_bits, security)
+        plan = ExactPlan(ends, p.mu, p.p_intensity, p.block_bits, security, p.watch_current)
         forth, back = (
             seeds.keystream(self.root, "tags", link.id, way, nbytes=BOOTSTRAP_BYTES) for way in ("forth", "back")
         )
@@ -456,24 +482,46 @@ class Assembler:
         )
 
 
-ATTACKS: Mapping[str, Any] = {"intercept-resend": Intercept, "tamper-messages": Tamper, "depolarise": Depolarise}
+def _attack(attack: Attack) -> tuple[Message, Message, str]:
+    link, share = attack.link, attack.fraction or 0.0
+    edits: dict[str, tuple[Message, Message]] = {
+        "intercept-resend": (Intercept(link, share), Intercept(link, 0.0)),
+        "photon-number-splitting": (Split(link, share), Split(link, 0.0)),
+        "depolarise": (Depolarise(link, share), Depolarise(link, 0.0)),
+        "tamper-messages": (Tamper(link, share), Tamper(link, 0.0)),
+        "blinding": (Blind(link), Blind(link, False)),
+        "falsify-telemetry": (Falsify(link), Falsify(link, False)),
+    }
+    begin, end = edits[attack.kind]
+    much = f" {share:g}" if attack.fraction is not None else f" {attack.end}" if attack.end is not None else ""
+    return begin, end, f"{attack.kind} {link}{much}"
 
 
-def _strokes(event: Event) -> list[Stroke]:
-    """The edits of the world that an event stands for: its begin, and its end if it has one."""
+def _module(attack: Attack, ends: Mapping[str, tuple[str, str]]) -> str:
+    """Whom the edit goes to: the engine, or the module whose agent is taken over."""
+    if attack.end is None:
+        return ENGINE
+    return module(attack.link, ends[attack.link][0 if attack.end == "sender" else 1])
+
+
+def strokes_of(event: Event, ends: Mapping[str, tuple[str, str]]) -> list[Stroke]:
+    """The edits of the world that an event stands for: its begin, and its end if it has one. `ends`: of links."""
     begin: Any
     end: Any
+    to = ENGINE
     if event.cut is not None:
         begin, end, label = CutSpan(event.cut), CutSpan(event.cut, False), f"cut {event.cut}"
     elif event.bend is not None:
         bend = event.bend
         begin, end = BendSpan(bend.span, bend.loss_db), BendSpan(bend.span, 0.0)
         label = f"bend {bend.span} {bend.loss_db:g} dB"
+    elif event.tap is not None:
+        tap = event.tap
+        begin, end = Tap(tap.span, tap.loss_db), Tap(tap.span, 0.0)
+        label = f"tap {tap.span} {tap.loss_db:g} dB"
     elif event.attack is not None:
-        attack = event.attack
-        strike = ATTACKS[attack.kind]
-        begin, end = strike(attack.link, attack.fraction), strike(attack.link, 0.0)
-        label = f"{attack.kind} {attack.link} {attack.fraction:g}"
+        begin, end, label = _attack(event.attack)
+        to = _module(event.attack, ends)
     elif event.rate is not None:
         rate = event.rate
         begin, end = SetRate(rate.link, rate.rate_bps), SetRate(rate.link, None)
@@ -493,9 +541,9 @@ def _strokes(event: Event) -> list[Stroke]:
         label = f"weather {weather.span} {weather.loss_db:g} dB"
     else:
         return []
-    strokes = [Stroke(event.at_ns, begin, label)]
+    strokes = [Stroke(event.at_ns, begin, label, to)]
     if event.until_ns is not None:
-        strokes.append(Stroke(event.until_ns, end, f"end of {label}"))
+        strokes.append(Stroke(event.until_ns, end, f"end of {label}", to))
     return strokes
 
 

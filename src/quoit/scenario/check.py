@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from quoit.engine.hardware import PROFILES
+from quoit.fabric.links.bb84 import NO_DECOYS
 from quoit.fabric.links.profile import BUILT_IN, OVER_PAIRS, PROTOCOL_OF, with_overrides
 from quoit.fabric.programs.demand import GROUP
 from quoit.model.problem import Problem
@@ -110,7 +111,7 @@ def examine(document: yamlfile.Document, file: str) -> tuple[NetworkFile | None,
         faults += _further_faults(file, document, [tuple(e["loc"]) for e in found.errors()])
         return None, in_order(faults)
     where = document.places
-    for loc, what in _cross_check(network):
+    for loc, what in cross_check(network):
         faults.append(Fault(file, nearest(where, loc), loc, what))
     return network, in_order(faults)
 
@@ -230,7 +231,8 @@ def _inner_model(annotation: Any) -> Any:
 # -- what a schema cannot see ----------------------------------------------------------------------------
 
 
-def _cross_check(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
+def cross_check(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
+    """Faults that only two parts of a network together have."""
     found = [*_structure(n)]
     yield from found
     if not found:  # a path over pair links can be judged when all of it is there
@@ -330,6 +332,9 @@ def _check_urn(loc: Loc, text: str) -> Iterator[tuple[Loc, str]]:
 def _check_links(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
     spans = {s.id for s in n.spans}
     ends = {frozenset(s.between) for s in n.spans}
+    detectors = [e.name for e in entry_points(group="quoit.detectors")]
+    for i, name in enumerate(n.policies.detectors):
+        yield from _unknown(("policies", "detectors", i), "detector", name, detectors)
     for name, body in n.profiles.items():
         yield from _check_profile(n, name, body)
     protocols = set(PROTOCOL_OF.values())
@@ -347,8 +352,15 @@ def _check_links(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
         if (link.mode or n.mode) == "exact" and link.protocol != "bb84-decoy":
             where = ("links", i, "mode" if link.mode else "protocol")
             yield where, f"mode exact is for protocol bb84-decoy, found {link.protocol!r}; give this link mode: counts"
+        if (link.mode or n.mode) == "exact" and _proof_of(n, link.profile) == NO_DECOYS:
+            where = ("links", i, "mode" if link.mode else "profile")
+            yield where, f"finite_key_proof {NO_DECOYS} is for mode counts; give this link mode: counts"
         if link.rate_bps is not None and link.protocol != "rated":
             yield ("links", i, "rate"), f"a rate is given only to a rated link, found protocol {link.protocol!r}"
+
+
+def _proof_of(n: NetworkFile, profile: str | None) -> object:
+    return n.profiles.get(profile or "", {}).get("finite_key_proof")
 
 
 def _check_memories(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
@@ -434,6 +446,8 @@ def _check_events(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
             yield from _unknown(("events", i, "cut"), "span", event.cut, spans)
         if event.bend is not None:
             yield from _unknown(("events", i, "bend", "span"), "span", event.bend.span, spans)
+        if event.tap is not None:
+            yield from _unknown(("events", i, "tap", "span"), "span", event.tap.span, spans)
         if event.attack is not None:
             yield from _check_target(n, i, event.attack)
         if event.rate is not None:
@@ -443,11 +457,22 @@ def _check_events(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
                 yield from _unknown(("events", i, "load", key), "application", sae, saes)
 
 
+STRIKE_OF = {
+    "intercept-resend": "intercept",
+    "photon-number-splitting": "split",
+    "blinding": "blind",
+    "depolarise": "depolarise",
+    "tamper-messages": "tamper",
+    "falsify-telemetry": "falsify-sender",
+}
+"""Attacks of a file, and what `fate.STRIKES` calls what has the same targets."""
+
+
 def _check_target(n: NetworkFile, i: int, attack: Attack) -> Iterator[tuple[Loc, str]]:
     at = ("events", i, "attack", "link")
-    kind = {"intercept-resend": "intercept", "tamper-messages": "tamper"}.get(attack.kind, attack.kind)
-    why = without_light(n, attack.link)
-    if kind != "tamper" and why is not None:
+    kind = STRIKE_OF[attack.kind]
+    why = without_light(n, kind, attack.link)
+    if why is not None:
         yield at, why
     else:
         what, known = targets_of(n, kind)

@@ -6,11 +6,12 @@ Fate belongs to the synthetic environment: it edits the world and tells nobody o
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from quoit.engine.api import ENGINE
-from quoit.engine.world import BendSpan, CutSpan, Depolarise, Intercept, Mistune, Shine, Tamper
-from quoit.fabric.api import UPKEEP, CommissionLink
+from quoit.engine.world import BendSpan, Blind, CutSpan, Depolarise, Intercept, Mistune, Shine, Split, Tamper, Tap
+from quoit.fabric.api import UPKEEP, CommissionLink, Falsify, module
 from quoit.model.problem import Problem
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
@@ -27,13 +28,18 @@ STRIKES = {
     "light": "fibre",
     "extinguish": "fibre",
     "power": "channel",
+    "tap": "fibre",
     "intercept": "lit link",
     "depolarise": "pair link",
+    "split": "lit QKD link",
+    "blind": "lit QKD link",
+    "falsify-sender": "link",
+    "falsify-receiver": "link",
     "tamper": "link",
     "commission": "link",
 }
 """What can be done to a running twin, and to what: a span, which is a fibre or a path through air; a channel; a link
-for keys, one that has a light of its own (pair links have), or a pair link."""
+for keys, one that has a light of its own (pair links have), or a pair link. Amount 0 ends it."""
 
 
 @message("fate.Strike")
@@ -58,6 +64,7 @@ class Stroke:
     at_ns: int
     edit: Message
     label: str
+    to: str = ENGINE
 
 
 class Fate(Element):
@@ -66,24 +73,29 @@ class Fate(Element):
     stratum, plane = Stratum.ENGINE, Plane.RESOURCE
     realises = ("F8", "I2")
 
-    def __init__(self, strokes: tuple[Stroke, ...]) -> None:
+    def __init__(self, strokes: tuple[Stroke, ...], ends: Mapping[str, tuple[str, str]]) -> None:
+        """`ends`: sender and receiver of each link."""
         super().__init__(FATE, ENGINE)
+        self._ends = dict(ends)
         self._strokes = tuple(sorted(strokes, key=lambda s: s.at_ns))
 
     async def start(self, ctx: Context) -> None:
         for stroke in self._strokes:
             await ctx.sleep_until(stroke.at_ns)
             ctx.emit("world.edited", what=stroke.label)
-            ctx.tell(ENGINE, stroke.edit)
+            ctx.tell(stroke.to, stroke.edit)
 
     @handles(Strike)
     async def on_strike(self, ctx: Context, msg: Strike) -> None:
         if msg.kind == "commission":
             ctx.tell(UPKEEP, CommissionLink(msg.target))
             return
+        to = ENGINE
+        if msg.kind.startswith("falsify-"):
+            to = module(msg.target, self._ends[msg.target][0 if msg.kind == "falsify-sender" else 1])
         edit = _edit(msg)
         ctx.emit("world.edited", what=msg.label)
-        ctx.tell(ENGINE, edit)
+        ctx.tell(to, edit)
 
 
 def _edit(msg: Strike) -> Message:
@@ -98,6 +110,11 @@ def _edit(msg: Strike) -> Message:
         "intercept": Intercept(msg.target, msg.amount),
         "depolarise": Depolarise(msg.target, msg.amount),
         "tamper": Tamper(msg.target, msg.amount),
+        "tap": Tap(msg.target, msg.amount),
+        "split": Split(msg.target, msg.amount),
+        "blind": Blind(msg.target, msg.amount > 0),
+        "falsify-sender": Falsify(msg.target, msg.amount > 0),
+        "falsify-receiver": Falsify(msg.target, msg.amount > 0),
     }
     if msg.kind not in edits:
         raise Problem("malformed", f"expected one of {', '.join(STRIKES)}, found {msg.kind!r}")

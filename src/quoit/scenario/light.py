@@ -153,6 +153,10 @@ class LightSide:
                 return Slot(centre_of(air.wavelength_nm), air.filter_mhz)
         return Slot(schema.QUANTUM_MHZ, schema.QUANTUM_WIDTH_MHZ)
 
+    def through_air(self, spans: tuple[str, ...]) -> bool:
+        """Whether one of these spans is no fibre."""
+        return any(name in self._airs for name in spans)
+
     @cached_property
     def _airs(self) -> dict[str, schema.Air]:
         return {span.id: span.air for span in self._n.spans if span.air is not None}

@@ -165,6 +165,8 @@ def _check_events(n: schema.NetworkFile, unknown: Unknown) -> Found:
     for i, event in enumerate(n.events):
         if event.bend is not None and event.bend.span in air:
             yield ("events", i, "bend", "span"), f"{event.bend.span!r} is not a fibre; say weather instead of bend"
+        if event.tap is not None and event.tap.span in air:
+            yield ("events", i, "tap", "span"), f"{event.tap.span!r} is not a fibre: no coupler leads its light away"
         if event.light is not None:
             yield from unknown(("events", i, "light", "span"), "fibre", event.light.span, fibres)
         if event.power is not None:

@@ -273,12 +273,12 @@ class OperatorSocket:
         what, known = targets_of(network, strike.kind)
         if what.endswith("link") and not 0 <= strike.amount <= 1:
             raise Problem("malformed", f"a fraction of 0 to 1 is expected, found {strike.amount}")
-        if strike.kind in ("bend", "weather") and not 0 <= strike.amount < inf:
+        if strike.kind in ("bend", "weather", "tap") and not 0 <= strike.amount < inf:
             raise Problem("malformed", f"a loss of 0 dB or more is expected, found {strike.amount}")
         if strike.kind in ("light", "power") and not -100 <= strike.amount <= 30:
             raise Problem("malformed", f"a power of -100 to 30 dBm is expected, found {strike.amount}")
-        why = without_light(network, strike.target)
-        if why is not None and strike.kind in ("intercept", "depolarise"):
+        why = without_light(network, strike.kind, strike.target)
+        if why is not None:
             raise Problem("malformed", why)
         if strike.target not in known:
             listed = f"known: {', '.join(known[:20])}" if known else "this network has none"

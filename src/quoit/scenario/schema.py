@@ -533,6 +533,7 @@ class Policies(Section):
     control_instances: Annotated[int, Field(ge=1, le=8)] = 1
     orchestration: Literal["hierarchical", "federated"] = "hierarchical"
     intent_period_ns: Duration = Field(default=10 * 10**9, alias="intent_period")
+    detectors: list[str] = Field(default_factory=list)
     virtual_link_fidelity: Annotated[float, Field(gt=0.25, lt=1)] = 0.8
     """Of a compiler that keeps virtual links ready: what pairs made of them have at least."""
     fabric_controllers: Annotated[int, Field(ge=1, le=8)] = 1
@@ -556,12 +557,43 @@ class Bend(Section):
 
 
 class Attack(Section):
-    """intercept-resend: on a QKD link with a light of its own, or on a pair link. depolarise: of a pair link's pairs, a
-    fault rather than an attack. tamper-messages: on any QKD link."""
+    """What is done to a link. intercept-resend: on a QKD link with a light of its own, or on a pair link.
+    photon-number-splitting, blinding: on a QKD link with a light of its own. depolarise: of a pair link's pairs, a
+    fault rather than an attack. tamper-messages, falsify-telemetry: on any QKD link.
 
-    kind: Literal["intercept-resend", "tamper-messages", "depolarise"]
+    `fraction`: of pulses resent, of single photons blocked, of pairs depolarised, of messages altered. `end`: whose
+    agent tells what is not so.
+    """
+
+    kind: Literal[
+        "intercept-resend",
+        "photon-number-splitting",
+        "blinding",
+        "depolarise",
+        "tamper-messages",
+        "falsify-telemetry",
+    ]
     link: str
-    fraction: Annotated[float, Field(ge=0, le=1)]
+    fraction: Annotated[float, Field(ge=0, le=1)] | None = None
+    end: Literal["sender", "receiver"] | None = None
+
+    @model_validator(mode="after")
+    def _says_how_much(self) -> Attack:
+        by_fraction = self.kind not in ("blinding", "falsify-telemetry")
+        if by_fraction != (self.fraction is not None):
+            raise ValueError(
+                f"{self.kind} {'needs a fraction, found none' if by_fraction else 'has no fraction; leave it out'}"
+            )
+        if (self.kind == "falsify-telemetry") != (self.end is not None):
+            raise ValueError("expected the key 'end' with falsify-telemetry, and with nothing else")
+        return self
+
+
+class Tapping(Section):
+    """A coupler that leads light of a fibre away, and what it costs."""
+
+    span: str
+    loss_db: Loss = Field(alias="loss")
 
 
 class RateChange(Section):
@@ -608,16 +640,17 @@ class Mistuning(Section):
     launch_dbm: Power = Field(alias="launch")
 
 
-KINDS_OF_EVENTS = ("cut", "bend", "attack", "rate", "load", "light", "power", "weather")
+KINDS_OF_EVENTS = ("cut", "bend", "tap", "attack", "rate", "load", "light", "power", "weather")
 
 
 class Event(Section):
-    """Something that happens at a time: exactly one of cut, bend, attack, rate, load, light, power, weather."""
+    """Something that happens at a time: exactly one of cut, bend, tap, attack, rate, load, light, power, weather."""
 
     at_ns: Duration = Field(alias="at")
     until_ns: Duration | None = Field(default=None, alias="until")
     cut: str | None = None
     bend: Bend | None = None
+    tap: Tapping | None = None
     attack: Attack | None = None
     rate: RateChange | None = None
     load: Load | None = None

@@ -84,6 +84,8 @@ def test_a_broken_pair_link_is_told_and_not_what_follows_from_it() -> None:
         ("tamper-messages", "bbm92", None),
         ("intercept-resend", "bbm92", "bbm92 has no light of its own: attack a pair link that it goes over"),
         ("depolarise", "e91", "e91 has no light of its own"),
+        ("photon-number-splitting", "bbm92", "bbm92 has no light of its own"),
+        ("photon-number-splitting", "hague--delft", "no link is called 'hague--delft'"),
         ("depolarise", "hague", "no pair link is called 'hague'"),
         ("tamper-messages", "hague--delft", "no link is called 'hague--delft'"),
     ],

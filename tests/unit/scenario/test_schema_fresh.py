@@ -10,13 +10,15 @@ import pytest
 import yaml
 
 from quoit.scenario import check
+from quoit.scenario.attacks import check as attacks
 from quoit.scenario.chain import is_chain
 from quoit.scenario.sweep import check as sweeps
 
 ROOT = Path(__file__).parents[3]
-TEXTS = {"network": check.schema_text, "sweep": sweeps.schema_text}
+TEXTS = {"network": check.schema_text, "sweep": sweeps.schema_text, "attack": attacks.schema_text}
 # chain files are another format: tests/unit/scenario/test_chain.py
 NETWORKS = sorted(f for f in (ROOT / "examples").glob("*.yaml") if not is_chain(f))
+NETWORKS += sorted((ROOT / "examples" / "attacks").glob("*.yaml"))
 
 
 def schema(kind: str) -> Path:
@@ -24,6 +26,8 @@ def schema(kind: str) -> Path:
 
 
 def kind_of(file: Path) -> str:
+    if attacks.is_attack(file):
+        return "attack"
     return "sweep" if file.stem.startswith("sweep-") else "network"
 
 

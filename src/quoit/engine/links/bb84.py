@@ -10,13 +10,15 @@ Approximations, shown in the profile's label: dead time acts as one non-paralysa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import expm1
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quoit.engine.links.sampler import Channel
+from quoit.engine.links.sampler import Channel, Counts
+from quoit.engine.physics.attacks import split_clicks
 from quoit.engine.physics.bb84 import wcp_two_detector
 
 
@@ -59,13 +61,47 @@ def intercepted_error(error: float, fraction: float) -> float:
     return error + fraction / 4 * (1 - 2 * error)
 
 
+@dataclass(frozen=True, slots=True)
+class LinkClick:
+    """Gain and error rate of one intensity over a channel, and the share of its sifted bits that an eavesdropper knows
+    once bases are told."""
+
+    gain: float
+    error: float
+    known: float = 0.0
+
+
+def link_clicks(mu: Sequence[float], eta: float, p_d: float, e_d: float, channel: Channel) -> list[LinkClick]:
+    """What two detectors make of each intensity, with everything that eavesdroppers do but the error of resending.
+
+    Eavesdroppers who blind detectors match the honest rate and show no dark counts (Lydersen et al., Nat. Photon. 4,
+    686 (2010)). Of a pulse resent after a measurement in one of two bases half of the bits are known.
+    """
+    if channel.split and eta > 0:
+        rows = [LinkClick(c.gain, c.error, c.known) for c in split_clicks(mu, eta, p_d, e_d, channel.split)]
+    else:
+        rows = [LinkClick(c.gain, c.error) for c in (wcp_two_detector(k, eta, p_d, e_d) for k in mu)]
+    if not channel.attacked or eta <= 0:
+        return rows
+    if channel.blinded:
+        return [LinkClick(row.gain, min(row.error, e_d), 1.0) for row in rows]
+    seen = [-expm1(-k * channel.tapped) for k in mu]
+    resent = channel.intercepted / 2
+    return [
+        LinkClick(row.gain, row.error, 1 - (1 - row.known) * (1 - share) * (1 - resent))
+        for row, share in zip(rows, seen, strict=True)
+    ]
+
+
 @dataclass(frozen=True)
 class Rates:
-    """Per-pulse gain and error rate of each intensity, and the live fraction that dead time leaves."""
+    """Per-pulse gain and error rate of each intensity, the live fraction that dead time leaves, and the share of each
+    intensity's sifted bits that an eavesdropper knows."""
 
     gain: tuple[float, ...]
     error: tuple[float, ...]
     live: float
+    known: tuple[float, ...] = ()
 
 
 def rates(optics: Optics, channel: Channel) -> Rates:
@@ -73,8 +109,8 @@ def rates(optics: Optics, channel: Channel) -> Rates:
     eta = 0.0 if channel.loss_db is None else optics.receiver_eta * 10 ** (-channel.loss_db / 10)
     gains, errors = [], []
     p_dark, misalignment = optics.p_background(channel.noise_hz), channel.drifted(optics.misalignment)
-    for mu in optics.mu:
-        clicks = wcp_two_detector(mu, eta, p_dark, misalignment)
+    every = link_clicks(optics.mu, eta, p_dark, misalignment, channel)
+    for clicks in every:
         error = intercepted_error(clicks.error, channel.intercepted) if eta > 0 else clicks.error
         gain = clicks.gain * (1 + optics.afterpulse)
         gains.append(min(1.0, gain))
@@ -84,7 +120,7 @@ def rates(optics: Optics, channel: Channel) -> Rates:
     live = 1 / (1 + click_hz / 2 * optics.dead_time_s)  # two detectors share the clicks
     if optics.max_click_hz and click_hz * live > optics.max_click_hz:
         live = optics.max_click_hz / click_hz
-    return Rates(tuple(gains), tuple(errors), live)
+    return Rates(tuple(gains), tuple(errors), live, tuple(clicks.known for clicks in every))
 
 
 @dataclass(frozen=True)
@@ -111,3 +147,8 @@ class Bb84Sampler:
         discarded = rng.binomial(pulses, per_pulse, size=chunks)
         columns += [sifted_total + discarded, np.full(chunks, pulses, dtype=np.int64)]
         return np.stack(columns, axis=1)
+
+    def known(self, channel: Channel, counts: Counts, rng: np.random.Generator) -> int:
+        """See `Overheard.known`."""
+        shares = rates(self.optics, channel).known
+        return sum(int(rng.binomial(counts[4 * k], share)) for k, share in enumerate(shares))

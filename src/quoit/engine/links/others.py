@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quoit.engine.links.bb84 import intercepted_error
-from quoit.engine.links.sampler import Channel
+from quoit.engine.links.sampler import Channel, Counts
 from quoit.engine.physics.entangled import bbm92_cw
 
 MICRO = 1_000_000
@@ -54,6 +54,10 @@ class Bbm92Sampler:
             n = rng.poisson(clicks.cc_measured_hz * duration_s / 4, size=chunks)
             columns += [n, rng.binomial(n, error)]
         return np.stack(columns, axis=1)
+
+    def known(self, channel: Channel, counts: Counts, rng: np.random.Generator) -> int:
+        """See `Overheard.known`. Of single pairs a tap or a splitter learns nothing; double pairs are left out."""
+        return int(rng.binomial(counts[0], channel.intercepted / 2))
 
 
 @dataclass(frozen=True)
@@ -116,3 +120,7 @@ class RatedSampler:
         sifted = np.full(chunks, round(secret * self.sifted_per_secret), dtype=np.int64)
         errors = rng.binomial(sifted, intercepted_error(channel.drifted(self.qber), channel.intercepted))
         return np.stack([np.full(chunks, secret, dtype=np.int64), sifted, errors], axis=1)
+
+    def known(self, channel: Channel, counts: Counts, rng: np.random.Generator) -> int:
+        """See `Overheard.known`. How such a system prepares light is not known: only resent pulses count."""
+        return int(rng.binomial(counts[1], channel.intercepted / 2))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ class Channel:
 
     `noise_hz`: photons per second of other light at the receiver's input, in its filter; `noise_per_mode`: of those,
     what a homodyne receiver finds in its mode. `drift`: error that slow changes of polarisation or phase add.
+
+    `split`: share of single photons that an eavesdropper blocks who splits photon numbers; `blinded`: the detectors
+    show what she wants; `tapped`: share of the sender's light that she leads away.
     """
 
     loss_db: float | None
@@ -33,6 +36,14 @@ class Channel:
     noise_hz: float = 0.0
     noise_per_mode: float = 0.0
     drift: float = 0.0
+    split: float = 0.0
+    blinded: bool = False
+    tapped: float = 0.0
+
+    @property
+    def attacked(self) -> bool:
+        """Whether somebody learns of the key."""
+        return bool(self.intercepted or self.split or self.blinded or self.tapped)
 
     def drifted(self, error: float) -> float:
         """A misalignment error with the drift, within 0 and 1/2."""
@@ -43,6 +54,15 @@ class Sampler(Protocol):
     """Draws the counts of `chunks` chunks of `duration_s` each: integers, shape (chunks, n_counts)."""
 
     def draw(self, channel: Channel, duration_s: float, chunks: int, rng: np.random.Generator) -> NDArray[np.int64]: ...
+
+
+@runtime_checkable
+class Overheard(Protocol):
+    """What an eavesdropper learns of a chunk, of samplers that can tell: the truth, which no device is told."""
+
+    def known(self, channel: Channel, counts: Counts, rng: np.random.Generator) -> int:
+        """How many of the chunk's sifted bits of the key basis she knows, once bases are told."""
+        ...
 
 
 class ChunkStream:

@@ -7,11 +7,12 @@ et al., PRX 5, 031030 (2015) for Trojan horses, Qi, Fung, Lo, Ma, QIC 7, 73 (200
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, exp, expm1, inf, log1p, log10, sqrt
 from statistics import NormalDist
 
-from quoit.engine.physics.bb84 import binary_entropy, ma_clicks, vacuum_weak_yield
+from quoit.engine.physics.bb84 import binary_entropy, ma_clicks, vacuum_weak_yield, wcp_two_detector
 
 ADDED_ERROR = {"bb84": 1 / 4, "sixstate": 1 / 3}
 """Error that measuring and resending in a random basis makes, by protocol."""
@@ -77,6 +78,42 @@ def pns_decoy_signature(mu: float, nu: float, eta: float, y0: float, forward_sin
     attacked = (y0 + single * nu) * exp(-nu) + multi * _two_or_more(nu)
     bound = max(0.0, vacuum_weak_yield(mu, nu, signal, attacked, y0))
     return DecoySignature(multi, attacked, decoy, attacked / decoy, bound)
+
+
+@dataclass(frozen=True, slots=True)
+class SplitClick:
+    """Gain and error rate of one intensity under photon-number splitting, and the share of its clicks of which the
+    eavesdropper holds a photon."""
+
+    gain: float
+    error: float
+    known: float
+
+
+def split_clicks(mu: Sequence[float], eta: float, p_d: float, e_d: float, blocked: float) -> list[SplitClick]:
+    """Splitting that keeps the gain of the first intensity, seen by two detectors of dark counts p_d each.
+
+    Pulses of several photons get one yield, single photons `1 - blocked` times the honest one; where that yield would
+    pass 1, so many single photons are let through that it does not. Light has the error e_d. To first order in the
+    gain this is `pns_decoy_signature` for each intensity.
+    """
+    honest = wcp_two_detector(mu[0], eta, p_d, e_d).gain
+    vacuum = p_d * (2 - p_d)
+    empty, one, several = exp(-mu[0]), mu[0] * exp(-mu[0]), _two_or_more(mu[0])
+    single = vacuum + (1 - vacuum) * (1 - blocked) * eta
+    multi = (honest - empty * vacuum - one * single) / several
+    if multi > 1:
+        multi, single = 1.0, (honest - empty * vacuum - several) / one
+    multi = max(multi, vacuum)
+    rows = []
+    for k in mu:
+        caught = _two_or_more(k) * multi
+        gain = exp(-k) * (vacuum + k * single) + caught
+        if gain <= 0:
+            rows.append(SplitClick(0.0, 0.5, 0.0))
+        else:
+            rows.append(SplitClick(gain, (vacuum / 2 + (gain - vacuum) * e_d) / gain, caught / gain))
+    return rows
 
 
 @dataclass(frozen=True, slots=True)

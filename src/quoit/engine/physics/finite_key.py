@@ -3,10 +3,12 @@
 - `lim2014`: two decoys, Lim, Curty, Walenta, Xu, Zbinden, PRA 89, 022307 (2014),
   doi:10.1103/PhysRevA.89.022307.
 - `rusca2018`: one decoy, Rusca et al., APL 112, 171104 (2018), doi:10.1063/1.5023340.
+- `no_decoys`: one intensity; all pulses of several photons count as known to an eavesdropper (Gottesman, Lo,
+  Luetkenhaus, Preskill, QIC 4, 325 (2004)), with its own arguments.
 - `onedecoy_2024`: one decoy, the corrected proof of Wiesemann et al., arXiv:2405.16578 (default). That paper
   shows technical flaws in the two earlier proofs; they stay for comparison.
 
-All take (mu, p, key counts, key errors, test counts, test errors, eps_sec, eps_cor). Error correction
+The others take (mu, p, key counts, key errors, test counts, test errors, eps_sec, eps_cor). Error correction
 costs `leak_bits` if given, else n f h(e). Sequences have one entry an intensity, strongest first. The test
 basis only tells the phase error of the key basis.
 
@@ -294,3 +296,46 @@ def _wiesemann_singles(source: _TwoIntensities, n1: float, n2: float, e1: float,
     vacuum = min(n, source.vacuum_most(min(e1 + delta_e, e), min(e2 + delta_e, e), delta))
     s1 = source.singles_least(min(n1 + delta, n), max(n2 - delta, 0.0), vacuum)
     return min(max(s1, 0.0), n)
+
+
+class Untagged(NamedTuple):
+    """Clicks of the key and the test that no eavesdropper may know from splitting, the phase error, the length >= 0."""
+
+    key: float
+    test: float
+    phase_error: float
+    ell: float
+
+
+def no_decoys(
+    mu: float,
+    key_pulses: float,
+    key_count: float,
+    test_pulses: float,
+    test_count: float,
+    test_errors: float,
+    eps_sec: float,
+    eps_cor: float,
+    leak_bits: float,
+) -> Untagged:
+    """Key length from one intensity: every pulse of two photons or more is taken as one that clicked and is known.
+
+    `key_pulses`, `test_pulses`: pulses that were sent and would have been measured in each basis. The number of pulses
+    of several photons is bounded by Bernstein's inequality, the phase error by sampling without replacement
+    (Tomamichel et al., Nat. Commun. 3, 634 (2012)) with all errors on pulses that are not tagged. Expected counts of
+    basis choices stand for drawn ones (approximation: they scatter by less than that bound).
+    """
+    several = 1 - exp(-mu) * (1 + mu)
+    b = log(4 / eps_sec)
+
+    def tagged(pulses: float) -> float:
+        mean = pulses * several
+        return mean + b / 3 + sqrt(b * b / 9 + 2 * mean * b)
+
+    key, test = key_count - tagged(key_pulses), test_count - tagged(test_pulses)
+    if key <= 0 or test <= 0 or test_errors >= test / 2:
+        return Untagged(max(key, 0.0), max(test, 0.0), 0.5, 0.0)
+    gap = sqrt((key + test) * (test + 1) / (key * test**2) * log(4 / eps_sec))
+    phase = min(0.5, test_errors / test + gap)
+    secret = key * (1 - binary_entropy(phase)) - leak_bits
+    return Untagged(key, test, phase, max(0.0, secret - log2(8 / (eps_sec**2 * eps_cor))))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import ceil
+from operator import add
 
 from quoit.engine.engine import ExactSource
 from quoit.engine.links.bb84 import Bb84Sampler, Optics, rates
 from quoit.engine.links.sampler import Channel, Counts, Sampler
 from quoit.engine.physics.detectors import dark_probability, jitter_window
-from quoit.engine.physics.finite_key import Lim2014, OneDecoy, lim2014, onedecoy_2024, rusca2018
+from quoit.engine.physics.finite_key import Lim2014, OneDecoy, Untagged, lim2014, no_decoys, onedecoy_2024, rusca2018
 from quoit.engine.physics.postprocessing import ec_leak_bits
 from quoit.fabric.links.profile import BB84Profile
 from quoit.fabric.links.receiver import BlockVerdict, RawBlock, Reading
@@ -19,7 +20,8 @@ PROOFS: dict[str, Callable[..., Lim2014 | OneDecoy]] = {
     "rusca2018": rusca2018,
     "lim2014": lim2014,
 }
-INTENSITIES_OF = {"onedecoy_2024": 2, "rusca2018": 2, "lim2014": 3}
+NO_DECOYS = "no_decoys"
+INTENSITIES_OF = {"onedecoy_2024": 2, "rusca2018": 2, "lim2014": 3, NO_DECOYS: 1}
 CHUNKS_PER_BLOCK = 8
 """A block ends with a chunk, so chunks are short enough that a block is overfull by an eighth at most."""
 
@@ -30,16 +32,20 @@ class DecoyBB84:
     def __init__(self, profile: BB84Profile) -> None:
         needed = INTENSITIES_OF.get(profile.finite_key_proof)
         if needed is None:
-            raise ValueError(f"finite_key_proof is one of {', '.join(PROOFS)}, found {profile.finite_key_proof!r}")
+            raise ValueError(
+                f"finite_key_proof is one of {', '.join(INTENSITIES_OF)}, found {profile.finite_key_proof!r}"
+            )
         if len(profile.mu) != needed:
             raise ValueError(f"{profile.finite_key_proof} takes {needed} intensities, found {len(profile.mu)}")
         self.profile = profile
         self.security_label = f"{profile.security_label}; proof {profile.finite_key_proof}"
+        self.watches_current = profile.watch_current
+        self.shares = tuple(mu * p for mu, p in zip(profile.mu, profile.p_intensity, strict=True))
         self.post_time_ns = round(profile.post_time_s * 1e9)
         self.optics = self._optics(profile)
         self.expected_qber = rates(self.optics, Channel(0.0)).error[0]
         self._end = 4 * len(profile.mu)
-        self._proof = PROOFS[profile.finite_key_proof]
+        self._proof = PROOFS.get(profile.finite_key_proof)
 
     @staticmethod
     def _optics(p: BB84Profile) -> Optics:
@@ -67,7 +73,10 @@ class DecoyBB84:
         return Bb84Sampler(self.optics)
 
     def exact_source(self) -> ExactSource:
-        """What the engine draws single detections from. Afterpulses are left out there."""
+        """What the engine draws single detections from. Afterpulses are left out there. ValueError without decoys,
+        of which distillation message by message has no proof."""
+        if self._proof is None:
+            raise ValueError(f"finite_key_proof {NO_DECOYS} is for mode counts")
         o = self.optics
         return ExactSource(
             o.source_rate_hz,
@@ -93,8 +102,9 @@ class DecoyBB84:
 
     def reading(self, counts: Counts) -> Reading:
         end = self._end
-        n_x = sum(counts[2:end:4])
-        return Reading(n_x, sum(counts[3:end:4]), n_x + sum(counts[0:end:4]), counts[end])
+        z, x = counts[0:end:4], counts[2:end:4]
+        n_x = sum(x)
+        return Reading(n_x, sum(counts[3:end:4]), n_x + sum(z), counts[end], tuple(map(add, z, x)))
 
     def full(self, block: RawBlock) -> bool:
         return sum(block.total[0 : self._end : 4]) >= self.profile.block_bits
@@ -111,7 +121,14 @@ class DecoyBB84:
         if max(qber, test_qber) > p.qber_abort:
             why = f"QBER {max(qber, test_qber):.4f} above {p.qber_abort}"
             return BlockVerdict(0, max(qber, test_qber), sifted, leak, why)
-        found = self._proof(p.mu, p.p_intensity, n_z, m_z, n_x, m_x, p.eps_sec, p.eps_cor, leak_bits=leak)
+        found: Lim2014 | OneDecoy | Untagged
+        if self._proof is None:
+            pulses = block.total[self._end + 1]
+            z = pulses * p.p_z_sender * p.p_z_receiver
+            x = pulses * (1 - p.p_z_sender) * (1 - p.p_z_receiver)
+            found = no_decoys(p.mu[0], z, sifted, x, sum(n_x), sum(m_x), p.eps_sec, p.eps_cor, leak)
+        else:
+            found = self._proof(p.mu, p.p_intensity, n_z, m_z, n_x, m_x, p.eps_sec, p.eps_cor, leak_bits=leak)
         net = (int(found.ell) - p.auth_bits_per_block) // 8 * 8
         if net <= 0:
             return BlockVerdict(0, qber, sifted, leak, "no key left after estimation and authentication")

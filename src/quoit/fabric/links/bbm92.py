@@ -15,6 +15,8 @@ class BBM92:
     def __init__(self, profile: BBM92Profile) -> None:
         self.profile = profile
         self.security_label = profile.security_label
+        self.watches_current = False
+        self.shares: tuple[float, ...] = ()
         self.post_time_ns = round(profile.post_time_s * 1e9)
         self.expected_qber = profile.polarisation_error
 

@@ -24,6 +24,8 @@ class GG02:
     def __init__(self, profile: CVProfile) -> None:
         self.profile = profile
         self.security_label = profile.security_label
+        self.watches_current = False
+        self.shares: tuple[float, ...] = ()
         self.post_time_ns = round(profile.post_time_s * 1e9)
         self.expected_qber = profile.excess_noise / profile.excess_noise_abort / SCALE
 

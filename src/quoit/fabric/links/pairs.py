@@ -44,6 +44,8 @@ class BBM92Pairs:
             raise ValueError(f"expected p_z within (0, 1), found {profile.p_z}")
         self.profile = profile
         self.security_label = profile.security_label
+        self.watches_current = False
+        self.shares: tuple[float, ...] = ()
         self.post_time_ns = round(profile.post_time_s * 1e9)
         self.expected_qber = 0.0
         self.least_fidelity = least_key_fidelity(profile.f_ec)
@@ -91,6 +93,8 @@ class E91:
             raise ValueError(f"expected chsh_above of 2 or more, the classical bound, found {profile.chsh_above}")
         self.profile = profile
         self.security_label = profile.security_label
+        self.watches_current = False
+        self.shares: tuple[float, ...] = ()
         self.post_time_ns = round(profile.post_time_s * 1e9)
         self.expected_qber = 0.0
         self.least_fidelity = least_key_fidelity(profile.f_ec)

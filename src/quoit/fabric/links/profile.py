@@ -15,7 +15,8 @@ from typing import Any
 
 @dataclass(frozen=True)
 class BB84Profile:
-    """Decoy-state BB84 with weak coherent pulses. Intensities strongest first; two for the one-decoy proofs.
+    """Decoy-state BB84 with weak coherent pulses. Intensities strongest first; two for the one-decoy proofs, one for
+    `no_decoys`. `watch_current`: a monitor of the detectors' supply current, which bright light makes rise.
 
     `block_bits`: sifted key-basis bits of one block. Caps: sifted detections per second the electronics
     takes, and bits per second of error correction and privacy amplification (0: no cap).
@@ -45,6 +46,7 @@ class BB84Profile:
     post_time_s: float = 1.0
     qber_abort: float = 0.08
     auth_bits_per_block: int = 768
+    watch_current: bool = True
     security_label: str = "decoy-bb84 finite-key, collective hold-off and afterpulse to first order"
 
 
@@ -321,6 +323,8 @@ def _check_kind(name: str, value: Any, now: Any) -> None:
         kind, fits = "a list of numbers", isinstance(value, list | tuple)
     elif isinstance(now, str):
         kind, fits = "a text", isinstance(value, str)
+    elif isinstance(now, bool):
+        kind, fits = "true or false", isinstance(value, bool)
     else:
         kind, fits = "a number", number
     if not fits:

@@ -14,6 +14,8 @@ class Rated:
     def __init__(self, profile: RatedProfile) -> None:
         self.profile = profile
         self.security_label = profile.security_label
+        self.watches_current = False
+        self.shares: tuple[float, ...] = ()
         self.post_time_ns = round(profile.post_time_s * 1e9)
         self.expected_qber = profile.qber
 

@@ -16,12 +16,25 @@ from quoit.engine.links.sampler import Counts, Sampler
 
 
 class Reading(NamedTuple):
-    """Telemetry of one chunk: test detections and errors among them, sifted and raw detections."""
+    """Telemetry of one chunk: test detections and errors among them, sifted and raw detections. `clicks`: the sifted
+    ones by intensity of the pulse, strongest first, of protocols that have intensities."""
 
     tested: int
     errors: int
     sifted: int
     raw: int
+    clicks: tuple[int, ...] = ()
+
+    def plus(self, other: Reading) -> Reading:
+        """Of two chunks together."""
+        clicks = tuple(map(add, self.clicks, other.clicks)) if self.clicks else other.clicks
+        return Reading(
+            self.tested + other.tested,
+            self.errors + other.errors,
+            self.sifted + other.sifted,
+            self.raw + other.raw,
+            clicks,
+        )
 
 
 @dataclass(frozen=True)
@@ -57,12 +70,15 @@ class Distillation(Protocol):
     """What a receiver makes of counts.
 
     `security_label` says what the key's secrecy rests on. `post_time_ns` is how long distillation of a
-    block takes after its last detection.
+    block takes after its last detection. `watches_current`: its detectors' supply current is monitored. `shares`: mean
+    photon number times probability of each intensity, strongest first; empty where there are none.
     """
 
     security_label: str
     post_time_ns: int
     expected_qber: float
+    watches_current: bool
+    shares: tuple[float, ...]
 
     def reading(self, counts: Counts) -> Reading:
         """Telemetry of a chunk."""

@@ -16,6 +16,7 @@ from quoit.scenario.check import load
 from quoit.scenario.sweep.check import is_sweep
 from quoit.testing.bench.chains import figures as chain_figures
 from quoit.testing.bench.convergence import figures as convergence_figures
+from quoit.testing.bench.detection import figures as detection_figures
 from quoit.testing.bench.floods import figures as flood_figures
 from quoit.testing.bench.kernel import asyncio_rate, in_step, kernel_rate, scattered, simpy_rate
 from quoit.testing.bench.keys import figures as key_figures
@@ -117,6 +118,12 @@ def path_rows(pairs: int) -> Iterator[Row]:
         yield row(name, value, unit, bound, holds)
 
 
+def detection_rows(scale: float) -> Iterator[Row]:
+    """Delays and false alarms of a link's tests; see `quoit.testing.bench.detection`."""
+    for name, value, unit, bound, holds in detection_figures(scale):
+        yield row(name, value, unit, bound, holds)
+
+
 def control_rows(sessions: int, requests: int) -> Iterator[Row]:
     """Convergence after a cut, and RESTCONF; see `quoit.testing.bench.convergence` and `.restconf`."""
     for part in (convergence_figures(sessions), restconf_figures(requests)):
@@ -142,6 +149,7 @@ def main() -> int:
         link_rows(1 / scale),
         chain_rows(1 / scale),
         path_rows(5_000 // scale),
+        detection_rows(1 / scale),
         control_rows(60, 5_000 // scale),
     ):
         for one in part:

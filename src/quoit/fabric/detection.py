@@ -1,0 +1,360 @@
+"""What telemetry makes of one link: tests for each kind of change, and which cause they point to.
+
+The tests only see what the link's two agents report and what other strata have told. Naming a cause never makes a
+reaction weaker: blocks under a raised error rate, a splitting sign, blinded detectors or a disagreement are void,
+whatever the cause is called, because an eavesdropper can shine light or bend a fibre as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from math import sqrt
+from typing import Any, NamedTuple, Protocol
+
+from quoit.engine.physics.bb84 import binary_entropy
+from quoit.fabric.api import BlockCredited, BlockMade, EndReading, LinkReading
+from quoit.fabric.reporting import TOLD_EVERY
+from quoit.planes.count_trend import Change, CountTrend
+from quoit.planes.share_trend import ShareFloor
+from quoit.planes.trend import ErrorTrend
+
+COUNT_SHIFT = 0.02
+"""The relative change of the count rate that its test is built for; a coupler of 0.2 dB takes 4.5 %."""
+DARK = 0.02
+"""A rate below this share of what it was is no light at all."""
+SIGMAS = 4.0
+"""Standard errors that a cause is allowed when it is named."""
+SILENT_NS = 5 * 10**9
+"""So long, and two messages of the sender's, one end may tell nothing of what the other has told."""
+PENDING = 64
+
+
+class Cause(StrEnum):
+    """What a change is called."""
+
+    EAVESDROPPING = "suspected eavesdropping"
+    SPLITTING = "photon-number splitting"
+    BLINDING = "detectors blinded"
+    DISAGREEMENT = "telemetry disagreement"
+    NOISE = "noise light"
+    LOSS = "loss of light"
+    CUT = "no light"
+    RISE = "more light than before"
+
+
+class Finding(NamedTuple):
+    """A change, since the reading that ended in block `first_block`. `void`: blocks from there on must not be used.
+    `over`: it is as it was before."""
+
+    cause: Cause
+    first_block: int
+    why: str
+    void: bool = True
+    over: bool = False
+
+
+class Seen(NamedTuple):
+    """One interval as a detector sees it.
+
+    `steady`: sifted clicks of the strongest intensity, whose rate only loss and noise change (all, where there are no
+    intensities). `baseline_qber` and `rate_ratio` (rate of the steady ones over what was learned) are None while they
+    are learned. `decoy_ratio`: share of decoy clicks over the least that is honest; 1 where there are none.
+    """
+
+    tested: int
+    errors: int
+    sifted: int
+    steady: int
+    seconds: float
+    baseline_qber: float | None
+    rate_ratio: float | None
+    decoy_ratio: float
+    block: int
+
+
+class LinkDetector(Protocol):
+    """A further detector, by the entry point group `quoit.detectors`; one instance a link, made without arguments.
+
+    It may only add suspicion. A finding that leaves blocks as they are says so with `void` false.
+    """
+
+    def add(self, seen: Seen) -> Finding | None:
+        """Take in one interval; what it found, when it is found."""
+        ...
+
+    def rearm(self) -> None:
+        """The link is quiet again: forget excursions."""
+        ...
+
+
+@dataclass(frozen=True)
+class BatteryPlan:
+    """What the tests must know of a link. `shares`: per intensity, strongest first, its mean photon number times its
+    probability (empty: no decoys). `steady`: whether the rate of a healthy link does not change by itself."""
+
+    ceiling: float
+    shares: tuple[float, ...] = ()
+    steady: bool = True
+
+
+class _Sums:
+    """Readings since the error rate last looked normal."""
+
+    __slots__ = ("errors", "seconds", "sifted", "tested")
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self.tested = self.errors = self.sifted = 0
+        self.seconds = 0.0
+
+    def add(self, seen: Seen) -> None:
+        self.tested += seen.tested
+        self.errors += seen.errors
+        self.sifted += seen.sifted
+        self.seconds += seen.seconds
+
+
+class Battery:
+    """All tests of one link."""
+
+    def __init__(self, plan: BatteryPlan, further: Sequence[tuple[str, LinkDetector]] = ()) -> None:
+        self.trend = ErrorTrend(plan.ceiling)
+        self.ends = TwoEnds()
+        self._counts = CountTrend(COUNT_SHIFT) if plan.steady else None
+        self._all = CountTrend(COUNT_SHIFT) if plan.steady else None
+        strongest, *weaker = plan.shares or (0.0,)
+        self._floors = [(k, ShareFloor(w / (w + strongest))) for k, w in enumerate(weaker, 1) if w > 0]
+        self._further = tuple(further)
+        self._sums = _Sums()
+        self._changed: Cause | None = None
+        self._lit_again = False
+
+    # -- readings ------------------------------------------------------------------------------------
+
+    def add(self, reading: LinkReading) -> list[Finding]:
+        """Take in a reading; what has changed, the gravest first."""
+        seen = self._seen(reading)
+        found: list[Finding] = []
+        since = self.trend.last_trusted
+        if reading.bright:
+            found.append(Finding(Cause.BLINDING, since, "the detectors' supply current shows bright light"))
+        for k, floor in self._floors:
+            part, whole = self._share(reading, k)
+            if floor.add(part, whole, reading.block):
+                why = f"of {whole} clicks {part} are of intensity {k}: less than any loss or noise leaves"
+                found.append(Finding(Cause.SPLITTING, floor.since, why))
+        raised = self.trend.add(reading.tested, reading.errors, reading.block)
+        if self.trend.score == 0.0 and not raised:
+            self._sums.clear()
+        self._sums.add(seen)
+        if raised:
+            found.append(Finding(self.why_errors(), self.trend.since, "QBER trend"))
+        if found and self._counts is not None:
+            self._counts.rearm()  # what made blocks void explains the rate, or matters more
+        else:
+            found += self._rate(seen)
+        for name, detector in self._further:
+            more = detector.add(seen)
+            if more is not None:
+                found.append(more._replace(why=f"{name}: {more.why}"))
+        return found
+
+    def skip(self, block: int) -> None:
+        """A reading of a link that is dark or suspect: nothing is learned of it."""
+        self.trend.skip(block)
+
+    def calm(self, reading: LinkReading) -> bool:
+        """Whether a reading of a suspect link looks as it did before."""
+        quiet = not reading.bright and self.ends.agree and self.trend.normal(reading.tested, reading.errors)
+        return quiet and all(floor.normal(*self._share(reading, k)) for k, floor in self._floors)
+
+    def rearm(self) -> None:
+        """Forget excursions, keep baselines."""
+        self.trend.rearm()
+        self._sums.clear()
+        for _, floor in self._floors:
+            floor.rearm()
+        if self._counts is not None:
+            self._counts.rearm()
+        for _, detector in self._further:
+            detector.rearm()
+
+    def lit_again(self) -> None:
+        """Light is back: of the next reading a part was dark, so its rate means nothing."""
+        self._lit_again = True
+        self.rearm()
+
+    def moved(self) -> None:
+        """The link goes another way from now on, on purpose: learn its rate anew."""
+        for counts in (self._counts, self._all):
+            if counts is not None:
+                counts.relearn()
+        self._changed = None
+
+    @staticmethod
+    def _share(reading: LinkReading, k: int) -> tuple[int, int]:
+        if len(reading.clicks) <= k:
+            return 0, 0
+        return reading.clicks[k], reading.clicks[0] + reading.clicks[k]
+
+    def _seen(self, reading: LinkReading) -> Seen:
+        seconds = reading.took_ns / 1e9
+        sifted = round(reading.sifted_bps * seconds)
+        steady = reading.clicks[0] if reading.clicks else sifted
+        ratio, decoy = None, 1.0
+        if self._further:  # nobody else reads them
+            ratio = self._counts.ratio(steady, seconds) if self._counts is not None else None
+            decoys = [(self._share(reading, k), floor.floor) for k, floor in self._floors]
+            decoy = min((part / whole / least for (part, whole), least in decoys if whole), default=1.0)
+        return Seen(
+            reading.tested, reading.errors, sifted, steady, seconds, self.trend.baseline, ratio, decoy, reading.block
+        )
+
+    # -- rates ---------------------------------------------------------------------------------------
+
+    def _rate(self, seen: Seen) -> list[Finding]:
+        if self._counts is None or self._all is None:
+            return []
+        if self._lit_again:
+            self._lit_again = False
+            return []
+        before = self.trend.last_trusted
+        change = self._counts.add(seen.steady, seen.seconds)
+        self._all.add(seen.sifted, seen.seconds)
+        if self._changed is not None:
+            return self._back(seen)
+        if change is None:
+            return []
+        ratio = self._counts.ratio(seen.steady, seen.seconds) or 0.0
+        if change is Change.FALLEN:
+            self._changed = Cause.CUT if ratio < DARK else Cause.LOSS
+        else:
+            self._changed = Cause.RISE
+        return [Finding(self._changed, before, f"the rate is {ratio:.3f} of what it was", void=False)]
+
+    def _back(self, seen: Seen) -> list[Finding]:
+        assert self._counts is not None
+        ratio = self._counts.ratio(seen.steady, seen.seconds)
+        if ratio is None or abs(ratio - 1) > COUNT_SHIFT / 2 + 3 / sqrt(max(1, seen.steady)):
+            return []
+        cause, self._changed = self._changed, None
+        self._counts.rearm()
+        assert cause is not None
+        return [Finding(cause, seen.block, f"the rate is {ratio:.3f} of what it was", void=False, over=True)]
+
+    # -- causes --------------------------------------------------------------------------------------
+
+    def why_errors(self) -> Cause:
+        """The cause of a raised error rate: loss leaves the noise that was there, resending leaves the rate.
+
+        Noise adds clicks, half of them wrong: N noise clicks among C raise an error rate q0 to q by
+        N = C (q - q0)/(1/2 - q0), and C by N.
+        """
+        sums, q0 = self._sums, self.trend.baseline
+        base = self._all.baseline if self._all is not None else None
+        if q0 is None or base is None or not sums.tested or not sums.sifted:
+            return Cause.EAVESDROPPING
+        q = sums.errors / sums.tested
+        honest = base * sums.seconds
+        excess, scatter = sums.sifted - honest, SIGMAS * sqrt(honest)
+        noise = sums.sifted * (q - q0) / (0.5 - q0)
+        unsure = scatter + SIGMAS * sums.sifted / (0.5 - q0) * sqrt(q * (1 - q) / sums.tested)
+        if excess > scatter and noise / 2 - unsure <= excess <= 1.5 * noise + unsure:
+            return Cause.NOISE
+        if excess < -scatter and q <= q0 * honest / sums.sifted + SIGMAS * sqrt(q * (1 - q) / sums.tested):
+            return Cause.LOSS
+        return Cause.EAVESDROPPING
+
+
+class TwoEnds:
+    """Compares what the two ends of a link tell: error counts of each interval, secret bits of each block.
+
+    Honest ends count the same disclosed bits, so any difference is a disagreement, and so is an end that is silent for
+    more than `SILENT_NS`. Who of the two lies is not told by it.
+    """
+
+    def __init__(self) -> None:
+        self.agree = True
+        self._near: dict[int, tuple[int, int]] = {}
+        self._far: dict[int, tuple[int, int]] = {}
+        self._made: dict[int, BlockMade] = {}
+        self._credited: dict[int, int] = {}
+        self._tested = self._errors = 0
+
+    def near(self, msg: LinkReading) -> str | None:
+        """The receiver's reading; in which way the ends disagree."""
+        return self._compare(self._near, self._far, msg.at_ns, (msg.tested, msg.errors))
+
+    def far(self, msg: EndReading) -> str | None:
+        """The sender's. If several intervals disagree, the first is told."""
+        why: str | None = None
+        for end_ns, tested, errors in msg.rows:
+            self._tested = self._tested // 2 + tested  # the last few intervals weigh most
+            self._errors = self._errors // 2 + errors
+            why = why or self._compare(self._far, self._near, end_ns, (tested, errors))
+        if why is not None:
+            self.agree = False
+        return why
+
+    def _compare(
+        self, mine: dict[int, tuple[int, int]], other: dict[int, tuple[int, int]], at_ns: int, told: tuple[int, int]
+    ) -> str | None:
+        theirs = other.pop(at_ns, None)
+        if theirs is None:
+            mine[at_ns] = told
+            oldest = next(iter(mine))
+            if at_ns - oldest <= SILENT_NS or len(mine) <= 2 * TOLD_EVERY:
+                return None
+            del mine[oldest]
+            self.agree = False
+            return f"one end tells nothing of {len(mine)} readings that the other told"
+        for old in [at for at in other if at < at_ns]:
+            del other[old]
+        self.agree = theirs == told
+        if self.agree:
+            return None
+        (n, e), (m, f) = told, theirs
+        return f"of one interval one end tells {e} errors in {n}, the other {f} in {m}"
+
+    def made(self, msg: BlockMade) -> str | None:
+        """The receiver's verdict on a block."""
+        if not msg.secret_bits:
+            return None
+        bits = self._credited.pop(msg.block, None)
+        if bits is None:
+            _keep(self._made, msg.block, msg)
+            return None
+        return self._judge(msg, bits)
+
+    def credited(self, msg: BlockCredited) -> str | None:
+        """What the sender put into its pool."""
+        made = self._made.pop(msg.block, None)
+        if made is None:
+            _keep(self._credited, msg.block, msg.bits)
+            return None
+        return self._judge(made, msg.bits)
+
+    def _judge(self, made: BlockMade, bits: int) -> str | None:
+        if bits != made.secret_bits:
+            self.agree = False
+            return f"of block {made.block} one end tells {made.secret_bits} secret bits, the other {bits}"
+        if not made.leak_bits or not self._tested:
+            return None
+        q = min(0.5, self._errors / self._tested)
+        least = max(0.0, q - 5 * sqrt(q * (1 - q) / self._tested))
+        most = made.sifted_bits * (1 - binary_entropy(least)) - made.leak_bits
+        if bits > most:
+            self.agree = False
+            return f"block {made.block} gave {bits} secret bits; at the sender's error rate {most:.0f} are the most"
+        return None
+
+
+def _keep(where: dict[int, Any], key: int, value: Any) -> None:
+    """Remember, within bounds: the oldest goes."""
+    where[key] = value
+    if len(where) > PENDING:
+        del where[next(iter(where))]

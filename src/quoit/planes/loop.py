@@ -18,7 +18,8 @@ from enum import StrEnum
 from typing import Any
 
 from quoit.model.problem import Problem
-from quoit.planes.loop_locks import ARBITER, Lock, Unlock
+from quoit.planes.loop_locks import ARBITER, LOCK_NEWS, Lock, LockTaken, Unlock
+from quoit.planes.management import AlarmBook, Alarms, GetAlarms
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, handles
 from quoit.runtime.wire import Message, message
@@ -27,6 +28,11 @@ LOOP_NEWS = "loop"
 """Subjects are `loop.<name>`."""
 RECORDS_KEPT = 100
 ASK_WITHIN_NS = 1_000_000_000
+
+
+def loop_element(name: str) -> str:
+    """Name of the element that is the loop of this name."""
+    return f"loop.{name}"
 
 
 class LoopState(StrEnum):
@@ -133,9 +139,11 @@ class ClosedLoop(Element):
     and does it (`execute`); it may refine what counts as help (`helped`). All five may ask other elements."""
 
     plane = Plane.MANAGEMENT
+    subscribes: tuple[str, ...] = (LOCK_NEWS,)
 
     def __init__(self, place: str, plan: LoopPlan) -> None:
-        super().__init__(f"loop.{plan.name}", place)
+        super().__init__(loop_element(plan.name), place)
+        self.alarms = AlarmBook(self.stratum)
         self.plan = plan
         self._state = LoopState.WATCHING
         self._dry_run = plan.dry_run
@@ -295,6 +303,19 @@ class ClosedLoop(Element):
         ctx.emit("loop.record", loop=self.plan.name, stage=stage, number=self._actions, text=text, fields=fields)
         ctx.count("quoit_loop_records_total", (self.plan.name, stage))
         ctx.publish(f"{LOOP_NEWS}.{self.plan.name}", record)
+
+    @handles(LockTaken)
+    async def on_lock_taken(self, ctx: Context, msg: LockTaken) -> None:
+        """A stronger loop works on the same: what has been done stays done, and is that loop's to judge now."""
+        if msg.loop != self.name or self._action is None:
+            return
+        self._record(ctx, "execute", f"pre-empted by {msg.by.removeprefix('loop.')}", {"action": self._action.what})
+        if self._state is LoopState.VERIFYING:
+            self._rest(ctx)
+
+    @handles(GetAlarms)
+    async def on_alarms(self, ctx: Context, msg: GetAlarms) -> Alarms:
+        return self.alarms.standing
 
     @handles(SteerLoop)
     async def on_steer(self, ctx: Context, msg: SteerLoop) -> LoopStanding:

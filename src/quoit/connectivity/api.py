@@ -16,6 +16,8 @@ SPECTRUM_NEWS = "connectivity.spectrum"
 """Subjects are `connectivity.spectrum.<span>`."""
 CHANNEL_NEWS = "connectivity.channel"
 """Subjects are `connectivity.channel.<channel>`."""
+WORKS_NEWS = "connectivity.works"
+"""Subjects are `connectivity.works.<work>`."""
 
 QUANTUM, CLASSICAL = "quantum", "classical"
 """Kinds of channels. The quantum channel of a link has the link's name."""
@@ -48,7 +50,7 @@ class Path(Message):
 @message("connectivity.PathDown")
 class PathDown(Message):
     """News: no light arrives on a path, because a span of it is dark. `planned`: as was to be expected, since a
-    satellite has set."""
+    satellite has set, or switches are about to let go by control's own order."""
 
     link: str
     span: str
@@ -248,10 +250,24 @@ class Spectrum(Message):
     free: tuple[tuple[int, int], ...]
 
 
+class ChannelReading(Message):
+    """A channel at one monitor. `channel` None: no channel of the inventory explains the light. `dbm` None: planned
+    light that is not there. `planned_dbm`: by launch power and the losses of commissioning."""
+
+    channel: str | None
+    span: str
+    node: str
+    centre_mhz: int
+    dbm: float | None
+    planned_dbm: float | None
+    osnr_db: float | None
+
+
 @message("connectivity.GetNoise")
 class GetNoise(Message):
     """What noise would a quantum channel have along these spans from node `source`, in this slot, beside all classical
-    channels as they are planned? `besides`: a channel to leave out. Answered with `PlannedNoise`."""
+    channels as they are planned? `besides`: a channel to leave out. `seen`: light of monitors to count as well, each
+    taken to be of the span's power at its end `node` and 50 GHz wide. Answered with `PlannedNoise`."""
 
     source: str
     spans: tuple[str, ...]
@@ -259,6 +275,7 @@ class GetNoise(Message):
     width_mhz: int
     isolation_db: float = 100.0
     besides: str = ""
+    seen: tuple[ChannelReading, ...] = ()
 
 
 @message("connectivity.PlannedNoise")
@@ -296,19 +313,39 @@ class GetChannels(Message):
     """What do the channel monitors say? Answered with `ChannelReadings`."""
 
 
-class ChannelReading(Message):
-    """A channel at one monitor. `channel` None: no channel of the inventory explains the light. `dbm` None: planned
-    light that is not there. `planned_dbm`: by launch power and the losses of commissioning."""
-
-    channel: str | None
-    span: str
-    node: str
-    centre_mhz: int
-    dbm: float | None
-    planned_dbm: float | None
-    osnr_db: float | None
-
-
 @message("connectivity.ChannelReadings")
 class ChannelReadings(Message):
     rows: tuple[ChannelReading, ...]
+
+
+# -- planned works ----------------------------------------------------------------------------------------
+
+
+@message("connectivity.PlanWork")
+class PlanWork(Message):
+    """Somebody will work on these spans from `from_ns` to `until_ns`, when no light may be relied on there. Replaces
+    an earlier plan of the same name. Answered with `Works`; Problems `malformed`, `no-such-element`."""
+
+    work: str
+    spans: tuple[str, ...]
+    from_ns: int
+    until_ns: int
+
+
+@message("connectivity.CancelWork")
+class CancelWork(Message):
+    """The work does not take place, or is over early. Answered with `Works`; Problem `no-such-element`."""
+
+    work: str
+
+
+@message("connectivity.GetWorks")
+class GetWorks(Message):
+    """Which works are planned or under way? Answered with `Works`."""
+
+
+@message("connectivity.Works")
+class Works(Message):
+    """Works that are not over, the first to begin first; also the news when they change."""
+
+    works: tuple[PlanWork, ...]

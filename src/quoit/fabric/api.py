@@ -270,6 +270,31 @@ class PoolLevel(Message):
     open: bool
 
 
+@message("fabric.DrainLink")
+class DrainLink(Message):
+    """Keep flows off a link as long as there is another way (`drain` false: no longer). Key in its pools stays,
+    sessions find other routes or lose theirs. Answered with `LinkDrained`; Problem `no-such-element`."""
+
+    link: str
+    drain: bool = True
+    why: str = "drained"
+
+
+@message("fabric.LinkDrained")
+class LinkDrained(Message):
+    """`flows`: those that run over the link still, since there is no other way for them."""
+
+    link: str
+    flows: tuple[str, ...]
+
+
+@message("fabric.GetPool")
+class GetPool(Message):
+    """To a node's agent: how much key has a link? Answered with `PoolLevel`; Problem `no-route` for a strange link."""
+
+    link: str
+
+
 @message("fabric.FlowChanged")
 class FlowChanged(Message):
     """News: a route was moved, or (`nodes` empty) lost."""

@@ -10,6 +10,7 @@ from functools import cached_property
 from importlib.metadata import entry_points
 from typing import Any, cast
 
+from quoit.connectivity.api import PlanWork
 from quoit.connectivity.controller import ConnectivityController
 from quoit.connectivity.inventory import Inventory
 from quoit.connectivity.meters import ConnectivityMeters
@@ -39,6 +40,7 @@ from quoit.runtime.kernel import Kernel
 from quoit.scenario.entanglement import EntanglementSide
 from quoit.scenario.fate import Fate, Load, LoadPlan, Stroke
 from quoit.scenario.light import LightSide
+from quoit.scenario.loops import LoopSide
 from quoit.scenario.schema import Application, Event, Link, NetworkFile, PairLink, Span
 from quoit.service.access import AccessControl, Contract
 from quoit.service.admission import AdmissionControl
@@ -143,6 +145,7 @@ class Assembler:
         ]
         calendar = Calendar(self.n.epoch_unix_s, Namespace(self.n.nid))
         elements += self.entanglement.elements(self.world, self.center, attachments, calendar)
+        elements += LoopSide(self.n, self.center, self._profile).elements()
         kernel = Kernel(elements, seed=self.seed, latency=Latency(self.n), start_ns=self.parts.start_ns)
         kmes = {k.id: k.node for k in self.n.all_kmes()}
         return Twin(
@@ -198,9 +201,10 @@ class Assembler:
             Plant,
             ConnectivityController,
             ConnectivityMeters,
-            ConnectivityUpkeep,
         )
-        return [kind(self.center, self.light.inventory()) for kind in kinds]
+        works = tuple(PlanWork(w.name, tuple(w.spans), w.at_ns, w.until_ns) for w in self.n.plant.works)
+        upkeep = ConnectivityUpkeep(self.center, self.light.inventory(), works)
+        return [*(kind(self.center, self.light.inventory()) for kind in kinds), upkeep]
 
     # -- fabric --------------------------------------------------------------------------------------
 

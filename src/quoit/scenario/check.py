@@ -20,6 +20,7 @@ from quoit.model.urn import Urn
 from quoit.scenario import yamlfile
 from quoit.scenario.entanglement import hop_of, memory_plan
 from quoit.scenario.light_check import check_light
+from quoit.scenario.loop_check import check_loops
 from quoit.scenario.schema import NetworkFile
 from quoit.scenario.yamlfile import Loc, Place
 
@@ -234,6 +235,7 @@ def _cross_check(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
     yield from _check_service(n)
     yield from _check_events(n)
     yield from check_light(n, _unknown)
+    yield from check_loops(n, _unknown)
 
 
 def _unknown(loc: Loc, what: str, name: str, known: Iterable[str]) -> Iterator[tuple[Loc, str]]:

@@ -193,6 +193,43 @@ def top(
 
 
 @app.command
+def loops(
+    order: Literal["list", "records", "pause", "resume", "approve", "reject", "dry-run", "wet-run"] = "list",
+    name: str | None = None,
+    /,
+    *,
+    dir: Path = Path("out/quoit"),
+    json: Json = False,
+) -> int:
+    """Closed loops of a running twin: list them, show what one has done, or steer one. See docs/loops.md.
+
+    `records NAME`: its last steps. `pause NAME`, `resume NAME`; `approve NAME`, `reject NAME`: the action that waits;
+    `dry-run NAME`, `wet-run NAME`: whether it only writes down what it would do.
+    """
+    from quoit.cli.loops import loops_of
+
+    return loops_of(dir, order, name, json)
+
+
+@app.command
+def works(
+    order: Literal["list", "plan", "cancel"] = "list",
+    name: str | None = None,
+    /,
+    *,
+    spans: Annotated[str | None, Parameter(help="Names with commas between.")] = None,
+    at: Annotated[str | None, Parameter(help="When works begin, in simulated time since the start: 10min.")] = None,
+    until: Annotated[str | None, Parameter(help="When they end.")] = None,
+    dir: Path = Path("out/quoit"),
+    json: Json = False,
+) -> int:
+    """Works on the fibres of a running twin: list, `plan NAME --spans A,B --at 10min --until 20min`, `cancel NAME`."""
+    from quoit.cli.loops import works_of
+
+    return works_of(dir, order, name, (spans, at, until), json)
+
+
+@app.command
 def strike(kind: str, target: str, amount: float = 0.0, /, *, dir: Path = Path("out/quoit"), json: Json = False) -> int:
     """Do something to a running twin's world: cut|splice SPAN, bend SPAN DB, intercept|tamper LINK FRACTION.
 

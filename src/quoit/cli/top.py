@@ -17,6 +17,7 @@ from quoit.cli import show
 from quoit.connectivity.api import ChannelReadings
 from quoit.fabric.api import Links
 from quoit.model.quantity import format_duration
+from quoit.planes.loop import LoopStandings
 from quoit.planes.management import Alarms
 
 
@@ -72,7 +73,9 @@ def _view(operator: Operator) -> Group:
     line = f"{status['network']}  t = {format_duration(status['now_ns'])}  {faithful}  {status['events']} events"
     told = [Text(show.alarm(alarm, status["now_ns"]), style="red") for alarm in alarms.alarms]
     light = msgspec.json.decode(operator.get("/channels"), type=ChannelReadings)
+    loops = msgspec.json.decode(operator.get("/loops"), type=LoopStandings)
     tables = [show.links(links.rows), *([show.channels(light.rows)] if light.rows else [])]
+    tables += [show.loops(loops.loops)] if loops.loops else []
     return Group(Text(line), *tables, *(told or [Text("no alarms")]))
 
 

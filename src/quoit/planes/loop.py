@@ -134,6 +134,21 @@ class LoopStanding(Message):
     records: tuple[LoopRecord, ...]
 
 
+@message("planes.LoopStandings")
+class LoopStandings(Message):
+    """Several loops, by name."""
+
+    loops: tuple[LoopStanding, ...]
+
+
+@message("planes.LoopOrder")
+class LoopOrder(Message):
+    """An operator's order for the loop of this name. `order`: see `SteerLoop`."""
+
+    loop: str
+    order: str
+
+
 class ClosedLoop(Element):
     """Base of loops. A loop says what it sees (`monitor`), what is wrong (`analyse`), what to do about it (`decide`)
     and does it (`execute`); it may refine what counts as help (`helped`). All five may ask other elements."""
@@ -150,6 +165,7 @@ class ClosedLoop(Element):
         self._busy = False
         self._finding: Finding | None = None
         self._found_ns = 0
+        self._helpless: tuple[str, str] | None = None  # about what nothing can be done: said once
         self._action: Action | None = None
         self._until_ns = 0
         self._taken: deque[int] = deque()
@@ -181,6 +197,11 @@ class ClosedLoop(Element):
         return still is None or (still.about, still.cause) != (finding.about, finding.cause)
 
     # what all loops do
+
+    @property
+    def acting(self) -> bool:
+        """Whether an action is under way, or waits, or is being verified."""
+        return self._action is not None
 
     async def start(self, ctx: Context) -> None:
         ctx.tell(self.name, LoopTurn(), after=self.plan.period_ns)
@@ -216,7 +237,8 @@ class ClosedLoop(Element):
             return
         if self._finding is None or (found.about, found.cause) != (self._finding.about, self._finding.cause):
             self._found_ns = ctx.now
-            self._record(ctx, "analyse", f"{found.about}: {found.cause}", found.evidence)
+            if self._helpless != (found.about, found.cause):
+                self._record(ctx, "analyse", f"{found.about}: {found.cause}", found.evidence)
         self._finding = found
         if ctx.now - self._found_ns < self.plan.hold_off_ns:
             self._state = LoopState.HOLDING_OFF
@@ -226,15 +248,18 @@ class ClosedLoop(Element):
     def _calm(self, ctx: Context) -> None:
         if self._finding is not None:
             self._record(ctx, "analyse", f"{self._finding.about}: {self._finding.cause} is over", {})
-        self._finding = None
+        self._finding = self._helpless = None
         self._state = LoopState.WATCHING
 
     async def _act(self, ctx: Context, finding: Finding) -> None:
         action = await self.decide(ctx, finding)
         if action is None:
-            self._record(ctx, "decide", "nothing can be done", {})
+            if self._helpless != (finding.about, finding.cause):
+                self._record(ctx, "decide", "nothing can be done", {})
+            self._helpless = finding.about, finding.cause
             self._rest(ctx)
             return
+        self._helpless = None
         if not self._within_budget(ctx.now):
             text = f"{self.plan.budget} actions within {self.plan.budget_ns / 1e9:g} s: no more for now"
             self._record(ctx, "decide", text, {"would": action.what})

@@ -41,6 +41,7 @@ from quoit.scenario.entanglement import EntanglementSide
 from quoit.scenario.fate import Fate, Load, LoadPlan, Stroke
 from quoit.scenario.light import LightSide
 from quoit.scenario.loops import LoopSide
+from quoit.scenario.orders import customers
 from quoit.scenario.schema import Application, Event, Link, NetworkFile, PairLink, Span
 from quoit.service.access import AccessControl, Contract
 from quoit.service.admission import AdmissionControl
@@ -145,6 +146,7 @@ class Assembler:
         ]
         calendar = Calendar(self.n.epoch_unix_s, Namespace(self.n.nid))
         elements += self.entanglement.elements(self.world, self.center, attachments, calendar)
+        elements += customers(self.n, self.center)
         elements += LoopSide(self.n, self.center, self._profile).elements()
         kernel = Kernel(elements, seed=self.seed, latency=Latency(self.n), start_ns=self.parts.start_ns)
         kmes = {k.id: k.node for k in self.n.all_kmes()}

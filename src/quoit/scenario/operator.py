@@ -26,6 +26,7 @@ from quoit.fabric.api import METERS, GetLinks
 from quoit.interfaces.identity import Identities, NameKind, caller_of
 from quoit.model.problem import Problem
 from quoit.model.role import Operation, Role, may
+from quoit.planes.loop import ClosedLoop, GetLoop, LoopOrder, LoopStandings, SteerLoop, loop_element
 from quoit.planes.management import Alarms, GetAlarms
 from quoit.scenario.fate import FATE, STRIKES, Strike
 from quoit.service import api as service
@@ -73,8 +74,8 @@ def role_identities(is_revoked: Callable[[int], bool]) -> Identities:
 
 
 class OperatorSocket:
-    """Serves GET /links, /spans, /channels, /units, /alarms, /doors, /status, /metrics, /livez, /readyz, and POST
-    /strike."""
+    """Serves GET /links, /spans, /channels, /units, /alarms, /loops, /works, /doors, /status, /metrics, /livez,
+    /readyz, and POST /strike, /loops, /works."""
 
     def __init__(self, path: Path, host: Host) -> None:
         self._path = path
@@ -92,6 +93,10 @@ class OperatorSocket:
                 Route("/channels", self._channels),
                 Route("/units", self._units),
                 Route("/alarms", self._alarms),
+                Route("/loops", self._loops),
+                Route("/loops", self._steer, methods=["POST"]),
+                Route("/works", self._works),
+                Route("/works", self._plan_works, methods=["POST"]),
                 Route("/doors", self._doors),
                 Route("/status", self._status),
                 Route("/metrics", self._metrics),
@@ -134,8 +139,45 @@ class OperatorSocket:
 
     async def _alarms(self, request: Request) -> Response:
         """Standing alarms of all strata, the lowest stratum first: what is below is often the cause."""
-        answers = [await self._host.world.ask(upkeep, GetAlarms()) for upkeep in UPKEEPS]
+        answers = [await self._host.world.ask(upkeep, GetAlarms()) for upkeep in (*UPKEEPS, *self._loop_elements())]
         return _json(Alarms(tuple(alarm for answer in answers for alarm in answer.alarms)))
+
+    def _loop_elements(self) -> list[str]:
+        return [e.name for e in self._host.twin.kernel.elements if isinstance(e, ClosedLoop)]
+
+    async def _loops(self, request: Request) -> Response:
+        """All closed loops, by name, with their last records."""
+        return _json(LoopStandings(tuple([await self._host.world.ask(e, GetLoop()) for e in self._loop_elements()])))
+
+    async def _steer(self, request: Request) -> Response:
+        try:
+            order = msgspec.json.decode(await request.body(), type=LoopOrder)
+            self._check_loop(order.loop)
+            return _json(await self._host.world.ask(loop_element(order.loop), SteerLoop(order.order)))
+        except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
+            return _json({"message": str(fault)}, 400)
+        except Problem as problem:
+            return _json({"message": problem.detail}, problem.row.status)
+
+    def _check_loop(self, name: str) -> None:
+        known = [element.removeprefix("loop.") for element in self._loop_elements()]
+        if name not in known:
+            listed = f"known: {', '.join(known[:20])}" if known else "this network has none; see docs/loops.md"
+            raise Problem("no-such-element", f"no loop is called {name!r}; {listed}")
+
+    async def _works(self, request: Request) -> Response:
+        return _json(await self._host.world.ask(connectivity.UPKEEP, connectivity.GetWorks()))
+
+    async def _plan_works(self, request: Request) -> Response:
+        """A plan of works, or with no spans the end of one."""
+        try:
+            plan = msgspec.json.decode(await request.body(), type=connectivity.PlanWork)
+            order = plan if plan.spans else connectivity.CancelWork(plan.work)
+            return _json(await self._host.world.ask(connectivity.UPKEEP, order))
+        except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
+            return _json({"message": str(fault)}, 400)
+        except Problem as problem:
+            return _json({"message": problem.detail}, problem.row.status)
 
     async def _doors(self, request: Request) -> Response:
         return _json(self._host.doors_told())

@@ -494,11 +494,18 @@ class Mistuning(Section):
     launch_dbm: Power = Field(alias="launch")
 
 
-KINDS_OF_EVENTS = ("cut", "bend", "attack", "rate", "load", "light", "power", "weather")
+class OrderSection(Section):
+    """A customer of the optical network has a channel of the plant lit, with its own launch power or another one."""
+
+    channel: str
+    launch_dbm: Power | None = Field(default=None, alias="launch")
+
+
+KINDS_OF_EVENTS = ("cut", "bend", "attack", "rate", "load", "light", "power", "weather", "order")
 
 
 class Event(Section):
-    """Something that happens at a time: exactly one of cut, bend, attack, rate, load, light, power, weather."""
+    """Something that happens at a time: exactly one of cut, bend, attack, rate, load, light, power, weather, order."""
 
     at_ns: Duration = Field(alias="at")
     until_ns: Duration | None = Field(default=None, alias="until")
@@ -510,6 +517,7 @@ class Event(Section):
     light: Shining | None = None
     power: Mistuning | None = None
     weather: Weather | None = None
+    order: OrderSection | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> Event:

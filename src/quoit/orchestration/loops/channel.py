@@ -27,7 +27,7 @@ WITHIN = 10_000_000_000
 """For a question, ns."""
 SWITCHED_WITHIN = 600_000_000_000
 """For an order to the plant: no switch takes longer."""
-SOON_NS = 600_000_000_000
+SOON_NS = 60_000_000_000
 """Works that begin within this time make a span no place to move to."""
 TYPICAL = 0.02
 """Error rate that a path is valued with where none is known."""

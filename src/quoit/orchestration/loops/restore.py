@@ -56,7 +56,7 @@ class RestoreLoop(ChannelLoop):
 
     @handles(PathUp)
     async def on_up(self, ctx: Context, msg: PathUp) -> None:
-        if self._down_ns is not None and self.alarms.standing.alarms:
+        if self._down_ns is not None and self.acting:
             ctx.emit("loop.restored", link=msg.link, dark_ns=msg.at_ns - self._down_ns)
         self._down_ns = None
         self.alarms.clear(ctx, self.facts.link, CUT)

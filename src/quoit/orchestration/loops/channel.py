@@ -81,12 +81,11 @@ class ChannelLoop(ClosedLoop):
         inventory: InventoryRows = await ctx.ask(connectivity.CONTROLLER, GetInventory(), within=WITHIN)
         return Places(inventory, self.facts.link, self.facts.guards)
 
-    async def unusable(self, ctx: Context) -> frozenset[str]:
+    async def unusable(self, ctx: Context, soon_ns: int = SOON_NS) -> frozenset[str]:
         """Spans that are dark, or on which somebody works or soon will."""
         spans: Spans = await ctx.ask(connectivity.METERS, GetSpans(), within=WITHIN)
         works: Works = await ctx.ask(connectivity.UPKEEP, GetWorks(), within=WITHIN)
-        soon = ctx.now + SOON_NS
-        at_work = {span for work in works.works if work.from_ns <= soon for span in work.spans}
+        at_work = {span for work in works.works if work.from_ns <= ctx.now + soon_ns for span in work.spans}
         return frozenset(at_work | {row.span for row in spans.spans if row.state == "dark"})
 
     async def weigh(

@@ -19,7 +19,7 @@ from quoit.connectivity.api import (
     PathUp,
     SpanLight,
 )
-from quoit.orchestration.loops.channel import ChannelLoop, LinkFacts
+from quoit.orchestration.loops.channel import SOON_NS, ChannelLoop, LinkFacts
 from quoit.planes.loop import Action, Finding, LoopPlan
 from quoit.planes.loop_locks import LOCK_NEWS
 from quoit.planes.management import Severity
@@ -79,9 +79,11 @@ class RestoreLoop(ChannelLoop):
 
     async def decide(self, ctx: Context, finding: Finding) -> Action | None:
         places = await self.places(ctx)
-        others = await self.others(ctx, places, await self.unusable(ctx))
-        best = max(others, key=self.value, default=None)
-        return None if best is None else self.move(places, best, finding.cause)
+        for soon_ns in (SOON_NS, 0):  # a fibre on which works begin soon is better than a dark one
+            others = await self.others(ctx, places, await self.unusable(ctx, soon_ns))
+            if others:
+                return self.move(places, max(others, key=self.value), finding.cause)
+        return None
 
     async def helped(self, ctx: Context, finding: Finding, seen: Any) -> bool:
         return not seen and self._down_ns is None

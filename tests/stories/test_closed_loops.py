@@ -1,6 +1,6 @@
 """Closed loops in a whole network: transcripts of what they found, decided and did, and what applications felt of it.
 
-Times in transcripts are seconds of simulated time. The whole is deterministic by its seed, so nothing here is a matter of
+Times in transcripts are seconds of simulated time. The whole is deterministic by its seed, so nothing is a matter of
 chance between runs; error rates are compared where `test_coexistence` compares them.
 """
 
@@ -130,7 +130,7 @@ def test_the_coupling_a_cut_and_works_with_no_request_refused() -> None:
     finding = next(r for r in story.told("loop.record") if r["stage"] == "analyse")
     assert 0.7 < finding["fields"]["explained"] < 1.4, "the formulas foretell the rise from what was ordered"
     # The works found nothing to take: no link was dark but while its own light was being moved.
-    dark = [e for e in story.told("link.dark") if 100 < e["t"]]
+    dark = [e for e in story.told("link.dark") if e["t"] > 100]
     assert [(e["link"], round(e["t"])) for e in dark] == [("direct", 120), ("direct", 170)]
     assert {row.state for row in story.world.ask(METERS, GetLinks()).rows} == {"up"}
     standing = [a for name in ("noise", "restore", "works") for a in story.alarms_of(f"loop.{name}:direct")]

@@ -32,6 +32,7 @@ from quoit.engine.world import (
     BendSpan,
     CutSpan,
     Intercept,
+    Misalign,
     Mistune,
     SetRate,
     Shine,
@@ -318,6 +319,10 @@ class Engine(Element):
     async def on_intercept(self, ctx: Context, msg: Intercept) -> None:
         self._edited()
         self._world.links[msg.link].intercepted = msg.fraction
+
+    @handles(Misalign)
+    async def on_misalign(self, ctx: Context, msg: Misalign) -> None:
+        self._world.links[msg.link].drift = msg.share
 
     @handles(Tamper)
     async def on_tamper(self, ctx: Context, msg: Tamper) -> None:

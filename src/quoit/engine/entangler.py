@@ -11,9 +11,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import exp
+from math import exp, prod
 
-from quoit.engine.api import PAIRS, InstallCircuit, MorePairs, Operate, Operated, PairHeld, StopCircuit
+from quoit.engine.api import (
+    PAIRS,
+    Calibrate,
+    Calibrated,
+    InstallCircuit,
+    MorePairs,
+    Operate,
+    Operated,
+    PairHeld,
+    StopCircuit,
+)
 from quoit.engine.kernels.machine import PairMachine
 from quoit.engine.kernels.tables import FAR_FUTURE
 from quoit.engine.ledger import Ledger, LedgerError, Node, Outcome
@@ -102,6 +112,7 @@ class Entangler(Element):
         self._ledger = Ledger(seeds.generator(seed, PAIRS, "outcomes"), nodes)
         self._circuits: dict[str, _Running] = {}
         self._installed = 0
+        self._calibrating: set[str] = set()
 
     @property
     def ledger(self) -> Ledger:
@@ -195,7 +206,8 @@ class Entangler(Element):
         running.edition = self._world.edition
         for number, name in enumerate(running.plan.links):
             link, loss_db = self._links[name], self._world.loss_db(name)
-            share = 0.0 if loss_db is None else 10 ** (-(loss_db - link.base_db) * link.photons / 20)
+            dark = loss_db is None or name in self._calibrating
+            share = 0.0 if loss_db is None or dark else 10 ** (-(loss_db - link.base_db) * link.photons / 20)
             running.machine.set_success(number, min(1.0, running.plan.program.hops[number].success * share))
 
     def _deliver(self, ctx: Context, running: _Running, edge: int) -> None:
@@ -203,6 +215,7 @@ class Entangler(Element):
         ends = plan.program.nodes[0].decay, plan.program.nodes[-1].decay
         found = running.machine.run(edge)
         self._charge(running)
+        kept = self._kept(running)
         rows = zip(found.left_ns, found.right_ns, found.state, found.tries, strict=True)
         for left_ns, right_ns, state, tries in rows:
             running.told += 1
@@ -210,9 +223,31 @@ class Entangler(Element):
             both_ns = max(int(left_ns), int(right_ns))
             # The half that was handed over first goes on ageing until the other end has heard.
             early = ends[0] if left_ns < right_ns else ends[1]
-            bell = _bell(tuple(state), early, both_ns - min(int(left_ns), int(right_ns)))
+            bell = _bell(tuple(kept * e for e in state), early, both_ns - min(int(left_ns), int(right_ns)))
             held = HoldPair(plan.circuit, running.told, left_slot, right_slot, bell, (int(tries[0]), int(tries[1])))
             ctx.tell(PAIRS, held, after=max(0, both_ns + running.since - ctx.now))
+
+    def _kept(self, running: _Running) -> float:
+        """What drifted devices leave of a pair's eigenvalues: swaps multiply those of the links. Approximations: the
+        same for purified pairs, once a link, though rounds would take some of it away; and for a whole window."""
+        return prod(1.0 - self._world.links[name].drift for name in running.plan.links)
+
+    @handles(Calibrate)
+    async def on_calibrate(self, ctx: Context, msg: Calibrate) -> Calibrated:
+        if msg.link in self._calibrating:
+            raise Problem("switching", f"{msg.link} is being calibrated", link=msg.link)
+        self._calibrating.add(msg.link)
+        self._look_again()
+        await ctx.sleep(msg.takes_ns)
+        self._calibrating.discard(msg.link)
+        self._world.links[msg.link].drift = 0.0
+        self._look_again()
+        return Calibrated(msg.link, ctx.now)
+
+    def _look_again(self) -> None:
+        """Have every circuit look at its light before its next window."""
+        for running in self._circuits.values():
+            running.edition = -1
 
     def _charge(self, running: _Running) -> None:
         """Attempts of the window cost whatever else their nodes store, in the ledger and in other circuits' memories:

@@ -61,7 +61,8 @@ class TrueLink:
     `tampered` is the probability with which somebody on the classical channel alters a message of a round.
     `rate_bps` overrides the key rate of a link whose rate is given instead of modelled; None: as given.
     `source` is the sender's node, `slot` where in the spectrum it sends, `drift` what slow changes of polarisation or
-    phase add to its error rate (or take away from it).
+    phase add to its error rate (or take away from it); of a link for entangled pairs, the share by which its pairs are
+    depolarised.
     """
 
     name: str
@@ -201,6 +202,14 @@ class Intercept(Message):
 
     link: str
     fraction: float
+
+
+@message("world.Misalign")
+class Misalign(Message):
+    """The devices of a link for entangled pairs have drifted: its pairs are depolarised by `share` (0: as told)."""
+
+    link: str
+    share: float
 
 
 @message("world.Tamper")

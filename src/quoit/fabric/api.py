@@ -442,6 +442,14 @@ class CloseCircuit(Message):
     circuit: str
 
 
+@message("fabric.CalibrateLink")
+class CalibrateLink(Message):
+    """To control: have the devices of a link for pairs adjusted; it is dark meanwhile. Answered with `Done` when it is
+    over; Problems `no-such-element`, `switching`."""
+
+    link: str
+
+
 @message("fabric.Done")
 class Done(Message):
     """It is done."""

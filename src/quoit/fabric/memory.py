@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from quoit.engine.api import PAIRS, InstallCircuit, MorePairs, Operate, Operated, PairHeld, StopCircuit
+from quoit.engine.api import PAIRS, Calibrate, InstallCircuit, MorePairs, Operate, Operated, PairHeld, StopCircuit
 from quoit.engine.program import Circuit
-from quoit.fabric.api import FreeSlots, HalfReady, OperateSlots, ReserveSlots, Slots, SlotsDone, memory
+from quoit.fabric.api import Done, FreeSlots, HalfReady, OperateSlots, ReserveSlots, Slots, SlotsDone, memory
 from quoit.model.problem import Problem
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
@@ -57,6 +57,14 @@ class EndProgram(Message):
 
     circuit: str
     leaves: str = ""
+
+
+@message("fabric.AdjustLink")
+class AdjustLink(Message):
+    """Control to the first node of a link: adjust its devices, which takes so long. Answered with `Done`."""
+
+    link: str
+    takes_ns: int
 
 
 @dataclass
@@ -161,6 +169,12 @@ class MemoryAgent(Element):
             return
         ctx.emit("memory.held", node=self._node, slot=msg.slot, circuit=msg.circuit, number=msg.number)
         ctx.tell(holder, HalfReady(msg.circuit, msg.number, self._node, msg.slot, msg.at_ns))
+
+    @handles(AdjustLink)
+    async def on_adjust(self, ctx: Context, msg: AdjustLink) -> Done:
+        await ctx.ask(PAIRS, Calibrate(msg.link, msg.takes_ns), within=msg.takes_ns + WITHIN)
+        ctx.emit("pair-link.calibrated", link=msg.link, took_ns=msg.takes_ns)
+        return Done()
 
     # -- operations ----------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from math import exp
 from quoit.engine.program import WINDOW_NS, Circuit, Hop
 from quoit.fabric.api import (
     PAIR_CONTROLLER,
+    CalibrateLink,
     CloseCircuit,
     Done,
     OpenCircuit,
@@ -19,7 +20,7 @@ from quoit.fabric.api import (
     RenewHalf,
     memory,
 )
-from quoit.fabric.memory import EndProgram, ExpectPairs, RenewPair, RunProgram
+from quoit.fabric.memory import AdjustLink, EndProgram, ExpectPairs, RenewPair, RunProgram
 from quoit.fabric.programs.demand import Compiler, Demand, Refused, Station
 from quoit.fabric.programs.promises import EDGES, worst
 from quoit.model.problem import Problem
@@ -27,19 +28,22 @@ from quoit.planes.graph import Graph
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 
+CALIBRATE_WITHIN = 10_000_000_000
 ROUNDING = 1e-9
 """Taken off the best floor, which a compiler may have rounded up."""
 
 
 @dataclass(frozen=True)
 class PairLinkEntry:
-    """A link as control knows it: its ends, what an attempt on it is like, how many circuits can share it."""
+    """A link as control knows it: its ends, what an attempt on it is like, how many circuits can share it, and how long
+    it takes to calibrate it."""
 
     link: str
     a: str
     b: str
     hop: Hop
     width: int
+    calibration_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -194,6 +198,16 @@ class PairController(Element):
                 ctx.tell(memory(node), EndProgram(msg.circuit, leaves))
             ctx.emit("circuit.closed", circuit=msg.circuit)
         return Done()
+
+    @handles(CalibrateLink)
+    async def on_calibrate(self, ctx: Context, msg: CalibrateLink) -> Done:
+        entry = self._links.get(msg.link)
+        if entry is None:
+            raise Problem("no-such-element", f"no link for pairs is called {msg.link!r}", link=msg.link)
+        within = entry.calibration_ns + CALIBRATE_WITHIN
+        order = AdjustLink(msg.link, entry.calibration_ns)
+        done: Done = await ctx.ask(memory(entry.a), order, within=within)
+        return done
 
     # -- routes and promises -------------------------------------------------------------------------
 

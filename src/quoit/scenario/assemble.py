@@ -18,7 +18,7 @@ from quoit.connectivity.plant import Plant
 from quoit.connectivity.upkeep import ConnectivityUpkeep
 from quoit.engine.engine import Engine, LinkPlan
 from quoit.engine.physics import fibre
-from quoit.engine.world import BendSpan, CutSpan, Intercept, Mistune, SetRate, Shine, Tamper, World
+from quoit.engine.world import BendSpan, CutSpan, Intercept, Misalign, Mistune, SetRate, Shine, Tamper, World
 from quoit.fabric.controller import FabricController, LinkEntry
 from quoit.fabric.distill.estimation import Proof, Security
 from quoit.fabric.exact import ExactPlan, ExactReceiver, ExactSender
@@ -416,6 +416,9 @@ def _strokes(event: Event) -> list[Stroke]:
         power = event.power
         begin, end = Mistune(power.channel, power.launch_dbm), Mistune(power.channel, None)
         label = f"power {power.channel} {power.launch_dbm:g} dBm"
+    elif event.misalign is not None:
+        off = event.misalign
+        begin, end, label = Misalign(off.link, off.share), Misalign(off.link, 0.0), f"misalign {off.link} {off.share:g}"
     elif event.weather is not None:
         weather = event.weather
         begin, end = BendSpan(weather.span, weather.loss_db), BendSpan(weather.span, 0.0)

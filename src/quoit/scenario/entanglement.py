@@ -144,7 +144,9 @@ class EntanglementSide:
             scheme = SCHEMES.get(link.scheme.replace("-", "_"))
             photons = 2 if scheme is None else scheme.photons
             true_links.append(PairLink(link.id, loss_db, photons, (link.between[0], link.between[1])))
-            entries.append(PairLinkEntry(link.id, link.between[0], link.between[1], hop, link.pairs))
+            entries.append(
+                PairLinkEntry(link.id, link.between[0], link.between[1], hop, link.pairs, link.calibration_ns)
+            )
         stations = tuple(_station(name, plan) for name, plan in self._memories.items())
         compiler = {e.name: e for e in entry_points(group=GROUP)}[self._n.policies.pair_compiler].load()()
         true_nodes = {name: plan.true_node for name, plan in self._memories.items()}

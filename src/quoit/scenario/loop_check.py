@@ -15,9 +15,15 @@ Unknown = Callable[[Loc, str, str, Iterable[str]], Found]
 def check_loops(n: schema.NetworkFile, unknown: Unknown) -> Found:
     """All faults of loops and of planned works."""
     yield from _check_works(n, unknown)
+    pair_links = [link.id for link in n.pair_links]
+    for i, event in enumerate(n.events):
+        if event.misalign is not None:
+            yield from unknown(("events", i, "misalign", "link"), "pair link", event.misalign.link, pair_links)
     loop = n.loops.buffer
     for i, device in enumerate(loop.shared if loop is not None else ()):
         yield from _check_shared(n, unknown, ("loops", "buffer", "shared", i), device)
+    if n.loops.fidelity is not None and not n.pair_links:
+        yield ("loops", "fidelity"), "this network has no pair_links, which is what the loop watches; leave it out"
     if loop is not None:
         yield from _check_shared_once(loop)
 

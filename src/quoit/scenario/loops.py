@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import prod
 
 from quoit.fabric.links.profile import BB84Profile, Profile
 from quoit.model.spectrum import centre_of
 from quoit.orchestration.loops.buffer import BufferLoop, SharedDevice
 from quoit.orchestration.loops.causes import Optics
 from quoit.orchestration.loops.channel import LinkFacts
+from quoit.orchestration.loops.fidelity import FidelityLoop, TestRounds
 from quoit.orchestration.loops.noise import NoiseLoop, NoisePolicy
 from quoit.orchestration.loops.places import Guards
 from quoit.orchestration.loops.restore import RestoreLoop
@@ -17,6 +19,7 @@ from quoit.planes.loop import LoopPlan
 from quoit.planes.loop_locks import LoopArbiter
 from quoit.runtime.element import Element
 from quoit.scenario import schema
+from quoit.scenario.entanglement import memory_plan
 
 ISOLATION_DB = 100.0
 
@@ -31,7 +34,7 @@ class LoopSide:
 
     def elements(self) -> list[Element]:
         """All loops, and the arbiter of their locks."""
-        loops = [*self._for_links(), *self._for_devices()]
+        loops = [*self._for_links(), *self._for_devices(), *self._for_pairs()]
         return [LoopArbiter(self._place), *loops] if loops else []
 
     def _for_links(self) -> Iterator[Element]:
@@ -56,6 +59,15 @@ class LoopSide:
             assert buffer is not None
             device = SharedDevice(one.node, tuple(one.links), one.low_bits, one.enough_bits)
             yield BufferLoop(self._place, plan_of(f"buffer:{one.node}", buffer), device)
+
+    def _for_pairs(self) -> Iterator[Element]:
+        fidelity = self._n.loops.fidelity
+        for link in self._n.pair_links if fidelity is not None else ():
+            assert fidelity is not None
+            a, b = link.between
+            right = [memory_plan(memories).model.readout for n in (a, b) if (memories := self._n.nodes[n].memories)]
+            tests = TestRounds(link.id, a, b, fidelity.tests, fidelity.slots, prod(2 * r - 1 for r in right))
+            yield FidelityLoop(self._place, plan_of(f"fidelity:{link.id}", fidelity), tests)
 
     def _facts(self, link: schema.Link, loop: schema.MovingLoop) -> LinkFacts:
         plant = self._n.plant

@@ -366,7 +366,7 @@ class PairLink(Section):
     `absorption` are probabilities that an attempt sends a pair (a photon) out and that what arrives is stored and known
     to be, `dark` that a memory says so of nothing; or `hardware` is a published source of pairs, or a sequential
     set-up. `attempt`: preparation time, or how long a memory listens to a source, to which light's way comes. `pairs`:
-    how many circuits can use the link at once.
+    how many circuits can use the link at once. `calibration`: how long it takes to adjust its devices.
     """
 
     name: Name | None = None
@@ -382,6 +382,7 @@ class PairLink(Section):
     dark: Annotated[float, Field(ge=0, lt=1)] = 0.0
     attempt_ns: Duration = Field(default=1_000, alias="attempt")
     pairs: Annotated[int, Field(ge=1, le=1_000)] = 4
+    calibration_ns: Duration = Field(default=10**9, alias="calibration")
 
     @property
     def id(self) -> str:
@@ -501,11 +502,19 @@ class OrderSection(Section):
     launch_dbm: Power | None = Field(default=None, alias="launch")
 
 
-KINDS_OF_EVENTS = ("cut", "bend", "attack", "rate", "load", "light", "power", "weather", "order")
+class Misalignment(Section):
+    """The devices of a pair link drift: its pairs are depolarised by this share."""
+
+    link: str
+    share: Annotated[float, Field(ge=0, le=1)]
+
+
+KINDS_OF_EVENTS = ("cut", "bend", "attack", "rate", "load", "light", "power", "weather", "order", "misalign")
 
 
 class Event(Section):
-    """Something that happens at a time: exactly one of cut, bend, attack, rate, load, light, power, weather, order."""
+    """Something that happens at a time: exactly one of cut, bend, attack, rate, load, light, power, weather, order,
+    misalign."""
 
     at_ns: Duration = Field(alias="at")
     until_ns: Duration | None = Field(default=None, alias="until")
@@ -518,6 +527,7 @@ class Event(Section):
     power: Mistuning | None = None
     weather: Weather | None = None
     order: OrderSection | None = None
+    misalign: Misalignment | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> Event:
@@ -609,6 +619,17 @@ class BufferSection(LoopSection):
     shared: Annotated[list[SharedSection], Field(min_length=1)]
 
 
+class FidelitySection(LoopSection):
+    """L3: entangled pairs that are worse than their link's promise. `tests`: pairs that a round spends; `slots`:
+    memories that it takes of both nodes meanwhile."""
+
+    period_ns: Duration = Field(default=60 * 10**9, alias="period")
+    verify_ns: Duration = Field(default=180 * 10**9, alias="verify")
+    priority: Annotated[int, Field(ge=0, le=100)] = 20
+    tests: Annotated[int, Field(ge=30, le=100_000)] = 300
+    slots: Annotated[int, Field(ge=1, le=64)] = 2
+
+
 class Loops(Section):
     """Closed loops; those that are not named do not run."""
 
@@ -616,6 +637,7 @@ class Loops(Section):
     restore: RestoreSection | None = None
     works: WorksSection | None = None
     buffer: BufferSection | None = None
+    fidelity: FidelitySection | None = None
 
 
 class NetworkFile(Section):

@@ -29,6 +29,10 @@ ASKED: dict[Operation, tuple[tuple[str, str], ...]] = {
         ("POST", f"{KEYS}/dec_keys"),
     ),
     Operation.USE_UNITS: (
+        ("GET", "/api/v1/sessions"),
+        ("POST", "/api/v1/sessions"),
+        ("GET", f"/api/v1/sessions/{UNIT[-36:]}"),
+        ("DELETE", f"/api/v1/sessions/{UNIT[-36:]}"),
         ("GET", "/api/v1/units"),
         ("POST", "/api/v1/units"),
         ("GET", UNIT),
@@ -39,7 +43,7 @@ ASKED: dict[Operation, tuple[tuple[str, str], ...]] = {
     Operation.DESCRIBE: (("GET", "/openapi.json"), ("GET", "/api/v1/keys/openapi.json"), ("GET", "/livez")),
     Operation.READ: tuple(
         (method, f"/{path}")
-        for path in ("links", "spans", "units", "alarms", "doors", "status", "metrics", "livez", "readyz")
+        for path in ("links", "spans", "channels", "units", "alarms", "doors", "status", "metrics", "livez", "readyz")
         for method in ("GET", "HEAD")
     ),
     Operation.STRIKE: (("POST", "/strike"),),

@@ -120,7 +120,16 @@ def test_patterns_are_no_secrets() -> None:
 
 def test_a_random_window_is_hardly_ever_a_pattern() -> None:
     """5e-7 of them are: in 200,000 there are 6 or more with probability 1e-9."""
-    assert (~telling(windows_of(DRAW.randbytes(200_000)))).sum() < 6
+    windows = windows_of(DRAW.randbytes(200_000))
+    assert (~telling(windows, texts=True)).sum() < 6
+    assert (~telling(windows)).sum() < 200, "four in ten thousand are all letters"
+
+
+def test_words_are_kept_of_tokens_and_not_of_keys() -> None:
+    words = windows_of(b"a word of a test")
+    assert telling(words, texts=True).all()
+    assert not telling(words).any()
+    assert telling(windows_of(b"\x80 word of \x01 test"))[[0, 8]].all()
 
 
 def test_an_index_is_bounded_and_says_what_it_forgot() -> None:

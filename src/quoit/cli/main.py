@@ -142,6 +142,9 @@ def up(
     kek: Annotated[
         str | None, Parameter(help=f"Key-encryption key of all stores, instead of a file in each: {KEK_FORMS}")
     ] = None,
+    netqasm: Annotated[
+        int | None, Parameter(help="Open a door for NetQASM programs at each node, with so many of its memories.")
+    ] = None,
     json: Annotated[
         bool, Parameter(name="--json", negative="", help="Tell the doors as JSON, and log in JSON lines.")
     ] = False,
@@ -158,6 +161,7 @@ def up(
         replace(
             options,
             kek=kek,
+            netqasm=netqasm,
             tls13_only=tls == "modern",
             certificate_life=certificate_life,
             management_port=management_port,
@@ -391,6 +395,9 @@ class TunnelEnd:
     cert: Path | None = None
     key: Path | None = None
     ca: Path | None = None
+    plain: Annotated[
+        bool, Parameter(negative="", help="Agents talk without TLS: for certificates that are for clients only.")
+    ] = False
 
 
 def _rotate(end: TunnelEnd, tunnel: Any) -> int:
@@ -539,12 +546,23 @@ def netqasm_run(
     set: Annotated[
         tuple[str, ...], Parameter(negative="", help="ROLE.NAME=VALUE: an argument of a role's main, before ROLE.yaml.")
     ] = (),
+    dir: Annotated[
+        Path | None, Parameter(help="Run directory of a twin that is up: run against it, live, over its doors.")
+    ] = None,
+    role: Annotated[
+        tuple[str, ...], Parameter(negative="", help="With --dir: run this role here, others elsewhere.")
+    ] = (),
+    as_: Annotated[
+        tuple[str, ...],
+        Parameter(name="--as", negative="", help="ROLE=SAE, with --dir: which application a role is."),
+    ] = (),
     json: Json = False,
 ) -> int:
-    """Run an application in virtual time and show what its programs return. See docs/netqasm.md."""
+    """Run an application and show what its programs return: in virtual time, or with --dir against a live twin. See
+    docs/netqasm.md."""
     from quoit.cli.netqasm import NetqasmOptions, run
 
-    return run(NetqasmOptions(directory, example, hardware, seed, rounds, patience, set, json))
+    return run(NetqasmOptions(directory, example, hardware, seed, rounds, patience, set, json, dir, role, as_))
 
 
 def main(arguments: list[str] | None = None) -> None:

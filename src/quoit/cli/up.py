@@ -18,7 +18,8 @@ from quoit.cli import show
 from quoit.cli.crew import lead, share
 from quoit.cli.run import instant, progress_to
 from quoit.model.quantity import format_duration
-from quoit.scenario.host import Host, HostOptions, NothingToResume, RunDirectoryBusy
+from quoit.scenario.host import Host, HostOptions, NothingToResume, RunDirectoryBusy, program_memories
+from quoit.scenario.schema import NetworkFile
 
 SHORTEST_LIFE = timedelta(seconds=10)
 """Of a certificate: it is renewed after two thirds of its life, and looked at once a second."""
@@ -46,6 +47,7 @@ class UpOptions:
     certificate_life: str = "24h"
     management_port: int | None = None
     kek: str | None = None
+    netqasm: int | None = None
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
@@ -78,6 +80,7 @@ def bring_up(file: Path, options: UpOptions) -> int:
             raise show.UserError("--store: key stores in PostgreSQL are for a twin in one process")
         if importlib.util.find_spec("asyncpg") is None:
             raise show.UserError("--store: PostgreSQL needs asyncpg; run: pip install 'quoit[postgres]'")
+    _check_programs(network, options)
     nodes = len(network.nodes)
     if not 1 <= options.processes <= nodes:
         raise show.UserError(f"--processes: expected 1 to {nodes}, for this network has {nodes} nodes")
@@ -102,8 +105,23 @@ def bring_up(file: Path, options: UpOptions) -> int:
         tls13_only=options.tls13_only,
         management_port=options.management_port,
         kek=options.kek,
+        netqasm=options.netqasm,
     )
     return run_loop(lambda: _host(file, host_options, options.digest, options.json))
+
+
+def _check_programs(network: NetworkFile, options: UpOptions) -> None:
+    """Doors for programs of hosts need the SDK, memories, and a twin in one process."""
+    try:
+        memories = program_memories(network, options.netqasm)
+    except ValueError as fault:
+        raise show.UserError(f"--netqasm: {fault}") from fault
+    if options.netqasm is not None and not memories:
+        raise show.UserError("--netqasm: expected 1 or more, and a network whose nodes have memories")
+    if memories and options.processes > 1:
+        raise show.UserError("doors for programs (memories with `programs`, --netqasm) are for a twin in one process")
+    if memories and importlib.util.find_spec("netqasm") is None:
+        raise show.UserError("doors for programs need the SDK; run: pip install 'quoit[netqasm]'")
 
 
 def _life(text: str) -> timedelta:
@@ -175,6 +193,8 @@ def tell_how_to_go_on(host: Host) -> None:
     console.print(
         f"certificates: {host.authority.directory}   metrics and operation: {host.options.directory}/operator.sock"
     )
+    if "netqasm" in host.doors_told():
+        console.print(f"run a program of NetQASM: quoit netqasm run DIRECTORY --dir {host.options.directory}")
     line = curl_line(host)
     if line:
         console.print(f"take a key:\n{line}", soft_wrap=True)

@@ -162,8 +162,9 @@ class SpectrumSeen(Message):
 @message("engine.InstallCircuit")
 class InstallCircuit(Message):
     """Run `program` along `links` from node `left` to node `right`. The n-th pair that it delivers goes into the
-    n-th of `left_slots` and `right_slots`; their holders `left_agent` and `right_agent` hear `PairHeld`. `adopts`: the
-    circuit of the same program that goes on under this name, with what it has in its memories."""
+    n-th of `left_slots` and `right_slots`; their holders `left_agent` and `right_agent` hear `PairHeld`:
+    when both ends have heard of all swaps, or, `early`, each as soon as it has. `adopts`: the circuit of the same
+    program that goes on under this name, with what it has in its memories."""
 
     circuit: str
     links: tuple[str, ...]
@@ -175,6 +176,7 @@ class InstallCircuit(Message):
     left_slots: tuple[int, ...]
     right_slots: tuple[int, ...]
     adopts: str = ""
+    early: bool = False
 
 
 @message("engine.MorePairs")
@@ -196,12 +198,16 @@ class StopCircuit(Message):
 
 @message("engine.PairHeld")
 class PairHeld(Message):
-    """Half of a pair is in memory `slot` since `at_ns`; pair number `number` of the circuit."""
+    """Half of a pair is in memory `slot` since `at_ns`; pair number `number` of the circuit. `attempt_ns`: since when
+    its oldest part was stored; `heralded_ns`: when this end had heard of all swaps; `corrected_ns`: both ends."""
 
     circuit: str
     number: int
     slot: int
     at_ns: int
+    attempt_ns: int = 0
+    heralded_ns: int = 0
+    corrected_ns: int = 0
 
 
 @message("engine.Calibrate")

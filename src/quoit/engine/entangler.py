@@ -1,9 +1,9 @@
 """The engine's entangled states: circuits that make pairs, memories that hold them, operations on what is held.
 
 Circuits run in the pair machine, a window ahead of the present; pairs come to their holders at their due time. What
-control says takes effect when the window under way ends: a device's reaction time, which is at most `WINDOW_NS`. A
-delivered pair enters the ledger at the instant at which both ends have heard of all swaps, and ages there until it is
-used.
+control says takes effect when the window under way ends: a device's reaction time, which is at most `WINDOW_NS`, and
+light's time along the path more for circuits that hand halves over early. A delivered pair enters the ledger at the
+instant at which both ends have heard of all swaps (early: the first of them), and ages there until it is used.
 """
 
 from __future__ import annotations
@@ -49,14 +49,17 @@ class RunCircuit(Message):
 
 @message("engine.HoldPair")
 class HoldPair(Message):
-    """The entangler to itself: a delivered pair is in memory from now on. `tries`: attempts of either end's node whose
-    cost is in `bell`."""
+    """The entangler to itself: a delivered pair is in memory from now on. Its own times as in `PairHeld`. `tries`:
+    attempts of either end's node whose cost is in `bell`, those up to the instant at which that end has heard."""
 
     circuit: str
     number: int
     left_slot: int
     right_slot: int
     bell: tuple[float, float, float, float]
+    attempt_ns: int
+    left_ns: int
+    right_ns: int
     tries: tuple[int, int] = (0, 0)
 
 
@@ -88,6 +91,12 @@ class _Running:
         self.told = 0
         self.turn = 0
         self.edition = -1  # of the world, as its links' light was last looked at
+
+    @property
+    def early_ns(self) -> int:
+        """How much sooner than its second end a pair's first one may have to hear of it. The machine tells when the
+        second one has heard."""
+        return sum(hop.light_ns for hop in self.plan.program.hops) if self.plan.early else 0
 
     def hear_of(self, node: str, attempts: int) -> None:
         """Another circuit has made attempts at a node."""
@@ -181,11 +190,14 @@ class Entangler(Element):
         if running is None or running.turn != msg.turn:
             return
         self._let_light_through(running)
-        edge = ctx.now + WINDOW_NS - running.since
+        early_ns = running.early_ns
+        step_ns = max(WINDOW_NS - early_ns, WINDOW_NS // 2)
+        edge = ctx.now + step_ns + early_ns - running.since
         if edge > running.machine.now_ns:
             self._deliver(ctx, running, edge)
         if running.machine.next_ns < FAR_FUTURE:
-            ctx.tell(PAIRS, msg, after=max(WINDOW_NS, running.machine.next_ns + running.since - 1 - ctx.now))
+            news_ns = running.machine.next_ns + running.since - 1 - early_ns
+            ctx.tell(PAIRS, msg, after=max(step_ns, news_ns - ctx.now))
         elif running.slots or running.plan.program.wanted is None:  # all is dark: look again
             ctx.tell(PAIRS, msg, after=DARK_NS)
 
@@ -216,16 +228,20 @@ class Entangler(Element):
         found = running.machine.run(edge)
         self._charge(running)
         kept = self._kept(running)
-        rows = zip(found.left_ns, found.right_ns, found.state, found.tries, strict=True)
-        for left_ns, right_ns, state, tries in rows:
+        columns = found.left_ns, found.right_ns, found.born_ns, found.state, found.tries
+        for left_ns, right_ns, born_ns, state, tries in zip(*columns, strict=True):
             running.told += 1
             left_slot, right_slot = running.slots.popleft()
-            both_ns = max(int(left_ns), int(right_ns))
-            # The half that was handed over first goes on ageing until the other end has heard.
-            early = ends[0] if left_ns < right_ns else ends[1]
-            bell = _bell(tuple(kept * e for e in state), early, both_ns - min(int(left_ns), int(right_ns)))
-            held = HoldPair(plan.circuit, running.told, left_slot, right_slot, bell, (int(tries[0]), int(tries[1])))
-            ctx.tell(PAIRS, held, after=max(0, both_ns + running.since - ctx.now))
+            left, right = int(left_ns), int(right_ns)
+            due_ns = (min(left, right) if plan.early else max(left, right)) + running.since
+            held_ns = max(due_ns, ctx.now) - running.since
+            bell = _bell(tuple(kept * e for e in state), ((ends[0], held_ns - left), (ends[1], held_ns - right)))
+            held = HoldPair(
+                plan.circuit, running.told, left_slot, right_slot, bell,
+                int(born_ns) + running.since, left + running.since, right + running.since,
+                (int(tries[0]), int(tries[1])),
+            )  # fmt: skip
+            ctx.tell(PAIRS, held, after=held_ns + running.since - ctx.now)
 
     def _kept(self, running: _Running) -> float:
         """What drifted devices leave of a pair's eigenvalues: swaps multiply those of the links. Approximations: the
@@ -277,8 +293,13 @@ class Entangler(Element):
                     self._ledger.disturb(node, made, (node, slot))
         except LedgerError as fault:
             raise Problem("internal", f"circuit {plan.circuit}: {fault}") from fault
-        ctx.tell(plan.left_agent, PairHeld(plan.circuit, msg.number, msg.left_slot, ctx.now))
-        ctx.tell(plan.right_agent, PairHeld(plan.circuit, msg.number, msg.right_slot, ctx.now))
+        both_ns = max(msg.left_ns, msg.right_ns)
+        for agent, slot, heard_ns in (
+            (plan.left_agent, msg.left_slot, msg.left_ns),
+            (plan.right_agent, msg.right_slot, msg.right_ns),
+        ):
+            held = PairHeld(plan.circuit, msg.number, slot, ctx.now, msg.attempt_ns, heard_ns, both_ns)
+            ctx.tell(agent, held, after=max(0, heard_ns - ctx.now) if plan.early else 0)
 
     def _running(self, circuit: str) -> _Running:
         if circuit not in self._circuits:
@@ -319,10 +340,13 @@ class Entangler(Element):
                 return ledger.gate(msg.name.upper(), slots, now, angle_rad=msg.angle_rad)
 
 
-def _bell(state: tuple[float, ...], decay: Decay, gap_ns: int) -> tuple[float, float, float, float]:
-    """Probabilities of Phi+, Phi-, Psi+ and Psi- from eigenvalues, after one half has waited so much longer."""
-    gap_s = gap_ns * 1e-9
-    x, y, z = (e * exp(-rate * gap_s) for e, rate in zip(state, (decay.x_hz, decay.y_hz, decay.z_hz), strict=True))
+def _bell(state: tuple[float, ...], waits: tuple[tuple[Decay, int], ...]) -> tuple[float, float, float, float]:
+    """Probabilities of Phi+, Phi-, Psi+ and Psi- from eigenvalues as each half was handed over, after each has waited
+    so much longer since (ns; below 0: at so much earlier an instant)."""
+    x, y, z = state
+    for decay, wait_ns in waits:
+        wait_s = wait_ns * 1e-9
+        x, y, z = x * exp(-decay.x_hz * wait_s), y * exp(-decay.y_hz * wait_s), z * exp(-decay.z_hz * wait_s)
     pair = pair_of((x, y, z))
     total = sum(pair)  # rounding
     return pair[0] / total, pair[1] / total, pair[2] / total, pair[3] / total

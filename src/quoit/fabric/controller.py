@@ -176,8 +176,8 @@ class FabricController(Element):
         for flow in old:
             if flow.name not in {kept.name for kept in flows}:
                 self._epoch += 1
-                for node in flow.nodes[:-1]:
-                    await self._write(ctx, node, SetForwarding(flow.src, flow.dst, None, self._epoch, flow.name))
+                gone = SetForwarding(flow.src, flow.dst, None, self._epoch, flow.name)
+                await self._write_all(ctx, flow.nodes[:-1], [gone] * (len(flow.nodes) - 1))
         if flows:
             self._installed[session] = tuple(flows)
         self._installing.discard(session)
@@ -185,8 +185,16 @@ class FabricController(Element):
         return tuple(flows)
 
     async def _write_route(self, ctx: Context, flow: Flow) -> None:
-        for node, link in zip(reversed(flow.nodes[:-1]), reversed(flow.links), strict=True):
-            await self._write(ctx, node, SetForwarding(flow.src, flow.dst, link, flow.epoch, flow.name))
+        """All entries at once: nobody uses a flow before it is told of."""
+        hops = zip(flow.nodes[:-1], flow.links, strict=True)
+        entries = [SetForwarding(flow.src, flow.dst, link, flow.epoch, flow.name) for _, link in hops]
+        await self._write_all(ctx, flow.nodes[:-1], entries)
+
+    async def _write_all(self, ctx: Context, nodes: tuple[str, ...], entries: list[SetForwarding]) -> None:
+        orders = [(api.relay(node), entry) for node, entry in zip(nodes, entries, strict=True)]
+        for reply in await ctx.ask_all(orders, within=WITHIN):
+            if isinstance(reply, Problem):
+                ctx.log.warning("forwarding.refused", code=reply.code, **reply.fields)
 
     def _guard(self, ctx: Context, links: set[str]) -> None:
         for link in sorted(links):

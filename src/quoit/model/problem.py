@@ -90,6 +90,7 @@ _ROWS = (
     # Must read the same, so that a stranger does not learn what exists; edges answer both as unknown-unit.
     Row("unknown-unit", "no such service unit", 404, _C, "list your units"),
     Row("foreign-unit", "no such service unit", 404, _C, "list your units"),
+    Row("session-exists", "there is a session with this application", 409, _C, "close it, or use it"),
     Row("unknown-session", "no such session", 404, _C, "list your sessions"),
     Row("malformed-urn", "not a URN", 400, _C, "write it as RFC 8141 says: urn:NID:NSS"),
     Row(
@@ -102,6 +103,7 @@ _ROWS = (
     Row("bad-transition", "a unit cannot go from one of these states to the other", 409, _U, "report it"),
     Row("unit-exists", "the identifier is in use", 409, _C, "draw a new identifier"),
     Row("not-admitted", "the network cannot give this rate now", 503, _N, "ask for offered_bps or wait"),
+    Row("quality-unreachable", "this network never answers so fast", 409, _C, "ask for offered_latency_ns or more"),
     Row("no-key-material", "not enough key material now", 503, _N, "wait for the refill, or ask for less"),
     Row("rate-exceeded", "the application's agreed rate is used up", 503, _C, "ask more slowly"),
     Row("no-route", "no route to the other KME now", 503, _N, "wait until a link comes back"),
@@ -115,6 +117,9 @@ _ROWS = (
     Row("tag-mismatch", "a classical message failed its authentication", 503, _N, "the block is discarded"),
     Row("auth-key-exhausted", "no key left to authenticate with", 503, _N, "give the link a new bootstrap key"),
     Row("bad-operation", "this cannot be done with these qubits", 400, _C, "see the unit for what its addresses hold"),
+    Row("bad-qubit-state", "a memory's qubit cannot go from one of these states to the other", 500, _U, "report it"),
+    Row("no-time", "this cannot be done in the time given", 409, _C, "ask for less, or give it longer"),
+    Row("not-receiving", "the other side does not receive for this purpose", 503, _P, "let it receive, then try again"),
     Row("no-memory", "not enough free memories", 503, _N, "wait, or ask for fewer states"),
     Row(
         "fidelity-unreachable",

@@ -28,6 +28,7 @@ from quoit.runtime.context import (
     Context,
     Device,
     Effect,
+    Gather,
     Route,
     Sleep,
     suspend,
@@ -287,6 +288,8 @@ class Kernel:
                 continue
             if type(request) is Ask:
                 self._waiting[request.correlation] = worker
+            elif type(request) is Gather:
+                self._waiting.update(dict.fromkeys(request.correlations, worker))
             elif type(request) is Sleep:
                 order, index = request.ctx.next_order(), request.ctx.index
                 self._agenda.put(request.due, (order, RESUME, index, (worker, None), 0))

@@ -21,8 +21,9 @@ from quoit.scenario import yamlfile
 from quoit.scenario.entanglement import hop_of, memory_plan
 from quoit.scenario.light_check import check_light
 from quoit.scenario.loop_check import check_loops
-from quoit.scenario.schema import NetworkFile
+from quoit.scenario.schema import Memories, NetworkFile
 from quoit.scenario.yamlfile import Loc, Place
+from quoit.service.states import STAGES
 
 
 @dataclass(frozen=True)
@@ -323,6 +324,16 @@ def _check_memories(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
                 yield at, str(fault)
         if (node.memories.t2_ns or 0) > 2 * (node.memories.t1_ns or 2**62):
             yield (*at, "t2"), "expected at most twice t1"
+        yield from _check_programs(n, name, node.memories, at)
+
+
+def _check_programs(n: NetworkFile, name: str, memories: Memories, at: Loc) -> Iterator[tuple[Loc, str]]:
+    if memories.programs >= memories.number:
+        most = memories.number - 1
+        yield (*at, "programs"), f"expected at most {most}: one memory is left for halves that are measured at once"
+    stage = next((d.stage for d in n.all_domains() if d.name == n.domain_of(name)), STAGES["keep"])
+    if memories.programs and stage < STAGES["keep"]:
+        yield (*at, "programs"), f"programs keep qubits: expected a domain of stage {STAGES['keep']}, found {stage}"
 
 
 def _check_pair_links(n: NetworkFile) -> Iterator[tuple[Loc, str]]:

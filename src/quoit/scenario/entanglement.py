@@ -25,14 +25,19 @@ from quoit.engine.ledger import Node as TrueNode
 from quoit.engine.physics.bell_pairs import werner
 from quoit.engine.program import Hop
 from quoit.engine.world import TrueLink, World
+from quoit.fabric.linkservice.circuits import NetworkService
+from quoit.fabric.linkservice.links import LinkEnds, LinkService
+from quoit.fabric.linkservice.rules import Devices, Facts
 from quoit.fabric.memory import MemoryAgent
-from quoit.fabric.pairs import KeptReady, PairController, PairLinkEntry
+from quoit.fabric.pair_links import PairLinkEntry, PairLinks
+from quoit.fabric.pairs import KeptReady, PairController
 from quoit.fabric.programs.demand import GROUP, Station
 from quoit.runtime.element import Element
 from quoit.scenario import schema
 from quoit.service.calendar import Calendar
 from quoit.service.directory import Attachment
 from quoit.service.eme import Centre, Eme
+from quoit.service.qnpu import Qnpu
 
 Spans = Callable[[schema.PairLink], tuple[str, ...]]
 
@@ -154,13 +159,37 @@ class EntanglementSide:
             Entangler(world, tuple(true_links), true_nodes, self._seed),
             PairController(center, tuple(entries), stations, compiler, self._kept_ready(attachments)),
             *(MemoryAgent(name, plan.number) for name, plan in self._memories.items()),
+            *self._pair_services(PairLinks(entries, stations)),
             *self._emes(attachments, calendar),
+            *(Qnpu(name, self._settle_ns) for name in self._memories),
         ]
 
     def _kept_ready(self, attachments: Mapping[str, Attachment]) -> KeptReady:
         """Between all nodes that have applications and memories."""
         nodes = sorted({a.node for a in attachments.values()} & set(self._memories))
         return KeptReady(tuple(combinations(nodes, 2)), self._n.policies.virtual_link_fidelity)
+
+    def _pair_services(self, known: PairLinks) -> list[Element]:
+        """Link service and network service of each node."""
+        stages = {domain.name: domain.stage for domain in self._n.all_domains()}
+        hear_ns = self._n.policies.control_latency_ns
+        devices = {
+            name: Devices(hear_ns, plan.gate_ns, plan.readout_ns, plan.number) for name, plan in self._memories.items()
+        }
+        ends = [LinkEnds(e.link, e.a, e.b, Facts.of_link(e.link, known)) for e in known.entries.values()]
+        numbers = {name: number for number, name in enumerate(self._n.nodes)}
+        services: list[Element] = []
+        for name in self._memories:
+            stage = stages[self._n.domain_of(name)]
+            mine = tuple(e for e in ends if name in (e.a, e.b))
+            services += [LinkService(name, stage, devices, mine, numbers), NetworkService(name, stage, devices, mine)]
+        return services
+
+    @property
+    def _settle_ns(self) -> int:
+        """From an answer of control that a circuit is closed until nothing of it can come: the word to the engine, and
+        the engine's last one to a memory."""
+        return 3 * self._n.policies.control_latency_ns + 1_000
 
     def _emes(self, attachments: Mapping[str, Attachment], calendar: Calendar) -> list[Element]:
         stages = {domain.name: domain.stage for domain in self._n.all_domains()}

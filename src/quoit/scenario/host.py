@@ -40,12 +40,14 @@ from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, Twin, assemble
 from quoit.scenario.check import loads
 from quoit.scenario.operator import ROLES, OperatorSocket, RoleGate, role_identities
+from quoit.scenario.schema import NetworkFile
 from quoit.scenario.spread import Spread
 from quoit.service.api import eme
 from quoit.service.keystore import StoreFailed
 
 if TYPE_CHECKING:
     from quoit.adapters.buses.nats import NatsBus  # the `nats` extra: imported where a bus is made
+    from quoit.scenario.netqasm.doors import ProgramDoors
 
 _log = structlog.get_logger("quoit", element="host")
 CERTIFICATE_CHECK_S = 1.0
@@ -72,7 +74,8 @@ class HostOptions:
     URL of a PostgreSQL that holds the key stores instead of files, one schema a KME. `kek`: name of the key-encryption
     key of all stores (`quoit.adapters.crypto.kek_uri`), instead of a file in each. `certificate_life`: of the KMEs' and
     the applications' certificates. `tls13_only`: listeners refuse TLS 1.2, which ETSI GS QKD 014 permits.
-    `management_port`: the operator's door over mutual TLS on that port of 127.0.0.1 (0: any); None: only its socket."""
+    `management_port`: the operator's door over mutual TLS on that port of 127.0.0.1 (0: any); None: only its socket.
+    `netqasm`: so many memories of each node that has some for programs of hosts, whatever the network file says."""
 
     directory: Path
     seed: int | None = None
@@ -89,6 +92,7 @@ class HostOptions:
     tls13_only: bool = False
     management_port: int | None = None
     kek: str | None = None
+    netqasm: int | None = None
 
 
 @dataclass
@@ -120,6 +124,9 @@ class Host:
         self._spread = None if share is None else Spread(self.network, share.processes)
         self._renewal: asyncio.Task[None] | None = None
         self._operator: OperatorSocket | None = None
+        self._limits_of_doors = ListenerLimits()
+        self._census = Census(self._limits_of_doors.in_all, self._limits_of_doors.per_identity)
+        self._programs: ProgramDoors | None = None
         self._faults = Repeated(_log)
         self._prepare_directory()
         self._state = TwinState(self.options.directory / "twin.json")
@@ -228,20 +235,47 @@ class Host:
             )
         if self.options.serve:
             await self._open_doors()
-            doors = self.options.directory / f"doors{self._suffix}.json"
-            doors.write_text(json.dumps(self.doors_told()), encoding="utf-8")
+            self._write_doors()
             if share is None or share.process == 0:
                 self._operator = OperatorSocket(self.options.directory / "operator.sock", self)
                 await self._operator.start()
                 await self._open_management(self._operator)
+        programs = program_memories(self.network, self.options.netqasm)
+        if programs:
+            import quoit.scenario.netqasm.doors  # noqa: F401  takes a second, in which a live twin would be late
         self.world.begin(stop_at=self.options.until_ns, wall_ns=wall_ns)
+        if programs and self.options.serve and share is None:
+            await self._open_program_doors(programs)
         self._renewal = asyncio.get_running_loop().create_task(self._renew())
 
-    async def _open_doors(self) -> None:
+    def _write_doors(self) -> None:
+        doors = self.options.directory / f"doors{self._suffix}.json"
+        doors.write_text(json.dumps(self.doors_told()), encoding="utf-8")
+
+    def _identities(self) -> Identities:
         names = [(a.sae, a.urn) for a in self.twin.attachments.values()]
-        identities = Identities.of(names, is_revoked=self.authority.is_revoked)
-        limits = ListenerLimits()
-        census = Census(limits.in_all, limits.per_identity)
+        return Identities.of(names, is_revoked=self.authority.is_revoked)
+
+    async def _open_program_doors(self, memories: dict[str, int]) -> None:
+        """Doors for programs of hosts, where the network file or an option gives them memories."""
+        from quoit.scenario.netqasm.doors import Edge, open_program_doors  # the `netqasm` extra
+
+        found = {self.twin.kmes[kme]: door for kme, door in sorted(self.doors.items(), reverse=True)}
+        edge = Edge(
+            {node: door.listener.address for node, door in found.items()},
+            {node: door.context for node, door in found.items()},
+            self._identities().read,
+            self._limits_of_doors,
+            self._census,
+        )
+        self._programs = await open_program_doors(
+            self.world, self.network, memories, self.twin.attachments, edge, self.options.speed
+        )
+        self._write_doors()
+
+    async def _open_doors(self) -> None:
+        identities = self._identities()
+        limits, census = self._limits_of_doors, self._census
         life = self.options.certificate_life
         for number, kme in enumerate(sorted(self.twin.kmes)):
             if kme not in self.here:
@@ -331,13 +365,17 @@ class Host:
     def doors_told(self) -> dict[str, Any]:
         """Where each application finds its KME, and the files of its certificate: plain values."""
         apps = {
-            a.sae: {"kme": a.kme, "urn": a.urn, "url": self.url(a.kme), "cert": str(leaf.chain), "key": str(leaf.key)}
+            a.sae: {"kme": a.kme, "urn": a.urn, "url": self.url(a.kme), **_files(leaf)}
             for sae, leaf in self.apps.items()
             if (a := self.twin.attachments[sae])
         }
-        told: dict[str, Any] = {"ca": str(self.authority.root_pem), "applications": apps}
+        told: dict[str, Any] = {
+            "ca": str(self.authority.root_pem.resolve()), "applications": apps, "speed": self.options.speed,
+        }  # fmt: skip
+        if self._programs is not None:
+            told["netqasm"] = self._programs.told()
         if self.management is not None:
-            roles = {role: {"cert": str(leaf.chain), "key": str(leaf.key)} for role, leaf in self.roles.items()}
+            roles = {role: _files(leaf) for role, leaf in self.roles.items()}
             told["management"] = {"url": f"https://127.0.0.1:{self.management.listener.port}", "roles": roles}
         return told
 
@@ -363,6 +401,8 @@ class Host:
             self.authority.refresh_crl(door.context)
             cut = door.listener.drop(lambda peer: peer.serial in revoked)
             _log.warning("certificate.revoked", kme=door.kme, serials=len(revoked), connections_cut=cut)
+        if self._programs is not None:
+            self._programs.drop(lambda peer: peer.serial in revoked)
 
     def _renew_due(self, now: datetime) -> None:
         everything = self.authority.domain_due
@@ -393,6 +433,8 @@ class Host:
                 await self._renewal
         if self._operator is not None:
             await self._operator.stop()
+        if self._programs is not None:
+            await self._programs.close()
         for door in self._all_doors():
             await door.listener.close()
         self.world.end()
@@ -408,6 +450,25 @@ class Host:
         if self._kek is not None:
             self._kek.close()
         self._lock.close()
+
+
+def _files(leaf: Issued) -> dict[str, str]:
+    """Where a certificate and its key are, for readers in any working directory."""
+    return {"cert": str(leaf.chain.resolve()), "key": str(leaf.key.resolve())}
+
+
+def program_memories(network: NetworkFile, given: int | None) -> dict[str, int]:
+    """How many memories each node sets apart for programs of hosts: `given` at all that have memories, or as the file
+    says. ValueError for more than a node has, less the one that halves need which are measured at once."""
+    found = {}
+    for name, node in network.nodes.items():
+        if node.memories is not None:
+            found[name] = node.memories.programs if given is None else given
+            if found[name] >= node.memories.number:
+                raise ValueError(
+                    f"expected at most {node.memories.number - 1} memories of {name} for programs, found {found[name]}"
+                )
+    return {name: number for name, number in found.items() if number}
 
 
 class TwinState:

@@ -59,7 +59,8 @@ class Domain(Section):
 
 class Memories(Section):
     """Quantum memories of a node. `hardware`: a published profile that gives what is not said here. `gate`,
-    `readout`: probabilities that a two-qubit gate and a readout are right."""
+    `readout`: probabilities that a two-qubit gate and a readout are right. `programs`: how many are set apart for
+    programs of hosts; 0: the node has no door for them."""
 
     number: Annotated[int, Field(ge=1, le=10_000)]
     hardware: str | None = None
@@ -69,6 +70,7 @@ class Memories(Section):
     readout: Annotated[float, Field(gt=0, le=1)] | None = None
     gate_time_ns: Duration = Field(default=0, alias="gate_time")
     readout_time_ns: Duration = Field(default=0, alias="readout_time")
+    programs: Annotated[int, Field(ge=0, le=10_000)] = 0
 
 
 class Node(Section):

@@ -39,7 +39,7 @@ from quoit.service.api import (
 )
 from quoit.service.calendar import Calendar
 from quoit.service.directory import Attachment
-from quoit.service.memories import MemoryDesk
+from quoit.service.pairdesk import PairDesk
 from quoit.service.states import (
     STAGES,
     Assemble,
@@ -113,7 +113,7 @@ class _Unit:
     route: tuple[str, ...] = ()
 
 
-class Eme(MemoryDesk):
+class Eme(PairDesk):
     """One entanglement management entity, for the applications at one node."""
 
     stratum, plane = Stratum.SERVICE, Plane.RESOURCE

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from quoit.testing.leaks.prints import PrintKey, Words, pieces_of
+from quoit.testing.leaks.prints import PrintKey, Words, is_text, pieces_of
 
 AT_LEAST_BYTES = 16
 """Shorter values are no keys: PINs and words of tests would be found everywhere."""
@@ -31,6 +31,7 @@ class Collector:
         self._sink = sink
         self._file = file
         self._pending: list[bytes] = []
+        self._texts: list[bytes] = []
         self._seen: set[int] = set()
         self._flushed_s = time.monotonic()
         self.taken = 0
@@ -50,13 +51,14 @@ class Collector:
         if len(self._seen) >= SEEN:
             self._seen.clear()
         self._seen.add(known)
-        self._pending += parts
-        if len(self._pending) >= PENDING or time.monotonic() - self._flushed_s > PENDING_S:
+        waiting = self._texts if is_text(secret) else self._pending
+        waiting += parts
+        if len(waiting) >= PENDING or time.monotonic() - self._flushed_s > PENDING_S:
             self.flush()
 
     def divert(self, file: PrintFile) -> None:
         """From now on pass on by a file, with nothing pending: in a fork, what is pending is its parent's to tell."""
-        self._sink, self._file, self._pending = file.write, file.note_file, []
+        self._sink, self._file, self._pending, self._texts = file.write, file.note_file, [], []
 
     def flush(self) -> None:
         """Pass on what is pending."""
@@ -64,6 +66,9 @@ class Collector:
         if self._pending:
             parts, self._pending = self._pending, []
             self._sink(self._key.of_secrets(parts))
+        if self._texts:
+            parts, self._texts = self._texts, []
+            self._sink(self._key.of_secrets(parts, texts=True))
 
 
 class PrintFile:

@@ -61,11 +61,20 @@ def windows_of_pieces(pieces: Sequence[bytes]) -> Words:
     return joined[np.arange(len(joined)) + WINDOW_BYTES <= ends]
 
 
-def telling(windows: Words) -> NDArray[np.bool_]:
-    """Which windows could not be a constant or a pattern."""
+def is_text(secret: bytes | bytearray) -> bool:
+    """Is every byte one that text is made of?"""
+    return all(9 <= byte <= 13 or 32 <= byte < 127 for byte in secret)
+
+
+def telling(windows: Words, texts: bool = False) -> NDArray[np.bool_]:
+    """Which windows could not be a constant or a pattern, nor, but for `texts`, a piece of text."""
     octets = np.ascontiguousarray(windows).view(np.uint8).reshape(-1, WINDOW_BYTES)
     steps = np.diff(octets, axis=1)
-    return (_different(octets) >= 5) & (_different(steps) >= 4)
+    found: NDArray[np.bool_] = (_different(octets) >= 5) & (_different(steps) >= 4)
+    if not texts:
+        letters = ((octets >= 32) & (octets < 127)) | ((octets >= 9) & (octets <= 13))
+        found &= ~letters.all(axis=1)
+    return found
 
 
 def _different(rows: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -86,10 +95,10 @@ class PrintKey:
         """The prints of these windows, in their order."""
         return (windows ^ self._mask) * self._factor
 
-    def of_secrets(self, pieces: Sequence[bytes]) -> Words:
-        """The prints of the telling windows of these pieces, each once."""
+    def of_secrets(self, pieces: Sequence[bytes], texts: bool = False) -> Words:
+        """The prints of the telling windows of these pieces, each once. `texts`: they are PINs and tokens."""
         windows = windows_of_pieces(pieces)
-        return np.unique(self.of(windows[telling(windows)]))
+        return np.unique(self.of(windows[telling(windows, texts)]))
 
 
 class PrintIndex:

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from quoit.testing.leaks.prints import is_text
+
 Taker = Callable[[bytes | bytearray | Path], None]
 """Called with a secret, or with the path of a file that is read as one."""
 
@@ -32,7 +34,9 @@ def _first(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> It
 
 
 def _made_of(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> Iterable[Any]:
-    return (*arguments[1:2], *named.values())
+    """Key is never text: what is came from a test, words included, and would be found everywhere."""
+    given = (*arguments[1:2], *named.values())
+    return (value for value in given if isinstance(value, bytes | bytearray) and not is_text(value))
 
 
 def _file(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> Iterable[Any]:

@@ -78,7 +78,8 @@ class LoopSide:
         if isinstance(profile, BB84Profile):
             photons = sum(mu * share for mu, share in zip(profile.mu, profile.p_intensity, strict=True))
             optics = Optics(profile.gate_s, photons)
-        return LinkFacts(link.id, isolation_db, guards, optics, tuple(centre_of(nm) for nm in loop.wavelengths))
+        elsewhere = tuple(centre_of(nm) for nm in loop.wavelengths)
+        return LinkFacts(link.id, isolation_db, guards, optics, elsewhere, self._n.telemetry_interval_ns)
 
 
 def plan_of(name: str, loop: schema.LoopSection) -> LoopPlan:

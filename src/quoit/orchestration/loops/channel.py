@@ -36,13 +36,15 @@ TYPICAL = 0.02
 @dataclass(frozen=True)
 class LinkFacts:
     """A link as loops know it. `isolation_db`: of its filter. `optics` None: its noise cannot be reckoned as an error
-    rate beforehand. `wavelengths_mhz`: where else its devices can be tuned to."""
+    rate beforehand. `wavelengths_mhz`: where else its devices can be tuned to. `reading_ns`: interval of the fabric's
+    readings."""
 
     link: str
     isolation_db: float
     guards: Guards
     optics: Optics | None = None
     wavelengths_mhz: tuple[int, ...] = ()
+    reading_ns: int = 1_000_000_000
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,7 @@ class NoiseLoop(ChannelLoop):
         self._changed: dict[str, tuple[int, ChannelRow | None]] = {}
         self._light_ns: dict[str, int] = {}
         self._loss_ns: dict[str, int] = {}
+        self._learned = False
         self._verdict: Verdict | None = None
         self._alarm = ""
 
@@ -138,8 +139,9 @@ class NoiseLoop(ChannelLoop):
     # -- monitor, analyse ----------------------------------------------------------------------------
 
     async def monitor(self, ctx: Context) -> Seen | None:
-        if not self._channels:
+        if not self._learned:
             await self._learn_channels(ctx)
+            self._learned = True
         if self._suspect is None:
             return None
         links: Links = await ctx.ask(fabric.METERS, GetLinks(), within=WITHIN)
@@ -151,13 +153,16 @@ class NoiseLoop(ChannelLoop):
     async def _learn_channels(self, ctx: Context) -> None:
         inventory = await ctx.ask(connectivity.CONTROLLER, connectivity.GetInventory(), within=WITHIN)
         self._channels = {row.channel: row for row in inventory.channels} | self._channels
+        self._changed.clear()  # what was lit from the start is in the error rate that the fabric has learned
 
     async def analyse(self, ctx: Context, seen: Seen | None) -> Finding | None:
         suspect = self._suspect
         if seen is None or suspect is None or seen.row.state == "dark" or seen.places.blocked:
             return None
+        if ctx.now < suspect.at_ns + self.facts.reading_ns:
+            return None  # the reading that was suspect may have begun before what made it so
         channel = seen.places.channel
-        qber = suspect.qber if seen.row.qber is None else max(suspect.qber, seen.row.qber)
+        qber = suspect.qber if seen.row.qber is None else seen.row.qber
         here = await self.weigh(ctx, seen.places, Place(channel.spans, channel.centre_mhz))
         suspects = (*await self._raised(ctx, seen, here), *await self._strange(ctx, seen, here))
         more_db, worse = more_loss_db(seen.spans.spans, channel.spans)

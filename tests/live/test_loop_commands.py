@@ -17,6 +17,7 @@ quoit: 1
 name: looped
 nodes: {a: {}, b: {}}
 spans: [{name: main, between: [a, b], length: 10 km}]
+plant: {}
 links: [{name: link, between: [a, b]}]
 loops: {noise: {}, works: {lead: 1h}}
 """
@@ -34,8 +35,9 @@ def test_loops_are_listed_and_steered_and_works_planned(tmp_path: Path, live_twi
     def loops(order: str, name: str | None = None, as_json: bool = False) -> str:
         return said(loops_of(run, order, name, as_json))
 
-    def works(order: str, name: str | None = None, *plan: str) -> str:
-        return said(works_of(run, order, name, plan or (None, None, None), False))
+    def works(order: str, name: str | None = None, *plan: str, force: bool = False) -> str:
+        spans, at, until = plan or (None, None, None)
+        return said(works_of(run, order, name, (spans, at, until), False, "60s", force))
 
     with live_twin(file, run):
         assert [row["loop"] for row in json.loads(loops("list", as_json=True))] == ["noise:link", "works:link"]
@@ -50,13 +52,17 @@ def test_loops_are_listed_and_steered_and_works_planned(tmp_path: Path, live_twi
         with pytest.raises(UserError, match="expected the name of a loop"):
             loops("pause")
         assert works("list") == "no works are planned\n"
-        assert works("plan", "dig", "main", "40min", "50min").startswith("dig: main from 40m 00s to 50m 00s")
+        with pytest.raises(UserError, match="link cannot give way; say force"):
+            works("plan", "dig", "main", "40min", "50min")
+        told = "dig: main from 40m 00s to 50m 00s, {}\n"
+        announced = works("plan", "dig", "main", "40min", "50min", force=True)
+        assert announced == told.format("announced; still there: link")
         with pytest.raises(UserError, match="expected a span of this plant, found 'mian'"):
             works("plan", "dug", "mian", "40min", "50min")
-        with pytest.raises(UserError, match="an end after the begin"):
+        with pytest.raises(UserError, match="an end after the start"):
             works("plan", "dug", "main", "50min", "40min")
         with pytest.raises(UserError, match="expected --spans"):
             works("plan", "dug")
         with pytest.raises(UserError, match="found 'dug'"):
-            works("cancel", "dug")
-        assert works("cancel", "dig") == "no works are planned\n"
+            works("end", "dug")
+        assert works("end", "dig") == told.format("given-back")

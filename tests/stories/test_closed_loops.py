@@ -73,7 +73,8 @@ class Story:
         twin = assemble(loads(network), Parts(lambda kme: MemoryStore()))
         self.events: list[Event] = []
         self.counts: Counter[str] = Counter()
-        twin.kernel.sinks.append(self._take)
+        self.digest = Digest()
+        twin.kernel.sinks += [self._take, self.digest]
         self.world = VirtualWorld(twin.kernel)
         self.world.begin()
 
@@ -297,8 +298,6 @@ def test_the_coupling_is_the_same_live(tmp_path: Path) -> None:
     network = COUPLING.replace("at: 30s, until: 70s", "at: 4s").replace("at: 10s, load", "at: 5s, load")
     network = network.replace("rate: 25.6 kbit/s", "rate: 5.12 kbit/s")
     story = Story(network)
-    digest = Digest()
-    story.world.kernel.sinks.append(digest)
     story.until(8)
     assert "noise:direct execute: moved within 32.0 ms" in story.transcript[-1]
 
@@ -309,4 +308,4 @@ def test_the_coupling_is_the_same_live(tmp_path: Path) -> None:
         await host.stop()
         return host.digest.hexdigest()
 
-    assert asyncio.run(live()) == digest.hexdigest()
+    assert asyncio.run(live()) == story.digest.hexdigest()

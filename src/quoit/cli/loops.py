@@ -9,7 +9,7 @@ import msgspec
 
 from quoit.cli import show
 from quoit.cli.top import Operator
-from quoit.connectivity.api import Works
+from quoit.connectivity.api import WorksRow, WorksRows
 from quoit.model.quantity import format_duration, parse_duration_ns
 from quoit.planes.loop import LoopStanding, LoopStandings
 
@@ -52,39 +52,50 @@ def _show(operator: Operator, order: str, name: str | None, json: bool) -> int:
     return 0
 
 
-def works_of(directory: Path, order: str, name: str | None, plan: tuple[str | None, ...], json: bool) -> int:
-    """List planned works, plan some, or cancel them."""
+def works_of(
+    directory: Path,
+    order: str,
+    name: str | None,
+    plan: tuple[str | None, str | None, str | None],
+    json: bool,
+    lead: str = "60s",
+    force: bool = False,
+) -> int:
+    """List planned works, announce some, or end them. `plan`: spans, begin and end."""
     operator = Operator(directory)
     if order == "list":
-        return _told(msgspec.json.decode(operator.get("/works")), json)
+        status, answer = operator.ask("/works")
+        _refuse(status, answer)
+        return _told(msgspec.convert(answer, WorksRows).rows, json)
     if name is None:
         raise show.UserError(f"expected a name for the works: quoit works {order} NAME")
-    body: dict[str, Any] = {"work": name, "spans": [], "from_ns": 0, "until_ns": 0}
+    body: dict[str, Any] = {"works": name, "spans": [], "start_ns": 0, "end_ns": 0}
     if order == "plan":
         spans, at, until = plan
         if spans is None or at is None or until is None:
             raise show.UserError("expected --spans A,B --at TIME --until TIME")
         try:
-            body |= {"spans": [s.strip() for s in spans.split(",") if s.strip()]}
-            body |= {"from_ns": parse_duration_ns(at), "until_ns": parse_duration_ns(until)}
+            body |= {"spans": [s.strip() for s in spans.split(",") if s.strip()], "force": force}
+            body |= {"start_ns": parse_duration_ns(at), "end_ns": parse_duration_ns(until)}
+            body |= {"lead_ns": parse_duration_ns(lead)}
         except ValueError as fault:
             raise show.UserError(str(fault)) from fault
         if not body["spans"]:
             raise show.UserError("expected one span or more in --spans")
     status, answer = operator.post("/works", body)
     _refuse(status, answer)
-    return _told(answer, json)
+    return _told((msgspec.convert(answer, WorksRow),), json)
 
 
-def _told(answer: Any, json: bool) -> int:
+def _told(rows: tuple[WorksRow, ...], json: bool) -> int:
     if json:
-        show.json_line(answer)
+        show.json_line(rows)
         return 0
-    works = msgspec.convert(answer, Works).works
-    for work in works:
-        span = f"{format_duration(work.from_ns)} to {format_duration(work.until_ns)}"
-        print(f"{work.work}: {', '.join(work.spans)} from {span}")
-    if not works:
+    for row in rows:
+        span = f"{format_duration(row.start_ns)} to {format_duration(row.end_ns)}"
+        stuck = f"; still there: {', '.join(row.stuck)}" if row.stuck else ""
+        print(f"{row.works}: {', '.join(row.spans)} from {span}, {row.state}{stuck}")
+    if not rows:
         print("no works are planned")
     return 0
 

@@ -53,12 +53,13 @@ def run(
     seed: Seed = None,
     digest: Annotated[bool, Parameter(negative="", help="Print only the trace digest, on the last line.")] = False,
     out: Annotated[Path | None, Parameter(help="Write report, tables, plots and event log here.")] = None,
+    traces: Annotated[Path | None, Parameter(help="Write traces of requests here (OTLP/JSON, a batch a line).")] = None,
     json: Json = False,
 ) -> int:
     """Run a network in virtual time, as fast as the machine can, and report what happened."""
     from quoit.cli.run import run_file
 
-    return run_file(file, until, seed, digest, out, json)
+    return run_file(file, until, seed, digest, out, json, traces)
 
 
 @app.command
@@ -139,11 +140,26 @@ def up(
             help="Also serve operator and observers over mutual TLS, on this port of 127.0.0.1 (0: any free one)."
         ),
     ] = None,
+    agents: Annotated[
+        int | None,
+        Parameter(
+            help="Also serve the nodes' SDN agents (ETSI GS QKD 015) over RESTCONF, on ports from this one on "
+            "(0: any free ones)."
+        ),
+    ] = None,
     kek: Annotated[
         str | None, Parameter(help=f"Key-encryption key of all stores, instead of a file in each: {KEK_FORMS}")
     ] = None,
+    traces: Annotated[Path | None, Parameter(help="Write traces of requests here (OTLP/JSON, a batch a line).")] = None,
     netqasm: Annotated[
         int | None, Parameter(help="Open a door for NetQASM programs at each node, with so many of its memories.")
+    ] = None,
+    tapi_port: Annotated[
+        int | None, Parameter(help="Also serve the optical network (ONF TAPI 2.4.0), on this port of 127.0.0.1.")
+    ] = None,
+    tapi_yang: Annotated[
+        Path | None,
+        Parameter(env_var="QUOIT_TAPI_YANG", help="Directory of TAPI's YANG modules, which are not shipped."),
     ] = None,
     json: Annotated[
         bool, Parameter(name="--json", negative="", help="Tell the doors as JSON, and log in JSON lines.")
@@ -161,10 +177,14 @@ def up(
         replace(
             options,
             kek=kek,
+            traces=traces,
             netqasm=netqasm,
             tls13_only=tls == "modern",
             certificate_life=certificate_life,
             management_port=management_port,
+            tapi_port=tapi_port,
+            tapi_yang=tapi_yang,
+            agents_port=agents,
         ),
     )
 
@@ -217,20 +237,48 @@ def loops(
 
 @app.command
 def works(
-    order: Literal["list", "plan", "cancel"] = "list",
+    order: Literal["list", "plan", "end"] = "list",
     name: str | None = None,
     /,
     *,
     spans: Annotated[str | None, Parameter(help="Names with commas between.")] = None,
     at: Annotated[str | None, Parameter(help="When works begin, in simulated time since the start: 10min.")] = None,
     until: Annotated[str | None, Parameter(help="When they end.")] = None,
+    lead: Annotated[str, Parameter(help="So long before they begin services move elsewhere.")] = "60s",
+    force: Annotated[bool, Parameter(help="Announce them even if a channel there cannot give way by itself.")] = False,
     dir: Path = Path("out/quoit"),
     json: Json = False,
 ) -> int:
-    """Works on the fibres of a running twin: list, `plan NAME --spans A,B --at 10min --until 20min`, `cancel NAME`."""
+    """Works on the fibres of a running twin: list, `plan NAME --spans A,B --at 10min --until 20min`, `end NAME`.
+
+    A QKD link that no service of the optical network carries counts as a channel that cannot give way; say --force if
+    its loop moves it. See docs/otn.md and docs/loops.md.
+    """
     from quoit.cli.loops import works_of
 
-    return works_of(dir, order, name, (spans, at, until), json)
+    return works_of(dir, order, name, (spans, at, until), json, lead, force)
+
+
+@app.command
+def observe(*, out: Annotated[Path, Parameter(help="Directory for the files.")], force: bool = False) -> int:
+    """Write a Grafana dashboard, Prometheus alert rules and a scrape configuration for a running twin.
+
+    See docs/telemetry.md. Files that are there already stay, unless --force is given.
+    """
+    from quoit.cli.observe import write_files
+
+    return write_files(out, force)
+
+
+@app.command
+def alarms(*, dir: Path = Path("out/quoit"), json: Json = False) -> int:
+    """List what is wrong in a running twin: severity, since when, and which alarm explains it.
+
+    Ends with 1 if an alarm is critical or major.
+    """
+    from quoit.cli.top import list_alarms
+
+    return list_alarms(dir, json)
 
 
 @app.command
@@ -241,7 +289,8 @@ def strike(kind: str, target: str, amount: float = 0.0, /, *, dir: Path = Path("
     sends with another power than it was told to; `weather SPAN DB`: loss of a path through air. Write a negative
     amount after `--`: `quoit strike light SPAN -- -20`.
 
-    `commission LINK` brings both ends of a link fresh key to authenticate their messages with.
+    `intercept` takes pair links too, `depolarise LINK FRACTION` makes a fault of one, and `commission LINK` brings
+    both ends of a link fresh key to authenticate their messages with.
     """
     from quoit.cli.top import strike_at
 
@@ -491,6 +540,27 @@ def compare_simulators(
     from quoit.cli.simulators import compare
 
     return compare(dir, only, factor, within, "json" if json else "markdown" if markdown else "text")
+
+
+@app.command
+def controller(
+    *,
+    dir: Annotated[Path, Parameter(help="A running twin's, for its agents and a certificate.")] = Path("out/quoit"),
+    connect: Annotated[
+        tuple[str, ...], Parameter(help="NODE:NODE, a route for keys to keep; as often as wanted.")
+    ] = (),
+    agent: Annotated[tuple[str, ...], Parameter(help="NODE=URL of an agent, instead of a twin's.")] = (),
+    network: Annotated[str | None, Parameter(help="Name from which identifiers follow.")] = None,
+    ca: Path | None = None,
+    cert: Path | None = None,
+    key: Path | None = None,
+    seconds: Annotated[float | None, Parameter(help="End after so long.")] = None,
+    json: Json = False,
+) -> int:
+    """Control a fabric from outside, by ETSI GS QKD 015 over RESTCONF. Ctrl-C ends it, and keys flow on."""
+    from quoit.cli.controller import ControllerOptions, control
+
+    return control(ControllerOptions(dir, agent, connect, network, ca, cert, key, seconds, json))
 
 
 @app.command

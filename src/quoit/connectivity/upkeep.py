@@ -9,43 +9,42 @@ from __future__ import annotations
 
 from quoit.connectivity.api import (
     CHANNEL_NEWS,
+    GONE,
     OFF,
     SPAN_NEWS,
     SPECTRUM_NEWS,
     UPKEEP,
-    WORKS_NEWS,
-    CancelWork,
     ChannelReading,
     ChannelRow,
-    GetWorks,
-    PlanWork,
     SpanLight,
     SpanSpectrum,
-    Works,
 )
 from quoit.connectivity.inventory import Inventory
 from quoit.connectivity.plant import LOSS_STEP_DB
-from quoit.model.problem import Problem
 from quoit.planes.management import AlarmBook, Alarms, GetAlarms, Severity
+from quoit.planes.telemetry import TELEMETRY_NEWS, ThresholdCrossed, note_crossing
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 
 UNEXPECTED, TOO_STRONG = "unexpected light", "too much power"
 POWER_STEP_DB = 1.0
 """So much above plan is an alarm."""
-MOST_WORKS = 1_000
 
 
 class ConnectivityUpkeep(Element):
-    """Raises and clears the alarms of spans, and keeps the calendar of works on them."""
+    """Raises and clears the alarms of spans."""
 
     stratum, plane = Stratum.CONNECTIVITY, Plane.MANAGEMENT
     realises = ("A2", "E1", "E3")
-    subscribes = (f"{SPAN_NEWS}.*", f"{SPECTRUM_NEWS}.*", f"{CHANNEL_NEWS}.*")
+    subscribes = (
+        f"{SPAN_NEWS}.*",
+        f"{SPECTRUM_NEWS}.*",
+        f"{CHANNEL_NEWS}.*",
+        f"{TELEMETRY_NEWS}.connectivity.threshold",
+    )
 
-    def __init__(self, place: str, inventory: Inventory, works: tuple[PlanWork, ...] = ()) -> None:
+    def __init__(self, place: str, inventory: Inventory) -> None:
         super().__init__(UPKEEP, place)
-        self._works = {work.work: work for work in works}
         self._inventory = inventory
         self._alarms = AlarmBook(self.stratum)
 
@@ -67,8 +66,8 @@ class ConnectivityUpkeep(Element):
 
     @handles(ChannelRow)
     async def on_channel(self, ctx: Context, msg: ChannelRow) -> None:
-        self._inventory.channels[msg.channel] = msg
-        if msg.state == OFF:
+        self._inventory.note(msg)
+        if msg.state in (OFF, GONE):
             self._alarms.clear(ctx, msg.channel, TOO_STRONG)
 
     @handles(SpanSpectrum)
@@ -95,42 +94,9 @@ class ConnectivityUpkeep(Element):
         else:
             self._alarms.clear(ctx, row.channel, TOO_STRONG)
 
-    # -- works ---------------------------------------------------------------------------------------
-
-    @handles(PlanWork)
-    async def on_plan(self, ctx: Context, msg: PlanWork) -> Works:
-        for name in msg.spans:
-            if name not in self._inventory.spans:
-                raise Problem("no-such-element", f"expected a span of this plant, found {name!r}", span=name)
-        if not msg.work or "." in msg.work or not msg.spans or not 0 <= msg.from_ns < msg.until_ns:
-            detail = "expected a name without dots, one span or more, and an end after the begin"
-            raise Problem("malformed", f"{detail}; found {msg.work!r}, {len(msg.spans)} span(s)")
-        left = self._works_left(ctx.now)
-        if len(left.works) >= MOST_WORKS and msg.work not in self._works:
-            raise Problem("malformed", f"expected at most {MOST_WORKS} works at a time; cancel some")
-        self._works[msg.work] = msg
-        ctx.emit("works.planned", work=msg.work, spans=list(msg.spans), from_ns=msg.from_ns, until_ns=msg.until_ns)
-        return self._tell_works(ctx, msg.work)
-
-    @handles(CancelWork)
-    async def on_cancel(self, ctx: Context, msg: CancelWork) -> Works:
-        if self._works.pop(msg.work, None) is None:
-            raise Problem("no-such-element", f"expected a work that is planned, found {msg.work!r}", work=msg.work)
-        ctx.emit("works.cancelled", work=msg.work)
-        return self._tell_works(ctx, msg.work)
-
-    @handles(GetWorks)
-    async def on_works(self, ctx: Context, msg: GetWorks) -> Works:
-        return self._works_left(ctx.now)
-
-    def _tell_works(self, ctx: Context, work: str) -> Works:
-        left = self._works_left(ctx.now)
-        ctx.publish(f"{WORKS_NEWS}.{work}", left)
-        return left
-
-    def _works_left(self, now: int) -> Works:
-        self._works = {name: work for name, work in self._works.items() if work.until_ns > now}
-        return Works(tuple(sorted(self._works.values(), key=lambda w: (w.from_ns, w.work))))
+    @handles(ThresholdCrossed)
+    async def on_crossed(self, ctx: Context, msg: ThresholdCrossed) -> None:
+        note_crossing(self._alarms, ctx, msg)
 
     @handles(GetAlarms)
     async def on_get(self, ctx: Context, msg: GetAlarms) -> Alarms:

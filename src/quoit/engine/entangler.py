@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
-from math import exp, prod
+from math import exp
 
 from quoit.engine.api import (
     PAIRS,
@@ -21,9 +20,13 @@ from quoit.engine.api import (
     MorePairs,
     Operate,
     Operated,
+    OperatedInTurn,
+    OperateInTurn,
     PairHeld,
     StopCircuit,
 )
+from quoit.engine.attempts import AttemptBoard, Tally
+from quoit.engine.channels import PairLink, nodes_along, state_now, success_now
 from quoit.engine.kernels.machine import PairMachine
 from quoit.engine.kernels.tables import FAR_FUTURE
 from quoit.engine.ledger import Ledger, LedgerError, Node, Outcome
@@ -63,27 +66,13 @@ class HoldPair(Message):
     tries: tuple[int, int] = (0, 0)
 
 
-@dataclass(frozen=True)
-class PairLink:
-    """What loss does to a link's attempts: success falls by `photons` / 2 times the loss, in dB, that has come on
-    top of `base_db`. Two photons of a coincidence cross the whole path together, one of two only half of it.
-    `between`: its nodes, needed where attempts disturb what a node stores."""
-
-    link: str
-    base_db: float
-    photons: int
-    between: tuple[str, str] = ("", "")
-
-
 class _Running:
-    """A circuit: its machine, since when, and the slots that wait for its pairs. `charged`: by position of a node whose
-    attempts disturb what it stores, how many of them everybody there has paid for."""
+    """A circuit: its machine, since when, and the slots that wait for its pairs."""
 
-    __slots__ = ("charged", "edition", "machine", "nodes", "plan", "since", "slots", "told", "turn")
+    __slots__ = ("edition", "machine", "plan", "since", "slots", "tally", "told", "turn")
 
     def __init__(self, plan: InstallCircuit, nodes: tuple[str, ...], machine: PairMachine, since: int) -> None:
-        self.nodes = nodes
-        self.charged = {n: 0 for n, node in enumerate(plan.program.nodes) if node.attempt_loss}
+        self.tally = Tally(machine, plan.program, nodes)
         self.plan = plan
         self.machine = machine
         self.since = since
@@ -98,13 +87,6 @@ class _Running:
         second one has heard."""
         return sum(hop.light_ns for hop in self.plan.program.hops) if self.plan.early else 0
 
-    def hear_of(self, node: str, attempts: int) -> None:
-        """Another circuit has made attempts at a node."""
-        for position in self.charged:
-            if self.nodes[position] == node:
-                self.machine.disturb(position, attempts)
-                self.charged[position] += attempts
-
 
 class Entangler(Element):
     """Keeps all entangled states of the network. Answers the resource plane only; the kernel enforces it."""
@@ -113,15 +95,23 @@ class Entangler(Element):
     realises = ("F2", "F3", "F5", "F6")
     only_resource_plane = True
 
-    def __init__(self, world: World, links: tuple[PairLink, ...], nodes: Mapping[str, Node], seed: int) -> None:
+    def __init__(
+        self,
+        world: World,
+        links: tuple[PairLink, ...],
+        nodes: Mapping[str, Node],
+        seed: int,
+        board: AttemptBoard | None = None,
+    ) -> None:
+        """`board`: shared with other parts of the engine that run circuits."""
         super().__init__(PAIRS, "engine")
         self._world = world
+        self._board = board or AttemptBoard()
         self._links = {link.link: link for link in links}
         self._seed = seed
         self._ledger = Ledger(seeds.generator(seed, PAIRS, "outcomes"), nodes)
         self._circuits: dict[str, _Running] = {}
         self._installed = 0
-        self._calibrating: set[str] = set()
 
     @property
     def ledger(self) -> Ledger:
@@ -153,7 +143,8 @@ class Entangler(Element):
             lambda purpose, number: seeds.generator(self._seed, PAIRS, f"{stream} {purpose} {number}"),
             compiled=False,
         )
-        self._circuits[msg.circuit] = _Running(msg, self._nodes_of(msg), machine, ctx.now)
+        nodes = nodes_along(msg.left, (self._links[name] for name in msg.links))
+        self._circuits[msg.circuit] = _Running(msg, nodes, machine, ctx.now)
 
     def _catch_up(self, ctx: Context, running: _Running) -> None:
         """Bring a circuit that has slept to the present."""
@@ -201,13 +192,6 @@ class Entangler(Element):
         elif running.slots or running.plan.program.wanted is None:  # all is dark: look again
             ctx.tell(PAIRS, msg, after=DARK_NS)
 
-    def _nodes_of(self, plan: InstallCircuit) -> tuple[str, ...]:
-        nodes = [plan.left]
-        for name in plan.links:
-            a, b = self._links[name].between
-            nodes.append(b if nodes[-1] == a else a)
-        return tuple(nodes)
-
     def _go_on(self, ctx: Context, running: _Running) -> None:
         running.turn += 1
         ctx.tell(PAIRS, RunCircuit(running.plan.circuit, running.turn))
@@ -216,18 +200,16 @@ class Entangler(Element):
         if running.edition == self._world.edition:
             return
         running.edition = self._world.edition
-        for number, name in enumerate(running.plan.links):
-            link, loss_db = self._links[name], self._world.loss_db(name)
-            dark = loss_db is None or name in self._calibrating
-            share = 0.0 if loss_db is None or dark else 10 ** (-(loss_db - link.base_db) * link.photons / 20)
-            running.machine.set_success(number, min(1.0, running.plan.program.hops[number].success * share))
+        for number, (name, hop) in enumerate(zip(running.plan.links, running.plan.program.hops, strict=True)):
+            running.machine.set_success(number, success_now(self._world, self._links[name], hop))
+            running.machine.set_state(number, state_now(self._world, self._links[name], hop))
 
     def _deliver(self, ctx: Context, running: _Running, edge: int) -> None:
         plan = running.plan
         ends = plan.program.nodes[0].decay, plan.program.nodes[-1].decay
+        self._hear()
         found = running.machine.run(edge)
         self._charge(running)
-        kept = self._kept(running)
         columns = found.left_ns, found.right_ns, found.born_ns, found.state, found.tries
         for left_ns, right_ns, born_ns, state, tries in zip(*columns, strict=True):
             running.told += 1
@@ -235,7 +217,7 @@ class Entangler(Element):
             left, right = int(left_ns), int(right_ns)
             due_ns = (min(left, right) if plan.early else max(left, right)) + running.since
             held_ns = max(due_ns, ctx.now) - running.since
-            bell = _bell(tuple(kept * e for e in state), ((ends[0], held_ns - left), (ends[1], held_ns - right)))
+            bell = _bell(tuple(state), ((ends[0], held_ns - left), (ends[1], held_ns - right)))
             held = HoldPair(
                 plan.circuit, running.told, left_slot, right_slot, bell,
                 int(born_ns) + running.since, left + running.since, right + running.since,
@@ -243,40 +225,35 @@ class Entangler(Element):
             )  # fmt: skip
             ctx.tell(PAIRS, held, after=held_ns + running.since - ctx.now)
 
-    def _kept(self, running: _Running) -> float:
-        """What drifted devices leave of a pair's eigenvalues: swaps multiply those of the links. Approximations: the
-        same for purified pairs, once a link, though rounds would take some of it away; and for a whole window."""
-        return prod(1.0 - self._world.links[name].drift for name in running.plan.links)
-
     @handles(Calibrate)
     async def on_calibrate(self, ctx: Context, msg: Calibrate) -> Calibrated:
-        if msg.link in self._calibrating:
+        link = self._world.links[msg.link]
+        if link.calibrating:
             raise Problem("switching", f"{msg.link} is being calibrated", link=msg.link)
-        self._calibrating.add(msg.link)
-        self._look_again()
+        link.calibrating = True
+        self._world.edition += 1  # all who make pairs look at their light again
         await ctx.sleep(msg.takes_ns)
-        self._calibrating.discard(msg.link)
-        self._world.links[msg.link].drift = 0.0
-        self._look_again()
+        link.calibrating, link.drift = False, 0.0
+        self._world.edition += 1
         return Calibrated(msg.link, ctx.now)
-
-    def _look_again(self) -> None:
-        """Have every circuit look at its light before its next window."""
-        for running in self._circuits.values():
-            running.edition = -1
 
     def _charge(self, running: _Running) -> None:
         """Attempts of the window cost whatever else their nodes store, in the ledger and in other circuits' memories:
         all at once and so up to a window too soon or too late, which control allows for."""
-        for position, charged in running.charged.items():
-            made = running.machine.tries(position) - charged
-            if made:
-                running.charged[position] += made
-                node = running.nodes[position]
-                self._ledger.disturb(node, made)
-                for other in self._circuits.values():
-                    if other is not running:
-                        other.hear_of(node, made)
+        for node, attempts in running.tally.made():
+            self._board.tell(PAIRS, node, attempts)
+            self._pay(node, attempts, running)
+
+    def _hear(self) -> None:
+        """The same for what other parts of the engine have had made."""
+        for node, attempts in self._board.news(PAIRS):
+            self._pay(node, attempts, None)
+
+    def _pay(self, node: str, attempts: int, making: _Running | None) -> None:
+        self._ledger.disturb(node, attempts)
+        for other in self._circuits.values():
+            if other is not making:
+                other.tally.hear_of(node, attempts)
 
     @handles(HoldPair)
     async def on_hold(self, ctx: Context, msg: HoldPair) -> None:
@@ -285,10 +262,11 @@ class Entangler(Element):
             return
         plan = running.plan
         slots = (plan.left, msg.left_slot), (plan.right, msg.right_slot)
+        self._hear()
         try:
             self._ledger.herald(slots, msg.bell, ctx.now)
             for (node, slot), position, paid in zip(slots, (0, len(plan.links)), msg.tries, strict=True):
-                if position in running.charged:  # the window under way has been charged before the pair came
+                if position in running.tally:  # the window under way has been charged before the pair came
                     made = running.machine.tries(position) - paid
                     self._ledger.disturb(node, made, (node, slot))
         except LedgerError as fault:
@@ -318,7 +296,21 @@ class Entangler(Element):
         await ctx.sleep_until(ready_ns)
         return Operated(done.bits, done.ok, ready_ns)
 
+    @handles(OperateInTurn)
+    async def on_operate_in_turn(self, ctx: Context, msg: OperateInTurn) -> OperatedInTurn:
+        """Each as soon as the one before is done."""
+        began, bits = ctx.now, []
+        for step in msg.steps:
+            try:
+                done = self._operate(step, ctx.now)
+            except (LedgerError, Unsupported, ValueError) as fault:
+                raise Problem("bad-operation", str(fault)) from fault
+            bits.append(done.bits)
+            await ctx.sleep_until(round(max((at for _, at in done.known), default=done.done_ns)))
+        return OperatedInTurn(tuple(bits), began, ctx.now)
+
     def _operate(self, msg: Operate, now: int) -> Outcome:
+        self._hear()
         slots = [(msg.node, slot) for slot in msg.slots]
         ledger = self._ledger
         match msg.name:

@@ -1,1 +1,1 @@
-"""What joins the three strata: views and loops over more than one of them."""
+"""What joins the three strata: views of them together, and loops over more than one."""

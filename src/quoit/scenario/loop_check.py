@@ -13,8 +13,12 @@ Unknown = Callable[[Loc, str, str, Iterable[str]], Found]
 
 
 def check_loops(n: schema.NetworkFile, unknown: Unknown) -> Found:
-    """All faults of loops and of planned works."""
-    yield from _check_works(n, unknown)
+    """All faults of loops."""
+    if n.loops.works is not None and not n.has_plant:
+        yield (
+            ("loops", "works"),
+            "works are announced to the plant's controller; add a section plant",
+        )
     pair_links = [link.id for link in n.pair_links]
     for i, event in enumerate(n.events):
         if event.misalign is not None:
@@ -26,18 +30,6 @@ def check_loops(n: schema.NetworkFile, unknown: Unknown) -> Found:
         yield ("loops", "fidelity"), "this network has no pair_links, which is what the loop watches; leave it out"
     if loop is not None:
         yield from _check_shared_once(loop)
-
-
-def _check_works(n: schema.NetworkFile, unknown: Unknown) -> Found:
-    spans = [span.id for span in n.spans]
-    seen: set[str] = set()
-    for i, work in enumerate(n.plant.works):
-        at = ("plant", "works", i)
-        if work.name in seen:
-            yield (*at, "name"), f"the name {work.name!r} is taken by an entry above; give this one another"
-        seen.add(work.name)
-        for k, span in enumerate(work.spans):
-            yield from unknown((*at, "spans", k), "span", span, spans)
 
 
 def _check_shared(n: schema.NetworkFile, unknown: Unknown, at: Loc, device: schema.SharedSection) -> Found:

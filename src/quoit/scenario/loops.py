@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from math import prod
 
-from quoit.fabric.links.profile import BB84Profile, Profile
+from quoit.fabric.links.profile import OVER_PAIRS, BB84Profile, Profile
 from quoit.model.spectrum import centre_of
 from quoit.orchestration.loops.buffer import BufferLoop, SharedDevice
 from quoit.orchestration.loops.causes import Optics
@@ -39,16 +39,20 @@ class LoopSide:
 
     def _for_links(self) -> Iterator[Element]:
         loops = self._n.loops
+        # The optical network restores its services itself, and has them give way to works.
+        served = {service.link for service in self._n.plant.services}
         for link in self._n.links:
+            if link.protocol in OVER_PAIRS:
+                continue  # it has no light of its own
             if loops.noise is not None and link.protocol != "rated":  # a rate that is given has no noise
                 noise = loops.noise
                 policy = NoisePolicy(noise.most_loss_db, noise.lower_db)
                 yield NoiseLoop(self._place, plan_of(f"noise:{link.id}", noise), self._facts(link, noise), policy)
-            if loops.restore is not None:
+            if loops.restore is not None and link.id not in served:
                 restore = loops.restore
                 plan, facts = plan_of(f"restore:{link.id}", restore), self._facts(link, restore)
                 yield RestoreLoop(self._place, plan, facts, restore.most_loss_db)
-            if loops.works is not None:
+            if loops.works is not None and link.id not in served:
                 works = loops.works
                 plan, facts = plan_of(f"works:{link.id}", works), self._facts(link, works)
                 yield WorksLoop(self._place, plan, facts, works.most_loss_db, works.lead_ns)
@@ -79,7 +83,9 @@ class LoopSide:
             photons = sum(mu * share for mu, share in zip(profile.mu, profile.p_intensity, strict=True))
             optics = Optics(profile.gate_s, photons)
         elsewhere = tuple(centre_of(nm) for nm in loop.wavelengths)
-        return LinkFacts(link.id, isolation_db, guards, optics, elsewhere, self._n.telemetry_interval_ns)
+        return LinkFacts(
+            link.id, isolation_db, guards, optics, elsewhere, self._n.telemetry_interval_ns, self._n.has_plant
+        )
 
 
 def plan_of(name: str, loop: schema.LoopSection) -> LoopPlan:

@@ -59,6 +59,19 @@ def test_each_link_has_its_own_loops_with_what_the_file_says() -> None:
     assert any(isinstance(e, LoopArbiter) for e in found.values())
 
 
+def test_what_the_optical_network_restores_and_moves_has_no_loop_for_it() -> None:
+    text = network("{restore: {}, works: {}}").replace("plant:\n", "plant:\n  services: [{name: s, link: to-east}]\n")
+    loops = {name for name, e in elements(text).items() if isinstance(e, ClosedLoop)}
+    assert loops == {f"loop.{k}:{n}" for k in ("restore", "works") for n in ("from-west", "to-west")}
+
+
+def test_works_loops_need_a_plant() -> None:
+    text = "quoit: 1\nname: n\nnodes: {a: {}, b: {}}\nspans: [{name: s, between: [a, b], length: 1 km}]\n"
+    text += "links: [{name: l, between: [a, b]}]\nloops: {%s: {}}\n"
+    assert "add a section plant" in fault(text % "works")
+    loads(text % "noise")
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from quoit.connectivity import api as connectivity
-from quoit.connectivity.api import GetWorks, PlanWork, RetuneChannel, Works
+from quoit.connectivity.api import RetuneChannel, WorksRow
 from quoit.fabric import api as fabric
 from quoit.fabric.api import DrainLink, LinkDrained
 from quoit.orchestration.loops.channel import SWITCHED_WITHIN, WITHIN, ChannelLoop, LinkFacts
@@ -26,7 +26,7 @@ PLANNED, OVER = "planned works", "works are over"
 
 @dataclass(frozen=True)
 class _Seen:
-    due: PlanWork | None
+    due: WorksRow | None
     """The work that is due or under way on the link's path, or on the one it has left for the works."""
     places: Places
 
@@ -45,12 +45,11 @@ class WorksLoop(ChannelLoop):
         self._left = 0
 
     async def monitor(self, ctx: Context) -> _Seen:
-        works: Works = await ctx.ask(connectivity.UPKEEP, GetWorks(), within=WITHIN)
         places = await self.places(ctx)
         path = {*places.channel.spans, *(self._home.spans if self._home is not None else ())}
         soon = ctx.now + self._lead_ns
-        due = (work for work in works.works if work.from_ns <= soon and not path.isdisjoint(work.spans))
-        return _Seen(next(due, None), places)
+        due = [work for work in await self.works(ctx) if work.start_ns <= soon and not path.isdisjoint(work.spans)]
+        return _Seen(next(iter(due), None), places)
 
     @property
     def _away(self) -> bool:
@@ -64,8 +63,8 @@ class WorksLoop(ChannelLoop):
             return None  # it is out of the way
         if seen.places.blocked:
             return None
-        evidence = {"work": work.work, "spans": list(work.spans), "from_ns": work.from_ns, "until_ns": work.until_ns}
-        return Finding(self.facts.link, f"{PLANNED}: {work.work}", evidence)
+        evidence = {"works": work.works, "spans": list(work.spans), "start_ns": work.start_ns, "end_ns": work.end_ns}
+        return Finding(self.facts.link, f"{PLANNED}: {work.works}", evidence)
 
     async def decide(self, ctx: Context, finding: Finding) -> Action | None:
         places, link = await self.places(ctx), self.facts.link

@@ -66,6 +66,7 @@ ASKED: dict[Operation, tuple[tuple[str, str], ...]] = {
             "works",
             "units",
             "alarms",
+            "loops",
             "assurance",
             "telemetry",
             "footprint",
@@ -78,7 +79,7 @@ ASKED: dict[Operation, tuple[tuple[str, str], ...]] = {
         )
         for method in ("GET", "HEAD")
     ),
-    Operation.STRIKE: (("POST", "/strike"), ("POST", "/works"), ("POST", "/tokens")),
+    Operation.STRIKE: (("POST", "/strike"), ("POST", "/loops"), ("POST", "/works"), ("POST", "/tokens")),
     # The rules do not depend on the modules; those of TAPI are not part of quoit, so another one stands in.
     Operation.READ_OPTICS: (("GET", "/restconf/data"), ("HEAD", "/restconf/data")),
     Operation.CONFIGURE_OPTICS: (("PUT", NODE), ("PATCH", NODE), ("DELETE", NODE)),

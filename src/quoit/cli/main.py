@@ -273,6 +273,49 @@ def top(
 
 
 @app.command
+def loops(
+    order: Literal["list", "records", "pause", "resume", "approve", "reject", "dry-run", "wet-run"] = "list",
+    name: str | None = None,
+    /,
+    *,
+    dir: Path = Path("out/quoit"),
+    json: Json = False,
+) -> int:
+    """Closed loops of a running twin: list them, show what one has done, or steer one. See docs/loops.md.
+
+    `records NAME`: its last steps. `pause NAME`, `resume NAME`; `approve NAME`, `reject NAME`: the action that waits;
+    `dry-run NAME`, `wet-run NAME`: whether it only writes down what it would do.
+    """
+    from quoit.cli.loops import loops_of
+
+    return loops_of(dir, order, name, json)
+
+
+@app.command
+def works(
+    order: Literal["list", "plan", "end"] = "list",
+    name: str | None = None,
+    /,
+    *,
+    spans: Annotated[str | None, Parameter(help="Names with commas between.")] = None,
+    at: Annotated[str | None, Parameter(help="When works begin, in simulated time since the start: 10min.")] = None,
+    until: Annotated[str | None, Parameter(help="When they end.")] = None,
+    lead: Annotated[str, Parameter(help="So long before they begin services move elsewhere.")] = "60s",
+    force: Annotated[bool, Parameter(help="Announce them even if a channel there cannot give way by itself.")] = False,
+    dir: Path = Path("out/quoit"),
+    json: Json = False,
+) -> int:
+    """Works on the fibres of a running twin: list, `plan NAME --spans A,B --at 10min --until 20min`, `end NAME`.
+
+    A QKD link that no service of the optical network carries counts as a channel that cannot give way; say --force if
+    its loop moves it. See docs/otn.md and docs/loops.md.
+    """
+    from quoit.cli.loops import works_of
+
+    return works_of(dir, order, name, (spans, at, until), json, lead, force)
+
+
+@app.command
 def observe(*, out: Annotated[Path, Parameter(help="Directory for the files.")], force: bool = False) -> int:
     """Write a Grafana dashboard, Prometheus alert rules and a scrape configuration for a running twin.
 

@@ -18,6 +18,7 @@ from quoit.connectivity.api import ChannelReading
 from quoit.fabric.api import LinkRow
 from quoit.model.quantity import format_bits, format_duration
 from quoit.orchestration.telemetry_api import AssuranceRow, CorrelatedAlarm, Footprint
+from quoit.planes.loop import LoopRecord, LoopStanding
 from quoit.scenario.check import NetworkFileFaults, load
 from quoit.scenario.schema import NetworkFile
 
@@ -114,6 +115,22 @@ def channels(rows: Sequence[ChannelReading]) -> Table:
             "-" if r.osnr_db is None else f"{r.osnr_db:.0f} dB",
         )
     return table
+
+
+def loops(rows: Sequence[LoopStanding]) -> Table:
+    """The table of closed loops."""
+    table = Table(title="closed loops", title_justify="left")
+    for name in ("loop", "state", "finding", "action", "acted", "helped"):
+        table.add_column(name, justify="right" if name in ("acted", "helped") else "left", overflow="fold")
+    for r in rows:
+        how = " (dry run)" if r.dry_run else " (asks)" if r.approval else ""
+        table.add_row(r.loop, r.state + how, r.finding or "-", r.action or "-", str(r.actions), str(r.helped))
+    return table
+
+
+def record(step: LoopRecord) -> str:
+    """One step of a loop in a line."""
+    return f"{step.at_ns / 1e9:12.3f} s  {step.number:3d}  {step.stage:8s} {step.text}"
 
 
 def alarm(standing: CorrelatedAlarm, now_ns: int) -> str:

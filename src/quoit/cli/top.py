@@ -19,6 +19,7 @@ from quoit.connectivity.api import ChannelReadings
 from quoit.fabric.api import Links
 from quoit.model.quantity import format_duration
 from quoit.orchestration.telemetry_api import AssuranceTable, CorrelatedAlarms, Footprint
+from quoit.planes.loop import LoopStandings
 
 SERVICES = ("session", "stream")
 """Kinds of subservices that `quoit top` tells the health of; what they stand on is among the causes."""
@@ -44,6 +45,11 @@ class Operator:
             return self._http.get(path).raise_for_status().content
         except httpx2.HTTPError as fault:
             raise show.UserError(f"the twin does not answer: {fault}") from fault
+
+    def ask(self, path: str) -> tuple[int, dict[str, Any]]:
+        """Status and JSON of a GET that may be refused."""
+        answer = self._http.get(path)
+        return answer.status_code, answer.json()
 
     def post(self, path: str, body: Any) -> tuple[int, dict[str, Any]]:
         """Status and JSON of a POST."""
@@ -81,6 +87,8 @@ def _view(operator: Operator) -> Group:
     told = [Text(show.alarm(alarm, status["now_ns"]), style="red") for alarm in alarms.alarms]
     light = msgspec.json.decode(operator.get("/channels"), type=ChannelReadings)
     tables: list[Table | Text] = [show.links(links.rows), *([show.channels(light.rows)] if light.rows else [])]
+    loops = msgspec.json.decode(operator.get("/loops"), type=LoopStandings)
+    tables += [show.loops(loops.loops)] if loops.loops else []
     ill = msgspec.json.decode(operator.get("/assurance?below=100"), type=AssuranceTable).rows
     services = [row for row in ill if row.kind in SERVICES]
     tables += [show.ailing(services[:MOST_ILL])] if services else []

@@ -57,7 +57,7 @@ class Path(Message):
 @message("connectivity.PathDown")
 class PathDown(Message):
     """News: no light arrives on a path, because a span of it is dark. `planned`: as was to be expected, since a
-    satellite has set."""
+    satellite has set, or switches are about to let go by control's own order."""
 
     link: str
     span: str
@@ -257,10 +257,24 @@ class Spectrum(Message):
     free: tuple[tuple[int, int], ...]
 
 
+class ChannelReading(Message):
+    """A channel at one monitor. `channel` None: no channel of the inventory explains the light. `dbm` None: planned
+    light that is not there. `planned_dbm`: by launch power and the losses of commissioning."""
+
+    channel: str | None
+    span: str
+    node: str
+    centre_mhz: int
+    dbm: float | None
+    planned_dbm: float | None
+    osnr_db: float | None
+
+
 @message("connectivity.GetNoise")
 class GetNoise(Message):
     """What noise would a quantum channel have along these spans from node `source`, in this slot, beside all classical
-    channels as they are planned? `besides`: a channel to leave out. Answered with `PlannedNoise`."""
+    channels as they are planned? `besides`: a channel to leave out. `seen`: light of monitors to count as well, each
+    taken to be of the span's power at its end `node` and 50 GHz wide. Answered with `PlannedNoise`."""
 
     source: str
     spans: tuple[str, ...]
@@ -268,6 +282,7 @@ class GetNoise(Message):
     width_mhz: int
     isolation_db: float = 100.0
     besides: str = ""
+    seen: tuple[ChannelReading, ...] = ()
 
 
 @message("connectivity.PlannedNoise")
@@ -303,19 +318,6 @@ class SpanSpectrum(Message):
 @message("connectivity.GetChannels")
 class GetChannels(Message):
     """What do the channel monitors say? Answered with `ChannelReadings`."""
-
-
-class ChannelReading(Message):
-    """A channel at one monitor. `channel` None: no channel of the inventory explains the light. `dbm` None: planned
-    light that is not there. `planned_dbm`: by launch power and the losses of commissioning."""
-
-    channel: str | None
-    span: str
-    node: str
-    centre_mhz: int
-    dbm: float | None
-    planned_dbm: float | None
-    osnr_db: float | None
 
 
 @message("connectivity.ChannelReadings")

@@ -257,7 +257,7 @@ class ConnectivityController(Element):
     async def on_noise(self, ctx: Context, msg: GetNoise) -> PlannedNoise:
         slot = Slot(msg.centre_mhz, msg.width_mhz)
         self._check_slot(slot)
-        return self._inventory.noise(msg.source, msg.spans, slot, msg.isolation_db, msg.besides)
+        return self._inventory.noise(msg.source, msg.spans, slot, msg.isolation_db, msg.besides, msg.seen)
 
     @handles(GetSpectrum)
     async def on_spectrum(self, ctx: Context, msg: GetSpectrum) -> Spectrum:

@@ -33,6 +33,9 @@ from quoit.model.spectrum import Slot, free
 MATCH_MHZ = 3_125
 """A line belongs to the channel whose centre is this near: half the step of the flexible grid."""
 
+SEEN_MHZ = 50_000
+"""Width that light of unknown origin is taken to have: Raman noise hardly depends on it."""
+
 
 @dataclass(frozen=True)
 class Span:
@@ -234,9 +237,16 @@ class Inventory:
         return span.loss_db + (excess_db(wl_nm, span.length_km, span.loss_db) if span.medium == "fibre" else 0.0)
 
     def noise(
-        self, source: str, spans: tuple[str, ...], slot: Slot, isolation_db: float, besides: str = ""
+        self,
+        source: str,
+        spans: tuple[str, ...],
+        slot: Slot,
+        isolation_db: float,
+        besides: str = "",
+        seen: Iterable[ChannelReading] = (),
     ) -> PlannedNoise:
-        """What a quantum channel would have beside the classical ones as planned. Problems as of `way`."""
+        """What a quantum channel would have beside the classical ones as planned, and light that is `seen` beside
+        them. Problems as of `way`."""
         nodes = self.way(source, spans)
         guests: dict[str, list[Guest]] = {}
         for channel in self.channels.values():
@@ -246,6 +256,12 @@ class Inventory:
                     parts = at + 1 == len(spans) or spans[at + 1] not in channel.spans
                     guest = Guest(slot_of(channel), in_dbm, out_dbm, exit_node == nodes[at + 1], parts)
                     guests.setdefault(name, []).append(guest)
+        for line in seen:
+            if line.span in spans and line.dbm is not None:
+                at, seen_slot = spans.index(line.span), Slot(line.centre_mhz, SEEN_MHZ)
+                in_dbm = line.dbm + self._span_db(line.span, seen_slot.wavelength_nm)
+                stranger = Guest(seen_slot, in_dbm, line.dbm, line.node == nodes[at + 1], parts=True)
+                guests.setdefault(line.span, []).append(stranger)
         rest_db = 0.0
         segments = []
         for at in reversed(range(len(spans))):

@@ -216,5 +216,5 @@ class Plant(Element):
 
     def _mark_dark(self, ctx: Context, link: str, span: str) -> None:
         self._dark[link] = span
-        planned = self._level[span] is None and not self._spans[span].due(ctx.now)
+        planned = link in self._switching or (self._level[span] is None and not self._spans[span].due(ctx.now))
         ctx.publish(f"{PATH_NEWS}.{link}", PathDown(link, span, ctx.now, planned))

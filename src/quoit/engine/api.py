@@ -216,6 +216,21 @@ class PairHeld(Message):
     corrected_ns: int = 0
 
 
+@message("engine.Calibrate")
+class Calibrate(Message):
+    """Adjust the devices of a link for entangled pairs, which takes `takes_ns` and leaves it dark meanwhile. Answered
+    with `Calibrated`; Problem `switching` while it is under way."""
+
+    link: str
+    takes_ns: int
+
+
+@message("engine.Calibrated")
+class Calibrated(Message):
+    link: str
+    at_ns: int
+
+
 @message("engine.Operate")
 class Operate(Message):
     """Do the primitive `name` (`engine.primitives`) at a node on the qubits in `slots`. `basis`: X, Y or Z;

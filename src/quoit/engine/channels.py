@@ -31,9 +31,9 @@ def nodes_along(left: str, links: Iterable[PairLink]) -> tuple[str, ...]:
 
 
 def success_now(world: World, link: PairLink, hop: Hop) -> float:
-    """Probability of an attempt, with the light that gets through now; 0 in the dark."""
+    """Probability of an attempt, with the light that gets through now; 0 in the dark and during a calibration."""
     loss_db = world.loss_db(link.link)
-    if loss_db is None:
+    if loss_db is None or world.links[link.link].calibrating:
         return 0.0
     return min(1.0, hop.success * 10 ** (-(loss_db - link.base_db) * link.photons / 20))
 
@@ -42,10 +42,10 @@ def state_now(world: World, link: PairLink, hop: Hop) -> State:
     """Eigenvalues (x, y, z) of a pair that is heralded now.
 
     A photon that is measured in Z leaves only the correlator ZZ, one measured in X only XX: of the intercepted share
-    half of either is left, and nothing of YY. White noise takes its share of all three.
+    half of either is left, and nothing of YY. White noise takes its share of all three, and so do drifted devices.
     """
     true = world.links[link.link]
-    clean = 1 - true.depolarised
+    clean = (1 - true.depolarised) * (1 - true.drift)
     x, y, z = hop.state
     half = clean * (1 - true.intercepted / 2)
     return x * half, y * clean * (1 - true.intercepted), z * half

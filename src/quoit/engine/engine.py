@@ -36,6 +36,7 @@ from quoit.engine.world import (
     CutSpan,
     Depolarise,
     Intercept,
+    Misalign,
     Mistune,
     SetRate,
     Shine,
@@ -363,6 +364,11 @@ class Engine(Element):
         self._edited()
         self._world.spans[msg.span].tapped_db = msg.loss_db
         self._show(ctx, msg.span)
+
+    @handles(Misalign)
+    async def on_misalign(self, ctx: Context, msg: Misalign) -> None:
+        self._edited()
+        self._world.links[msg.link].drift = msg.share
 
     @handles(Depolarise)
     async def on_depolarise(self, ctx: Context, msg: Depolarise) -> None:

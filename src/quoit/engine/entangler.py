@@ -14,6 +14,8 @@ from math import exp
 
 from quoit.engine.api import (
     PAIRS,
+    Calibrate,
+    Calibrated,
     InstallCircuit,
     MorePairs,
     Operate,
@@ -222,6 +224,18 @@ class Entangler(Element):
                 (int(tries[0]), int(tries[1])),
             )  # fmt: skip
             ctx.tell(PAIRS, held, after=held_ns + running.since - ctx.now)
+
+    @handles(Calibrate)
+    async def on_calibrate(self, ctx: Context, msg: Calibrate) -> Calibrated:
+        link = self._world.links[msg.link]
+        if link.calibrating:
+            raise Problem("switching", f"{msg.link} is being calibrated", link=msg.link)
+        link.calibrating = True
+        self._world.edition += 1  # all who make pairs look at their light again
+        await ctx.sleep(msg.takes_ns)
+        link.calibrating, link.drift = False, 0.0
+        self._world.edition += 1
+        return Calibrated(msg.link, ctx.now)
 
     def _charge(self, running: _Running) -> None:
         """Attempts of the window cost whatever else their nodes store, in the ledger and in other circuits' memories:

@@ -66,7 +66,8 @@ class TrueLink:
     `rate_bps` overrides the key rate of a link whose rate is given instead of modelled; None: as given.
     `source` is the sender's node (empty: it has no light of its own, and goes over others that have), `slot` where in
     the spectrum it sends, `drift` what slow changes of polarisation or phase add to its error rate (or take away from
-    it).
+    it); of a link for entangled pairs, the share by which its pairs are depolarised, until it is calibrated.
+    `calibrating`: its devices are being adjusted, and make no pairs.
 
     `split` is the share of single photons that an eavesdropper blocks while she keeps one photon of each pulse of
     several (photon-number splitting). `blinded`: she has taken over the receiver's detectors with bright light and
@@ -85,6 +86,7 @@ class TrueLink:
     drift: float = 0.0
     split: float = 0.0
     blinded: bool = False
+    calibrating: bool = False
 
 
 @dataclass
@@ -250,6 +252,14 @@ class Tap(Message):
 
     span: str
     loss_db: float
+
+
+@message("world.Misalign")
+class Misalign(Message):
+    """The devices of a link for entangled pairs have drifted: its pairs are depolarised by `share` (0: as told)."""
+
+    link: str
+    share: float
 
 
 @message("world.Depolarise")

@@ -383,6 +383,31 @@ class PoolLevel(Message):
     open: bool
 
 
+@message("fabric.DrainLink")
+class DrainLink(Message):
+    """Keep flows off a link as long as there is another way (`drain` false: no longer). Key in its pools stays,
+    sessions find other routes or lose theirs. Answered with `LinkDrained`; Problem `no-such-element`."""
+
+    link: str
+    drain: bool = True
+    why: str = "drained"
+
+
+@message("fabric.LinkDrained")
+class LinkDrained(Message):
+    """`flows`: those that run over the link still, since there is no other way for them."""
+
+    link: str
+    flows: tuple[str, ...]
+
+
+@message("fabric.GetPool")
+class GetPool(Message):
+    """To a node's agent: how much key has a link? Answered with `PoolLevel`; Problem `no-route` for a strange link."""
+
+    link: str
+
+
 @message("fabric.PoolReading")
 class PoolReading(Message):
     """To the meters, once an interval in which a pool has changed: its level at the end of it."""
@@ -694,6 +719,14 @@ class RenewHalf(Message):
 @message("fabric.CloseCircuit")
 class CloseCircuit(Message):
     circuit: str
+
+
+@message("fabric.CalibrateLink")
+class CalibrateLink(Message):
+    """To control: have the devices of a link for pairs adjusted; it is dark meanwhile. Answered with `Done` when it is
+    over; Problems `no-such-element`, `switching`."""
+
+    link: str
 
 
 @message("fabric.Done")

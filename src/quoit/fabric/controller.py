@@ -16,10 +16,12 @@ from quoit.fabric.api import (
     BlockMade,
     Commissioned,
     CommissionNode,
+    DrainLink,
     Flow,
     FlowChanged,
     Flows,
     GetFlows,
+    LinkDrained,
     LinkQuarantined,
     LinkReleased,
     OpenFlow,
@@ -45,13 +47,18 @@ TIE, TIE_BITS = 0.01, 1e7
 """Weight of an empty pool among equally short routes, and the level that halves it."""
 
 
+DRAINED = 1000.0
+"""Weight of a link that is to be kept free: more than any detour."""
+
+
 class _State:
-    __slots__ = ("bits", "bps", "dark", "mean_bps", "open", "quarantined")
+    __slots__ = ("bits", "bps", "dark", "drained", "mean_bps", "open", "quarantined")
 
     def __init__(self) -> None:
         self.bits = 0
         self.open = False
         self.dark = False
+        self.drained = False
         self.quarantined = False
         self.bps = 0.0
         self.mean_bps = 0.0
@@ -180,7 +187,7 @@ class FabricController(Element):
     def _able_bps(self, link: str) -> float:
         """What a link makes, as far as sessions may count on it: one poor block does not end them."""
         state = self._states[link]
-        return 0.0 if state.dark or state.quarantined else state.mean_bps
+        return 0.0 if state.dark or state.quarantined or state.drained else state.mean_bps
 
     @handles(ReserveFlows)
     async def on_reserve(self, ctx: Context, msg: ReserveFlows) -> ReservedFlows:
@@ -313,6 +320,20 @@ class FabricController(Element):
             self._states[msg.link].dark = False
             await self._repair(ctx, msg.link, f"light again: {msg.link}")
 
+    # -- what management asks ------------------------------------------------------------------------
+
+    @handles(DrainLink)
+    async def on_drain(self, ctx: Context, msg: DrainLink) -> LinkDrained:
+        state = self._states.get(msg.link)
+        if state is None:
+            raise Problem("no-such-element", f"expected a link of this network, found {msg.link!r}", link=msg.link)
+        if state.drained != msg.drain:
+            state.drained = msg.drain
+            ctx.emit("link.drained" if msg.drain else "link.given_back", link=msg.link, why=msg.why)
+            await self._reroute(ctx, msg.link, msg.why)
+        left = [f"{f.src}>{f.dst}" for f in self._flows.values() if f is not None and msg.link in f.links]
+        return LinkDrained(msg.link, (*left, *self._reservations.using(msg.link)))
+
     # -- routing -------------------------------------------------------------------------------------
 
     def _cost(self, link: str) -> float | None:
@@ -321,7 +342,7 @@ class FabricController(Element):
         state = self._states[link]
         if not state.open or state.quarantined:
             return None
-        return 1.0 + TIE / (1.0 + state.bits / TIE_BITS)
+        return (DRAINED if state.drained else 1.0) + TIE / (1.0 + state.bits / TIE_BITS)
 
     async def _reroute(self, ctx: Context, link: str, why: str) -> None:
         for pair in list(self._flows):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from quoit.fabric import api
-from quoit.fabric.api import Piece, PoolLevel, PoolReading
+from quoit.fabric.api import GetPool, Piece, PoolLevel, PoolReading
 from quoit.fabric.pool import LinkPool
 from quoit.model.bans import Bans
 from quoit.model.problem import Problem
@@ -225,6 +225,16 @@ class Kma(Element):
         kept = f", {guarded} of them reserved" if guarded else ""
         detail = f"link {msg.link} has {usable} bits above its floor{kept}"
         raise Problem("no-key-material", detail, link=msg.link, available_bits=free)
+
+    @handles(GetPool)
+    async def on_get(self, ctx: Context, msg: GetPool) -> PoolLevel:
+        plan = self._plans.get(msg.link)
+        if plan is None:
+            raise Problem("no-route", f"{self._node} has no link {msg.link}", link=msg.link)
+        if plan.allocator != self._node:
+            answer: PoolLevel = await ctx.ask(api.kma(plan.allocator), msg, within=WITHIN)
+            return answer
+        return PoolLevel(msg.link, self._pools[msg.link].unallocated_bits, self._open[msg.link])
 
     @handles(GuardPool)
     async def on_guard(self, ctx: Context, msg: GuardPool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from quoit.engine.api import (
     PAIRS,
+    Calibrate,
     InstallCircuit,
     MorePairs,
     Operate,
@@ -21,6 +22,7 @@ from quoit.engine.program import Circuit
 from quoit.fabric.api import (
     PAIR_NEWS,
     CountSlots,
+    Done,
     FreeSlots,
     GetMemories,
     HalfReady,
@@ -88,6 +90,14 @@ class EndProgram(Message):
 
     circuit: str
     leaves: str = ""
+
+
+@message("fabric.AdjustLink")
+class AdjustLink(Message):
+    """Control to the first node of a link: adjust its devices, which takes so long. Answered with `Done`."""
+
+    link: str
+    takes_ns: int
 
 
 class MemoryAgent(Element):
@@ -249,6 +259,12 @@ class MemoryAgent(Element):
             msg.circuit, msg.number, self._node, msg.slot, msg.at_ns, msg.attempt_ns, msg.heralded_ns, msg.corrected_ns
         )
         ctx.tell(holder, ready)
+
+    @handles(AdjustLink)
+    async def on_adjust(self, ctx: Context, msg: AdjustLink) -> Done:
+        await ctx.ask(PAIRS, Calibrate(msg.link, msg.takes_ns), within=msg.takes_ns + WITHIN)
+        ctx.emit("pair-link.calibrated", link=msg.link, took_ns=msg.takes_ns)
+        return Done()
 
     # -- operations ----------------------------------------------------------------------------------
 

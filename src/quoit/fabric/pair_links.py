@@ -17,13 +17,15 @@ from quoit.fabric.programs.promises import EDGES, worst
 
 @dataclass(frozen=True)
 class PairLinkEntry:
-    """A link as control knows it: its ends, what an attempt on it is like, how many circuits can share it."""
+    """A link as control knows it: its ends, what an attempt on it is like, how many circuits can share it, and how long
+    it takes to calibrate it."""
 
     link: str
     a: str
     b: str
     hop: Hop
     width: int
+    calibration_ns: int = 0
 
 
 def cost_of(link: PairLinkEntry, stations: Mapping[str, Station]) -> float:

@@ -12,6 +12,7 @@ from quoit.engine.program import Circuit, fidelity_of
 from quoit.fabric.api import (
     METERS,
     PAIR_CONTROLLER,
+    CalibrateLink,
     CloseCircuit,
     Done,
     JudgeLinks,
@@ -23,7 +24,7 @@ from quoit.fabric.api import (
     memory,
     module,
 )
-from quoit.fabric.memory import EndProgram, ExpectPairs, RenewPair, RunProgram
+from quoit.fabric.memory import AdjustLink, EndProgram, ExpectPairs, RenewPair, RunProgram
 from quoit.fabric.pair_links import PairLinkEntry, PairLinks, cost_of, walk
 from quoit.fabric.pair_module import RunKeyCircuit
 from quoit.fabric.programs.demand import Compiler, Demand, Refused, Station
@@ -33,6 +34,7 @@ from quoit.planes.telemetry import StartMeter, StopMeter
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 
+CALIBRATE_WITHIN = 10_000_000_000
 ROUNDING = 1e-9
 """Taken off the best floor, which a compiler may have rounded up."""
 DISTRUST = 100.0
@@ -241,6 +243,16 @@ class PairController(Element):
                 ctx.tell(memory(node), EndProgram(msg.circuit, leaves))
             ctx.emit("circuit.closed", circuit=msg.circuit)
         return Done()
+
+    @handles(CalibrateLink)
+    async def on_calibrate(self, ctx: Context, msg: CalibrateLink) -> Done:
+        entry = self._links.get(msg.link)
+        if entry is None:
+            raise Problem("no-such-element", f"no link for pairs is called {msg.link!r}", link=msg.link)
+        within = entry.calibration_ns + CALIBRATE_WITHIN
+        order = AdjustLink(msg.link, entry.calibration_ns)
+        done: Done = await ctx.ask(memory(entry.a), order, within=within)
+        return done
 
     def _use(self, ctx: Context, link: str, more: int) -> None:
         """Count who uses a link; its meters are on as long as somebody does."""

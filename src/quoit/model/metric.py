@@ -65,6 +65,7 @@ _ROWS = (
     MetricRow("quoit_pool_bits", _G, "bit", ("link",), "Link key not yet handed out"),
     MetricRow("quoit_pool_spent_bits_total", _C, "bit", ("link", "use"), "Link key handed out, by use"),
     MetricRow("quoit_relay_bits_total", _C, "bit", ("link",), "Key bits relayed over a link"),
+    MetricRow("quoit_pair_link_fidelity", _G, "1", ("link",), "Fidelity of a link's pairs by the last test round"),
     MetricRow("quoit_pairs_delivered_total", _C, "pair", ("node",), "Entangled pairs delivered, by their head's node"),
     MetricRow("quoit_pairs_told_total", _C, "pair", ("line", "kind"), "Entangled pairs told to those who asked"),
     MetricRow("quoit_pair_requests_total", _C, "request", ("line", "verdict"), "Requests for pairs ended: OK or ERR"),

@@ -1,1 +1,1 @@
-"""Across the strata: what sees and steers them together, intents, and nodes that join."""
+"""Across the strata: what sees and steers them together, intents, nodes that join, and closed loops."""

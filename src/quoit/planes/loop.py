@@ -18,7 +18,8 @@ from enum import StrEnum
 from typing import Any
 
 from quoit.model.problem import Problem
-from quoit.planes.loop_locks import ARBITER, Lock, Unlock
+from quoit.planes.loop_locks import ARBITER, LOCK_NEWS, Lock, LockTaken, Unlock
+from quoit.planes.management import AlarmBook, Alarms, GetAlarms
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, handles
 from quoit.runtime.wire import Message, message
@@ -27,6 +28,11 @@ LOOP_NEWS = "loop"
 """Subjects are `loop.<name>`."""
 RECORDS_KEPT = 100
 ASK_WITHIN_NS = 1_000_000_000
+
+
+def loop_element(name: str) -> str:
+    """Name of the element that is the loop of this name."""
+    return f"loop.{name}"
 
 
 class LoopState(StrEnum):
@@ -128,20 +134,38 @@ class LoopStanding(Message):
     records: tuple[LoopRecord, ...]
 
 
+@message("planes.LoopStandings")
+class LoopStandings(Message):
+    """Several loops, by name."""
+
+    loops: tuple[LoopStanding, ...]
+
+
+@message("planes.LoopOrder")
+class LoopOrder(Message):
+    """An operator's order for the loop of this name. `order`: see `SteerLoop`."""
+
+    loop: str
+    order: str
+
+
 class ClosedLoop(Element):
     """Base of loops. A loop says what it sees (`monitor`), what is wrong (`analyse`), what to do about it (`decide`)
     and does it (`execute`); it may refine what counts as help (`helped`). All five may ask other elements."""
 
     plane = Plane.MANAGEMENT
+    subscribes: tuple[str, ...] = (LOCK_NEWS,)
 
     def __init__(self, place: str, plan: LoopPlan) -> None:
-        super().__init__(f"loop.{plan.name}", place)
+        super().__init__(loop_element(plan.name), place)
+        self.alarms = AlarmBook(self.stratum)
         self.plan = plan
         self._state = LoopState.WATCHING
         self._dry_run = plan.dry_run
         self._busy = False
         self._finding: Finding | None = None
         self._found_ns = 0
+        self._helpless: tuple[str, str] | None = None  # about what nothing can be done: said once
         self._action: Action | None = None
         self._until_ns = 0
         self._taken: deque[int] = deque()
@@ -173,6 +197,11 @@ class ClosedLoop(Element):
         return still is None or (still.about, still.cause) != (finding.about, finding.cause)
 
     # what all loops do
+
+    @property
+    def acting(self) -> bool:
+        """Whether an action is under way, or waits, or is being verified."""
+        return self._action is not None
 
     async def start(self, ctx: Context) -> None:
         ctx.tell(self.name, LoopTurn(), after=self.plan.period_ns)
@@ -208,7 +237,8 @@ class ClosedLoop(Element):
             return
         if self._finding is None or (found.about, found.cause) != (self._finding.about, self._finding.cause):
             self._found_ns = ctx.now
-            self._record(ctx, "analyse", f"{found.about}: {found.cause}", found.evidence)
+            if self._helpless != (found.about, found.cause):
+                self._record(ctx, "analyse", f"{found.about}: {found.cause}", found.evidence)
         self._finding = found
         if ctx.now - self._found_ns < self.plan.hold_off_ns:
             self._state = LoopState.HOLDING_OFF
@@ -218,15 +248,18 @@ class ClosedLoop(Element):
     def _calm(self, ctx: Context) -> None:
         if self._finding is not None:
             self._record(ctx, "analyse", f"{self._finding.about}: {self._finding.cause} is over", {})
-        self._finding = None
+        self._finding = self._helpless = None
         self._state = LoopState.WATCHING
 
     async def _act(self, ctx: Context, finding: Finding) -> None:
         action = await self.decide(ctx, finding)
         if action is None:
-            self._record(ctx, "decide", "nothing can be done", {})
+            if self._helpless != (finding.about, finding.cause):
+                self._record(ctx, "decide", "nothing can be done", {})
+            self._helpless = finding.about, finding.cause
             self._rest(ctx)
             return
+        self._helpless = None
         if not self._within_budget(ctx.now):
             text = f"{self.plan.budget} actions within {self.plan.budget_ns / 1e9:g} s: no more for now"
             self._record(ctx, "decide", text, {"would": action.what})
@@ -295,6 +328,19 @@ class ClosedLoop(Element):
         ctx.emit("loop.record", loop=self.plan.name, stage=stage, number=self._actions, text=text, fields=fields)
         ctx.count("quoit_loop_records_total", (self.plan.name, stage))
         ctx.publish(f"{LOOP_NEWS}.{self.plan.name}", record)
+
+    @handles(LockTaken)
+    async def on_lock_taken(self, ctx: Context, msg: LockTaken) -> None:
+        """A stronger loop works on the same: what has been done stays done, and is that loop's to judge now."""
+        if msg.loop != self.name or self._action is None:
+            return
+        self._record(ctx, "execute", f"pre-empted by {msg.by.removeprefix('loop.')}", {"action": self._action.what})
+        if self._state is LoopState.VERIFYING:
+            self._rest(ctx)
+
+    @handles(GetAlarms)
+    async def on_alarms(self, ctx: Context, msg: GetAlarms) -> Alarms:
+        return self.alarms.standing
 
     @handles(SteerLoop)
     async def on_steer(self, ctx: Context, msg: SteerLoop) -> LoopStanding:

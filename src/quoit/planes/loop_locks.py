@@ -1,7 +1,7 @@
 """Who may touch what: locks that closed loops take on resources before they act (G2).
 
 A lock is for all of an action's resources or for none, so no two loops can wait for each other. It ends when its loop
-gives it back, or with its lease; a loop of higher priority takes it away, and the loser is told so in the event log.
+gives it back, or with its lease; a loop of higher priority takes it away, and the loser is told (`LockTaken`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from quoit.runtime.element import Element, Plane, Stratum, handles
 from quoit.runtime.wire import Message, message
 
 ARBITER = "loops.arbiter"
+LOCK_NEWS = "locks.taken"
 
 
 @message("planes.Lock")
@@ -38,6 +39,14 @@ class Unlock(Message):
     """`loop` needs its resources no longer."""
 
     loop: str
+
+
+@message("planes.LockTaken")
+class LockTaken(Message):
+    """News: what `loop` had locked is another loop's now; it has lost all of its lock."""
+
+    loop: str
+    by: str
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,7 @@ class LoopArbiter(Element):
         for loop in sorted(rivals):
             del self._held[loop]
             ctx.emit("lock.taken", from_loop=loop, by=msg.loop)
+            ctx.publish(LOCK_NEWS, LockTaken(loop, msg.loop))
         self._held[msg.loop] = _Held(wanted, msg.priority, ctx.now + msg.lease_ns)
         return Locked(tuple(sorted(rivals)))
 

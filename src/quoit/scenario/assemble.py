@@ -24,6 +24,7 @@ from quoit.engine.world import (
     CutSpan,
     Depolarise,
     Intercept,
+    Misalign,
     Mistune,
     SetRate,
     Shine,
@@ -66,8 +67,10 @@ from quoit.scenario.energy import footprint_plan
 from quoit.scenario.entanglement import EntanglementSide, MeasuredKeys, span_finder
 from quoit.scenario.fate import Fate, Load, LoadPlan, Stroke
 from quoit.scenario.light import LightSide
+from quoit.scenario.loops import LoopSide
 from quoit.scenario.optical import optical_elements
 from quoit.scenario.orchestration import orchestration
+from quoit.scenario.orders import customers
 from quoit.scenario.pair_keys import PROTOCOLS, PairKeys, profile_of
 from quoit.scenario.schema import Application, Attack, Event, Link, NetworkFile, PairLink
 from quoit.scenario.thresholds import telemetry_plan
@@ -180,6 +183,8 @@ class Assembler:
         keys = MeasuredKeys(self._measured(), self.pair_keys.apart())
         elements += self.entanglement.elements(self.world, self.center, attachments, calendar, keys)
         elements += orchestration(self.n, self.center)
+        elements += customers(self.n, self.center)
+        elements += LoopSide(self.n, self.center, self._profile).elements()
         kernel = self._kernel(elements)
         kmes = {k.id: k.node for k in self.n.all_kmes()}
         return Twin(
@@ -535,6 +540,9 @@ def strokes_of(event: Event, ends: Mapping[str, tuple[str, str]]) -> list[Stroke
         power = event.power
         begin, end = Mistune(power.channel, power.launch_dbm), Mistune(power.channel, None)
         label = f"power {power.channel} {power.launch_dbm:g} dBm"
+    elif event.misalign is not None:
+        off = event.misalign
+        begin, end, label = Misalign(off.link, off.share), Misalign(off.link, 0.0), f"misalign {off.link} {off.share:g}"
     elif event.weather is not None:
         weather = event.weather
         begin, end = BendSpan(weather.span, weather.loss_db), BendSpan(weather.span, 0.0)

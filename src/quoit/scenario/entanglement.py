@@ -174,7 +174,8 @@ class EntanglementSide:
         found = {}
         for link in self._n.pair_links:
             hop = hop_of(link, sum(lengths[span] for span in self._spans_of(link)), self._losses_db[link.id])
-            found[link.id] = PairLinkEntry(link.id, link.between[0], link.between[1], hop, link.pairs)
+            a, b = link.between
+            found[link.id] = PairLinkEntry(link.id, a, b, hop, link.pairs, link.calibration_ns)
         return found
 
     @cached_property

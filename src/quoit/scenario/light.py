@@ -86,11 +86,14 @@ class LightSide:
         return TrueLink(link.id, self._spans_of(link), source=source, slot=slot, isolation_db=isolation)
 
     def true_switches(self) -> dict[str, TrueSwitch]:
-        """Every configured path is joined from the start."""
+        """Every configured path is joined from the start, unless another link has its device."""
         found = {s.node: TrueSwitch(s.insertion_db, s.switching_ns, s.kind == "roadm") for s in self._n.plant.switches}
         inventory = self.inventory()
+        lent = self._lent()
         for channel in inventory.channels.values():
             for joint in inventory.joints(channel):
+                if (joint.node, joint.channel) in lent:
+                    continue  # another link has the device that is behind this port
                 switch = found[joint.node]
                 switch.joints[joint.channel] = switch.joint(joint.port, joint.other, channel.centre_mhz)
         for link in self._n.pair_links if found else ():
@@ -101,6 +104,11 @@ class LightSide:
                 if node in found:
                     found[node].joints[link.id] = found[node].joint(port, other, 0)
         return found
+
+    def _lent(self) -> set[tuple[str, str]]:
+        """(node, link) where a shared device is another link's at the beginning."""
+        loop = self._n.loops.buffer
+        return {(one.node, link) for one in (loop.shared if loop else ()) for link in one.links[1:]}
 
     def drifts(self) -> Iterator[DriftPlan]:
         for link in self._n.links:

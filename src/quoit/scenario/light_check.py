@@ -172,6 +172,9 @@ def _check_events(n: schema.NetworkFile, unknown: Unknown) -> Found:
         if event.power is not None:
             names = [channel.name for channel in n.plant.channels]
             yield from unknown(("events", i, "power", "channel"), "channel", event.power.channel, names)
+        if event.order is not None:
+            names = [channel.name for channel in n.plant.channels]
+            yield from unknown(("events", i, "order", "channel"), "channel", event.order.channel, names)
         if event.weather is not None:
             yield from unknown(("events", i, "weather", "span"), "path through air", event.weather.span, air)
 

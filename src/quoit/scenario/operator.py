@@ -27,6 +27,7 @@ from quoit.interfaces.restconf.server import send_feed
 from quoit.model.problem import Problem
 from quoit.model.role import Operation, Role, may
 from quoit.orchestration.telemetry_api import ASSURANCE, FOOTPRINT, GetAssurance, GetCorrelatedAlarms, GetFootprint
+from quoit.planes.loop import ClosedLoop, GetLoop, LoopOrder, LoopStandings, SteerLoop, loop_element
 from quoit.planes.telemetry import GetMeters, Meters
 from quoit.runtime.wire import Message
 from quoit.scenario.fate import FATE, STRIKES, Strike
@@ -106,8 +107,8 @@ def role_identities(is_revoked: Callable[[int], bool], roles: Iterable[Role] = R
 
 
 class OperatorSocket:
-    """Serves GET /links, /spans, /channels, /services, /works, /units, /alarms, /assurance, /telemetry, /footprint,
-    /events, /doors, /status, /metrics, /livez, /readyz, and POST /strike, /works, /tokens."""
+    """Serves GET /links, /spans, /channels, /services, /works, /units, /alarms, /loops, /assurance, /telemetry,
+    /footprint, /events, /doors, /status, /metrics, /livez, /readyz, and POST /strike, /loops, /works, /tokens."""
 
     def __init__(self, path: Path, host: Host) -> None:
         self._path = path
@@ -129,6 +130,8 @@ class OperatorSocket:
                 Route("/works", self._announce, methods=["POST"]),
                 Route("/units", self._units),
                 Route("/alarms", self._alarms),
+                Route("/loops", self._loops),
+                Route("/loops", self._steer, methods=["POST"]),
                 Route("/assurance", self._assurance),
                 Route("/telemetry", self._telemetry),
                 Route("/footprint", self._footprint),
@@ -214,6 +217,29 @@ class OperatorSocket:
 
     async def _footprint(self, request: Request) -> Response:
         return _json(await self._host.world.ask(FOOTPRINT, GetFootprint()))
+
+    def _loop_elements(self) -> list[str]:
+        return [e.name for e in self._host.twin.kernel.elements if isinstance(e, ClosedLoop)]
+
+    async def _loops(self, request: Request) -> Response:
+        """All closed loops, by name, with their last records."""
+        return _json(LoopStandings(tuple([await self._host.world.ask(e, GetLoop()) for e in self._loop_elements()])))
+
+    async def _steer(self, request: Request) -> Response:
+        try:
+            order = msgspec.json.decode(await request.body(), type=LoopOrder)
+            self._check_loop(order.loop)
+            return _json(await self._host.world.ask(loop_element(order.loop), SteerLoop(order.order)))
+        except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
+            return _json({"message": str(fault)}, 400)
+        except Problem as problem:
+            return _json({"message": problem.detail}, problem.row.status)
+
+    def _check_loop(self, name: str) -> None:
+        known = [element.removeprefix("loop.") for element in self._loop_elements()]
+        if name not in known:
+            listed = f"known: {', '.join(known[:20])}" if known else "this network has none; see docs/loops.md"
+            raise Problem("no-such-element", f"no loop is called {name!r}; {listed}")
 
     async def _doors(self, request: Request) -> Response:
         return _json(self._host.doors_told())

@@ -1,0 +1,68 @@
+"""What a schema cannot see of a network file's closed loops: unknown names, devices that nothing switches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from quoit.scenario import schema
+from quoit.scenario.yamlfile import Loc
+
+Found = Iterator[tuple[Loc, str]]
+Unknown = Callable[[Loc, str, str, Iterable[str]], Found]
+"""A fault with a hint, if a name is none of those known."""
+
+
+def check_loops(n: schema.NetworkFile, unknown: Unknown) -> Found:
+    """All faults of loops."""
+    if n.loops.works is not None and not n.has_plant:
+        yield (
+            ("loops", "works"),
+            "works are announced to the plant's controller; add a section plant",
+        )
+    pair_links = [link.id for link in n.pair_links]
+    for i, event in enumerate(n.events):
+        if event.misalign is not None:
+            yield from unknown(("events", i, "misalign", "link"), "pair link", event.misalign.link, pair_links)
+    loop = n.loops.buffer
+    for i, device in enumerate(loop.shared if loop is not None else ()):
+        yield from _check_shared(n, unknown, ("loops", "buffer", "shared", i), device)
+    if n.loops.fidelity is not None and not n.pair_links:
+        yield ("loops", "fidelity"), "this network has no pair_links, which is what the loop watches; leave it out"
+    if loop is not None:
+        yield from _check_shared_once(loop)
+
+
+def _check_shared(n: schema.NetworkFile, unknown: Unknown, at: Loc, device: schema.SharedSection) -> Found:
+    yield from unknown((*at, "node"), "node", device.node, n.nodes)
+    if device.node in n.nodes and device.node not in {switch.node for switch in n.plant.switches}:
+        yield (*at, "node"), f"no switch at {device.node!r} could lend a device; add one to plant.switches"
+    links = {link.id: link for link in n.links}
+    for k, name in enumerate(device.links):
+        yield from unknown((*at, "links", k), "link", name, links)
+        if name in device.links[:k]:
+            yield (*at, "links", k), f"{name!r} is named twice; leave one out"
+        if name in links and device.node in n.nodes and device.node not in links[name].between:
+            ends = " and ".join(repr(end) for end in links[name].between)
+            yield (*at, "links", k), f"expected links that end at {device.node!r}, found {name!r} between {ends}"
+    ends_there = {links[name].between.index(device.node) for name in device.links
+                  if name in links and device.node in links[name].between}  # fmt: skip
+    if len(ends_there) > 1:
+        yield (*at, "links"), "expected links that all send from the node, or all receive there: one device does one"
+
+
+def _check_shared_once(loop: schema.BufferSection) -> Found:
+    seen: dict[tuple[str, str], int] = {}
+    for i, device in enumerate(loop.shared):
+        for k, name in enumerate(device.links):
+            if seen.setdefault((device.node, name), i) != i:
+                yield (
+                    ("loops", "buffer", "shared", i, "links", k),
+                    f"{name!r} has a shared device at {device.node!r} already; put its links together",
+                )
+    nodes = [device.node for device in loop.shared]
+    for i, node in enumerate(nodes):
+        if node in nodes[:i]:
+            yield (
+                ("loops", "buffer", "shared", i, "node"),
+                f"{node!r} lends a device already; a node has one at most",
+            )

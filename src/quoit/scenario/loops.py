@@ -1,0 +1,104 @@
+"""Closed loops of a network file become elements. A file that names none has none, and no arbiter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from math import prod
+
+from quoit.fabric.links.profile import OVER_PAIRS, BB84Profile, Profile
+from quoit.model.spectrum import centre_of
+from quoit.orchestration.loops.buffer import BufferLoop, SharedDevice
+from quoit.orchestration.loops.causes import Optics
+from quoit.orchestration.loops.channel import LinkFacts
+from quoit.orchestration.loops.fidelity import FidelityLoop, TestRounds
+from quoit.orchestration.loops.noise import NoiseLoop, NoisePolicy
+from quoit.orchestration.loops.places import Guards
+from quoit.orchestration.loops.restore import RestoreLoop
+from quoit.orchestration.loops.works import WorksLoop
+from quoit.planes.loop import LoopPlan
+from quoit.planes.loop_locks import LoopArbiter
+from quoit.runtime.element import Element
+from quoit.scenario import schema
+from quoit.scenario.entanglement import memory_plan
+
+ISOLATION_DB = 100.0
+
+
+class LoopSide:
+    """Everything about loops that the assembly needs."""
+
+    def __init__(self, network: schema.NetworkFile, place: str, profile_of: Callable[[schema.Link], Profile]) -> None:
+        self._n = network
+        self._place = place
+        self._profile_of = profile_of
+
+    def elements(self) -> list[Element]:
+        """All loops, and the arbiter of their locks."""
+        loops = [*self._for_links(), *self._for_devices(), *self._for_pairs()]
+        return [LoopArbiter(self._place), *loops] if loops else []
+
+    def _for_links(self) -> Iterator[Element]:
+        loops = self._n.loops
+        # The optical network restores its services itself, and has them give way to works.
+        served = {service.link for service in self._n.plant.services}
+        for link in self._n.links:
+            if link.protocol in OVER_PAIRS:
+                continue  # it has no light of its own
+            if loops.noise is not None and link.protocol != "rated":  # a rate that is given has no noise
+                noise = loops.noise
+                policy = NoisePolicy(noise.most_loss_db, noise.lower_db)
+                yield NoiseLoop(self._place, plan_of(f"noise:{link.id}", noise), self._facts(link, noise), policy)
+            if loops.restore is not None and link.id not in served:
+                restore = loops.restore
+                plan, facts = plan_of(f"restore:{link.id}", restore), self._facts(link, restore)
+                yield RestoreLoop(self._place, plan, facts, restore.most_loss_db)
+            if loops.works is not None and link.id not in served:
+                works = loops.works
+                plan, facts = plan_of(f"works:{link.id}", works), self._facts(link, works)
+                yield WorksLoop(self._place, plan, facts, works.most_loss_db, works.lead_ns)
+
+    def _for_devices(self) -> Iterator[Element]:
+        buffer = self._n.loops.buffer
+        for one in buffer.shared if buffer is not None else ():
+            assert buffer is not None
+            device = SharedDevice(one.node, tuple(one.links), one.low_bits, one.enough_bits)
+            yield BufferLoop(self._place, plan_of(f"buffer:{one.node}", buffer), device)
+
+    def _for_pairs(self) -> Iterator[Element]:
+        fidelity = self._n.loops.fidelity
+        for link in self._n.pair_links if fidelity is not None else ():
+            assert fidelity is not None
+            a, b = link.between
+            right = [memory_plan(memories).model.readout for n in (a, b) if (memories := self._n.nodes[n].memories)]
+            tests = TestRounds(link.id, a, b, fidelity.tests, fidelity.slots, prod(2 * r - 1 for r in right))
+            yield FidelityLoop(self._place, plan_of(f"fidelity:{link.id}", fidelity), tests)
+
+    def _facts(self, link: schema.Link, loop: schema.MovingLoop) -> LinkFacts:
+        plant = self._n.plant
+        isolation_db = link.spectrum.isolation_db if link.spectrum is not None else ISOLATION_DB
+        guards = Guards(plant.guard_mhz, plant.quantum_guard_mhz)
+        profile = self._profile_of(link)
+        optics = None
+        if isinstance(profile, BB84Profile):
+            photons = sum(mu * share for mu, share in zip(profile.mu, profile.p_intensity, strict=True))
+            optics = Optics(profile.gate_s, photons)
+        elsewhere = tuple(centre_of(nm) for nm in loop.wavelengths)
+        return LinkFacts(
+            link.id, isolation_db, guards, optics, elsewhere, self._n.telemetry_interval_ns, self._n.has_plant
+        )
+
+
+def plan_of(name: str, loop: schema.LoopSection) -> LoopPlan:
+    """How a loop of the file runs."""
+    return LoopPlan(
+        name,
+        loop.period_ns,
+        loop.hold_off_ns,
+        loop.verify_ns,
+        loop.cooldown_ns,
+        loop.priority,
+        loop.budget,
+        loop.budget_time_ns,
+        loop.dry_run,
+        loop.approval,
+    )

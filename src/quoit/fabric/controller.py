@@ -91,6 +91,8 @@ class FabricController(Element):
         self._epoch = 0
 
     async def start(self, ctx: Context) -> None:
+        # One that comes back must not be taken for its own past: no earlier life counted an epoch each nanosecond.
+        self._epoch = ctx.now
         for entry in self._links.values():
             request = RequestPath(entry.link, entry.sender, entry.receiver, entry.spans)
             path: Path = await ctx.ask(PATHS, request, within=WITHIN)

@@ -143,7 +143,8 @@ class Assembler:
         ]
         calendar = Calendar(self.n.epoch_unix_s, Namespace(self.n.nid))
         elements += self.entanglement.elements(self.world, self.center, attachments, calendar)
-        kernel = Kernel(elements, seed=self.seed, latency=Latency(self.n), start_ns=self.parts.start_ns)
+        latency, local_ns = Latency(self.n), self.n.policies.local_latency_ns
+        kernel = Kernel(elements, seed=self.seed, latency=latency, start_ns=self.parts.start_ns, local_ns=local_ns)
         kmes = {k.id: k.node for k in self.n.all_kmes()}
         return Twin(
             self.n, kernel, kmes, attachments, self.stores, policy, self.labels, self._kme_maker(attachments, policy)

@@ -6,7 +6,7 @@ import asyncio
 import importlib.util
 import signal
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,16 @@ from quoit.adapters.crypto.kek import KekError
 from quoit.adapters.hardening import harden
 from quoit.adapters.stores.sqlite import StoreCorrupt
 from quoit.cli import show
+from quoit.cli.apart import Place, lead_apart, options_of
 from quoit.cli.crew import lead, share
 from quoit.cli.run import instant, progress_to
 from quoit.model.quantity import format_duration
 from quoit.scenario.host import Host, HostOptions, NothingToResume, RunDirectoryBusy
+from quoit.scenario.muster import PartRefused
+from quoit.scenario.parts import PartFault
 
+DIRECTORY = Path("out/quoit")
+"""Of a run, if no other is given; a part that is started by itself has one of its own in it."""
 SHORTEST_LIFE = timedelta(seconds=10)
 """Of a certificate: it is renewed after two thirds of its life, and looked at once a second."""
 
@@ -46,6 +51,8 @@ class UpOptions:
     certificate_life: str = "24h"
     management_port: int | None = None
     kek: str | None = None
+    by: str = "place"
+    place: Place = field(default_factory=Place)
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
@@ -63,24 +70,13 @@ def bring_up(file: Path, options: UpOptions) -> int:
     show.logs_to_stderr(options.json)
     harden()
     network = show.network(file)
-    if options.speed <= 0:
-        raise show.UserError(f"--speed: expected above 0, found {options.speed}")
-    if not 0 <= (options.management_port or 0) <= 65535:
-        raise show.UserError(f"--management-port: expected 0 (any free one) to 65535, found {options.management_port}")
-    if not 0 <= options.port <= 65535:
-        raise show.UserError(f"--port: expected 0 (any free one) to 65535, found {options.port}")
-    if options.digest and options.until is None:
-        raise show.UserError("--digest needs --until: a digest is of a whole run")
-    if options.resume and (options.processes > 1 or options.start != "0s" or options.digest):
-        raise show.UserError("--resume goes on where a twin stopped: not with --processes, --from or --digest")
-    if options.store is not None:
-        if options.processes > 1:
-            raise show.UserError("--store: key stores in PostgreSQL are for a twin in one process")
-        if importlib.util.find_spec("asyncpg") is None:
-            raise show.UserError("--store: PostgreSQL needs asyncpg; run: pip install 'quoit[postgres]'")
-    nodes = len(network.nodes)
-    if not 1 <= options.processes <= nodes:
-        raise show.UserError(f"--processes: expected 1 to {nodes}, for this network has {nodes} nodes")
+    _check(options, len(network.nodes))
+    if _is_apart(options):
+        directory = options.directory
+        if not options.place.is_apart:
+            return lead_apart(file, directory, options.by, _arguments(options), options.digest)
+        if directory == DIRECTORY:
+            options = replace(options, directory=DIRECTORY / options.place.part.name)
     if options.processes > 1 and options.part is None:
         return lead(file, options.directory, options.processes, _arguments(options), options.digest)
     until = None if options.until is None else instant(options.until, "--until")
@@ -102,8 +98,43 @@ def bring_up(file: Path, options: UpOptions) -> int:
         tls13_only=options.tls13_only,
         management_port=options.management_port,
         kek=options.kek,
+        apart=options_of(options.place) if options.place.is_apart else None,
     )
     return run_loop(lambda: _host(file, host_options, options.digest, options.json))
+
+
+def _check(options: UpOptions, nodes: int) -> None:
+    """UserError for what cannot be, or not at once."""
+    if options.speed <= 0:
+        raise show.UserError(f"--speed: expected above 0, found {options.speed}")
+    if not 0 <= (options.management_port or 0) <= 65535:
+        raise show.UserError(f"--management-port: expected 0 (any free one) to 65535, found {options.management_port}")
+    if not 0 <= options.port <= 65535:
+        raise show.UserError(f"--port: expected 0 (any free one) to 65535, found {options.port}")
+    if options.digest and options.until is None:
+        raise show.UserError("--digest needs --until: a digest is of a whole run")
+    if options.resume and (options.processes > 1 or options.start != "0s" or options.digest):
+        raise show.UserError("--resume goes on where a twin stopped: not with --processes, --from or --digest")
+    if options.store is not None:
+        if options.processes > 1:
+            raise show.UserError("--store: key stores in PostgreSQL are for a twin in one process")
+        if importlib.util.find_spec("asyncpg") is None:
+            raise show.UserError("--store: PostgreSQL needs asyncpg; run: pip install 'quoit[postgres]'")
+    if not 1 <= options.processes <= nodes:
+        raise show.UserError(f"--processes: expected 1 to {nodes}, for this network has {nodes} nodes")
+
+
+def _is_apart(options: UpOptions) -> bool:
+    """Whether strata and planes run apart. UserError for what cannot be so."""
+    if not options.place.is_apart and options.by == "place":
+        return False
+    if options.processes > 1:
+        raise show.UserError("--processes splits a twin by place: not with --bus, nor with --by stratum, plane or cell")
+    if options.place.is_apart and options.by != "place":
+        raise show.UserError("--by starts all parts and a bus of their own: not with --bus")
+    if options.resume or options.store is not None:
+        raise show.UserError("--resume and --store are for a twin in one process")
+    return True
 
 
 def _life(text: str) -> timedelta:
@@ -131,10 +162,14 @@ def _arguments(options: UpOptions) -> list[str]:
 async def _host(file: Path, options: HostOptions, digest: bool, json: bool) -> int:
     try:
         host = Host(file.read_text(encoding="utf-8"), options, str(file))
-    except (RunDirectoryBusy, NothingToResume, StoreCorrupt, KekError) as fault:
+    except (RunDirectoryBusy, NothingToResume, StoreCorrupt, KekError, PartFault) as fault:
         raise show.UserError(str(fault)) from fault
-    with progress_to(options.from_ns) as progress:
-        await host.start(progress)
+    try:
+        with progress_to(options.from_ns) as progress:
+            await host.start(progress)
+    except (PartRefused, PartFault) as fault:
+        await host.stop()
+        raise show.UserError(str(fault)) from fault
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -155,7 +190,7 @@ async def _host(file: Path, options: HostOptions, digest: bool, json: bool) -> i
     if isinstance(outcome, Exception):
         return 1
     if digest:
-        if options.share is None:
+        if options.share is None and options.apart is None:
             print(host.digest.hexdigest())
         return 0 if host.world.faithful else 1
     if not host.world.faithful:
@@ -168,6 +203,10 @@ def tell_how_to_go_on(host: Host) -> None:
     """Addresses, certificates, and a curl line that works."""
     console = show.out()
     console.print(f"{host.network.name} is live, from {format_duration(host.options.from_ns)} on.")
+    if host.company is not None:
+        for row in host.company.rows():
+            mark = "  <- here" if row["here"] else ""
+            console.print(f"  part {row['part']:<32} {row['elements']:>4} elements{mark}", highlight=False)
     for kme in sorted(host.doors):
         apps = [a.sae for a in host.twin.attachments.values() if a.kme == kme]
         if apps:

@@ -24,6 +24,7 @@ import structlog
 
 from quoit.adapters.crypto.kek_uri import open_kek
 from quoit.adapters.crypto.pki import LEAF_LIFE, Authority, Issued, PkiError
+from quoit.adapters.stores.memory import MemoryStore
 from quoit.adapters.stores.sealed import SealedStore
 from quoit.adapters.stores.sqlite import SqliteStore
 from quoit.interfaces.etsi014.codec import Compat, Limits
@@ -32,14 +33,17 @@ from quoit.interfaces.listener import Census, Listener, ListenerLimits, listen
 from quoit.interfaces.northbound import Counted, make_app
 from quoit.interfaces.repeated import Repeated
 from quoit.model.role import Role
+from quoit.runtime.context import Device
 from quoit.runtime.journal import FORMAT, Header, JournalWriter
 from quoit.runtime.kernel import Kernel
 from quoit.runtime.live import LiveWorld
 from quoit.runtime.trace import Digest, Event, Sink, to_line
 from quoit.runtime.virtual import VirtualWorld
+from quoit.scenario.apart import ApartOptions, Company, facts_of
 from quoit.scenario.assemble import Parts, Twin, assemble
 from quoit.scenario.check import loads
 from quoit.scenario.operator import ROLES, OperatorSocket, RoleGate, role_identities
+from quoit.scenario.parts import KMES
 from quoit.scenario.spread import Spread
 from quoit.service.api import eme
 from quoit.service.keystore import StoreFailed
@@ -72,7 +76,8 @@ class HostOptions:
     URL of a PostgreSQL that holds the key stores instead of files, one schema a KME. `kek`: name of the key-encryption
     key of all stores (`quoit.adapters.crypto.kek_uri`), instead of a file in each. `certificate_life`: of the KMEs' and
     the applications' certificates. `tls13_only`: listeners refuse TLS 1.2, which ETSI GS QKD 014 permits.
-    `management_port`: the operator's door over mutual TLS on that port of 127.0.0.1 (0: any); None: only its socket."""
+    `management_port`: the operator's door over mutual TLS on that port of 127.0.0.1 (0: any); None: only its socket.
+    `apart`: this process is a part of a twin whose parts are started one by one."""
 
     directory: Path
     seed: int | None = None
@@ -89,6 +94,7 @@ class HostOptions:
     tls13_only: bool = False
     management_port: int | None = None
     kek: str | None = None
+    apart: ApartOptions | None = None
 
 
 @dataclass
@@ -128,8 +134,16 @@ class Host:
         # Before any store is made: a name that is misspelt must not leave stores under other keys.
         kek = self.options.kek
         self._kek = None if kek is None else open_kek(kek, make=not self.options.resume)
-        self._opened: dict[str, SealedStore] = {k.id: self._open_store(k.id) for k in self.network.all_kmes()}
+        apart = self.options.apart
+        holds_kmes = apart is None or KMES in apart.part.cells
+        self._opened: dict[str, SealedStore] = {
+            k.id: self._open_store(k.id) for k in self.network.all_kmes() if holds_kmes
+        }
         self.twin: Twin = assemble(self.network, self._parts())
+        self.company = None
+        if apart is not None:
+            facts = facts_of(self.network_text, self.network, self.options)
+            self.company = Company(apart, self.network, self.twin.kernel, facts)
         self.authority = Authority(self.options.directory / "pki", self.network.name)
         # Unbuffered: what a killed twin had done before it answered is in its log.
         mode = "ab" if self.options.resume else "wb"
@@ -151,7 +165,9 @@ class Host:
 
     def _elements_here(self, kernel: Kernel) -> frozenset[str]:
         """Names of the elements that are this process's share."""
-        share, spread = self.options.share, self._spread
+        share, spread, apart = self.options.share, self._spread, self.options.apart
+        if apart is not None:
+            return frozenset(e.name for e in kernel.elements if e in apart.part)
         if share is None or spread is None:
             return frozenset(e.name for e in kernel.elements)
         return frozenset(e.name for e in kernel.elements if spread(e) == share.process)
@@ -162,7 +178,10 @@ class Host:
         return "" if share is None else f".{share.process}"
 
     def _parts(self) -> Parts:
-        share = self.options.share
+        share, apart = self.options.share, self.options.apart
+        if apart is not None:
+            # Without resources a part sees no key, and may go through a fast-forward with any.
+            return Parts(self._store_of, self.options.seed, apart.root or os.urandom(32))
         if share is None:
             root = None if self.options.deterministic_keys else os.urandom(32)
             start_ns = max((store.latest_ns for store in self._opened.values()), default=0)
@@ -191,8 +210,12 @@ class Host:
             raise NothingToResume(f"the store of {kme} has a past: go on with --resume, or drop its schema")
         return store
 
+    def _store_of(self, kme: str) -> Device:
+        """A KME's store; in a part that holds no KMEs, what a fast-forward needs of one."""
+        return self._opened.get(kme) or MemoryStore()
+
     def _note_state(self) -> None:
-        if self.options.share is None:  # a crew cannot be resumed
+        if self.options.share is None and self.company is None:  # a crew cannot be resumed
             self._state.note(self.network.name, self.twin.kernel.now)
 
     def _note_resumption(self) -> None:
@@ -209,17 +232,37 @@ class Host:
 
         Of several processes each fast-forwards all elements, which gives all the same, and goes on with its share.
         """
-        share = self.options.share
-        wall_ns = None
         asyncio.get_running_loop().set_exception_handler(self._on_loop_fault)
+        wall_ns = None
+        if self.company is None:
+            self._fast_forward(progress)
+            wall_ns = await self._share_out()
+        await self._open_all()
+        if self.company is not None:
+            wall_ns = await self.company.join(lambda: self.options.from_ns > 0 and self._fast_forward(progress))
+        self.world.begin(stop_at=self.options.until_ns, wall_ns=wall_ns)
+        if self.company is not None:
+            self.company.begin(self.world)
+        self._renewal = asyncio.get_running_loop().create_task(self._renew())
+
+    def _fast_forward(self, progress: Callable[[int], None] | None) -> bool:
         ahead = VirtualWorld(self.twin.kernel)
         ahead.begin()
         if self.options.from_ns:
             ahead.run_until(self.options.from_ns, progress)
-        if share is not None and self._spread is not None:
-            self.twin.kernel.split(self._spread, share.process, share.bus)
-            await share.bus.connect(self.world.receive, self.world.missed, self.world.fail)
-            wall_ns = await share.bus.start_together(share.processes)
+        return True
+
+    async def _share_out(self) -> int | None:
+        """Go on with this process's share, if there are others; returns the common start."""
+        share = self.options.share
+        if share is None or self._spread is None:
+            return None
+        self.twin.kernel.split(self._spread, share.process, share.bus)
+        await share.bus.connect(self.world.receive, self.world.missed, self.world.fail)
+        return await share.bus.start_together(share.processes)
+
+    async def _open_all(self) -> None:
+        share = self.options.share
         for attachment in self.twin.attachments.values():
             if attachment.kme not in self.here:
                 continue
@@ -234,8 +277,6 @@ class Host:
                 self._operator = OperatorSocket(self.options.directory / "operator.sock", self)
                 await self._operator.start()
                 await self._open_management(self._operator)
-        self.world.begin(stop_at=self.options.until_ns, wall_ns=wall_ns)
-        self._renewal = asyncio.get_running_loop().create_task(self._renew())
 
     async def _open_doors(self) -> None:
         names = [(a.sae, a.urn) for a in self.twin.attachments.values()]
@@ -398,6 +439,9 @@ class Host:
         self.world.end()
         if self.options.share is not None:
             await self.options.share.bus.close()
+        if self.company is not None:
+            until_ns = self.options.until_ns
+            await self.company.leave(until_ns is not None and self.twin.kernel.now >= until_ns)
         self._faults.close()
         ends = [self._note_state, lambda: self.journal.close(self.twin.kernel.now), self._events.close]
         for end in (*ends, *(store.close for store in self._opened.values())):

@@ -1,4 +1,4 @@
-"""`quoit bus`, `quoit up --bus` and `quoit up --by`: strata and planes that run apart, with credentials of their own."""
+"""`quoit bus`, `quoit up --bus` and `quoit up --by`: strata and planes that run apart, each by its own credentials."""
 
 from __future__ import annotations
 

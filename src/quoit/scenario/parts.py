@@ -18,6 +18,9 @@ from quoit.runtime.element import Element, Plane, Stratum
 from quoit.scenario.schema import NetworkFile
 
 WITHOUT = "without-"
+BY_NUMBER = "cells-"
+LONGEST = 64
+"""Characters of a name in a certificate (RFC 5280, ub-common-name)."""
 SHORT_NS = 20_000_000
 """A bus on a machine that is busy may take longer than a shorter latency."""
 
@@ -75,7 +78,9 @@ class Part:
     @classmethod
     def named(cls, name: str) -> Part:
         """The part of this name: a stratum, a plane, a cell such as `fabric-control`, several of these with `_`
-        between, all `without-` those, or `whole`. PartFault for any other."""
+        between, all `without-` those, `whole`, or `cells-` and a number, as `name` gives them. PartFault for others."""
+        if name.startswith(BY_NUMBER):
+            return cls._numbered(name)
         text = name.removeprefix(WITHOUT)
         cells = set[Cell]()
         for term in text.split("_"):
@@ -88,14 +93,27 @@ class Part:
             cells |= found
         return cls.of(without=[text]) if name.startswith(WITHOUT) else cls(frozenset(cells))
 
+    @classmethod
+    def _numbered(cls, name: str) -> Part:
+        try:
+            bits = int(name.removeprefix(BY_NUMBER), 16)
+        except ValueError:
+            bits = 0
+        if not 0 < bits < 1 << len(CELLS):
+            raise PartFault(f"expected {BY_NUMBER} and a number of 1 to {(1 << len(CELLS)) - 1:x}, found {name!r}")
+        return cls(frozenset(cell for n, cell in enumerate(CELLS) if bits >> n & 1))
+
     @property
     def name(self) -> str:
-        """The shortest that `named` understands."""
+        """The short one of those that `named` understands."""
         rest = frozenset(CELLS) - self.cells
         if not rest:
             return "whole"
         own, others = _terms(self.cells), _terms(rest)
-        return WITHOUT + "_".join(others) if len(others) < len(own) else "_".join(own)
+        name = WITHOUT + others[0] if len(others) == 1 < len(own) else "_".join(own)
+        if len(name) <= LONGEST:
+            return name
+        return f"{BY_NUMBER}{sum(1 << n for n, cell in enumerate(CELLS) if cell in self.cells):x}"
 
     @property
     def terms(self) -> list[str]:

@@ -67,6 +67,8 @@ from quoit.service.streams import (
 )
 
 WITHIN = 8_000_000_000
+SHORT, SILENCE = 2_000_000_000, 500_000_000
+"""How long a stream with a route waits for control to confirm it: at first, and as long as control stays silent."""
 POLL_NS = 50_000_000
 EXPIRY_NS = 60_000_000_000
 NOTE_NS = 1_000_000_000
@@ -422,13 +424,28 @@ class KeyReserve(Element):
         if stream.session:
             await self._move_shares(ctx, stream, bits)
             return
-        flow: Flow = await ctx.ask(fabric.CONTROLLER, OpenFlow(self.place, stream.node), within=WITHIN)
-        stream.offered_bps = flow.offered_bps
-        stream.route = flow.nodes
+        await self._ask_for_route(ctx, stream)
         name, start = stream.name, stream.next_start
         stream.next_start += bits
         moved = await self._carry(ctx, MoveKey(name, start, bits, self.place, stream.node, stream.peer))
         await self._take_in(ctx, stream, name, start, Stretch(moved.value, moved.pieces))
+
+    async def _ask_for_route(self, ctx: Context, stream: OutStream) -> None:
+        """Have control keep a route for the stream. While control is away, relays still have the entries of the last
+        one, and forwarding goes on by them (C2); what control had taken back from them, they refuse."""
+        within = WITHIN if not stream.route else SILENCE if stream.unheard else SHORT
+        try:
+            flow: Flow = await ctx.ask(fabric.CONTROLLER, OpenFlow(self.place, stream.node), within=within)
+        except Problem as problem:
+            if problem.code != "deadline" or not stream.route:
+                raise
+            if not stream.unheard:
+                ctx.log.warning("control.silent", stream=stream.name, route=list(stream.route))
+            stream.unheard = True
+            return
+        stream.unheard = False
+        stream.offered_bps = flow.offered_bps
+        stream.route = flow.nodes
 
     async def _move_shares(self, ctx: Context, stream: OutStream, bits: int) -> None:
         """Bring one stretch of a session's key to both ends: the sum of as many random shares as it has routes, each

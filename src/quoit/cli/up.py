@@ -22,6 +22,7 @@ from quoit.model.quantity import format_duration
 from quoit.scenario.host import Host, HostOptions, NothingToResume, RunDirectoryBusy
 from quoit.scenario.muster import PartRefused
 from quoit.scenario.parts import PartFault
+from quoit.scenario.schema import NetworkFile
 
 DIRECTORY = Path("out/quoit")
 """Of a run, if no other is given; a part that is started by itself has one of its own in it."""
@@ -74,6 +75,7 @@ def bring_up(file: Path, options: UpOptions) -> int:
     if _is_apart(options):
         directory = options.directory
         if not options.place.is_apart:
+            _demand_latency(network)
             return lead_apart(file, directory, options.by, _arguments(options), options.digest)
         if directory == DIRECTORY:
             options = replace(options, directory=DIRECTORY / options.place.part.name)
@@ -122,6 +124,15 @@ def _check(options: UpOptions, nodes: int) -> None:
             raise show.UserError("--store: PostgreSQL needs asyncpg; run: pip install 'quoit[postgres]'")
     if not 1 <= options.processes <= nodes:
         raise show.UserError(f"--processes: expected 1 to {nodes}, for this network has {nodes} nodes")
+
+
+def _demand_latency(network: NetworkFile) -> None:
+    """UserError, once and not from every part, if nodes would be torn apart whose elements speak without delay."""
+    if not network.policies.local_latency_ns:
+        raise show.UserError(
+            "--by: this file lets elements of one node speak without delay; give it a delay that is longer than the "
+            "bus takes: policies: {local_latency: 50ms, control_latency: 50ms}"
+        )
 
 
 def _is_apart(options: UpOptions) -> bool:

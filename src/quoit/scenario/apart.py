@@ -87,7 +87,10 @@ class Company:
         Raises PartRefused if there is no place, or if others have not come in time.
         """
         bus, part = self.options.bus, self.options.part
-        await bus.connect(self._heard, self._bus_gone)
+        try:
+            await bus.connect(self._heard, self._bus_gone)
+        except RuntimeError as fault:
+            raise PartRefused(str(fault)) from fault
         shortest = shortest_ns(self.network)
         if shortest < SHORT_NS:
             _log.warning("parts.short_latency", shortest_ms=shortest / 1e6, advised_ms=SHORT_NS / 1e6)

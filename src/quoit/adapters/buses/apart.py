@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
+import nats.errors
 
 from quoit.adapters.buses.nats import BusGone, BusIdentity, NatsLine
 from quoit.runtime.inbox import Frame, Inbox
@@ -64,7 +65,13 @@ class PartBus(NatsLine):
             else:
                 gone(BusGone("the other parts have begun, and nobody said so here"))
 
-        await self._open(gone, {"quoit.hall.*": in_hall, f"quoit.frame.{self._part}.*": arrived})
+        try:
+            await self._open(gone, {"quoit.hall.*": in_hall, f"quoit.frame.{self._part}.*": arrived})
+        except (nats.errors.Error, OSError) as fault:
+            raise BusGone(
+                f"no bus at {self._url} lets part {self._part} in ({type(fault).__name__}); does `quoit bus` run "
+                "there, and are these the credentials that it made when it was started last?"
+            ) from fault
 
     def say(self, data: bytes) -> None:
         """Tell all parts of oneself."""

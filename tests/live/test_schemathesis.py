@@ -30,11 +30,16 @@ applications:
   - {sae: bob-app, kme: kme-bob, allow: [alice-app]}
 policies: {stream_low: 12 Mbit, stream_high: 16 Mbit}
 """
-# What DELETE closed, GET shows as failed.
 UNITS = """
+# What DELETE closed, GET shows as failed.
 [[operations]]
 include-name = "GET /api/v1/units/{unit_id}"
 checks.use_after_free.enabled = false
+
+# What no link can give now is refused with 503, as missing key is.
+[[operations]]
+include-name = "POST /api/v1/sessions"
+checks.not_a_server_error.enabled = false
 """
 # A body above the limit is refused for its size, whatever is in it.
 CONFIG = """

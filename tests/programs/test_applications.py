@@ -29,6 +29,7 @@ from quoit.scenario.netqasm.script import ProgramFailed, run_script
 APPS = Path(__file__).parent / "apps"
 SCRIPTS = example("chsh").parents[1] / "sdk_scripts"
 GHZ = Path(__file__).parents[2] / "examples" / "netqasm" / "ghz"
+CHSH = GHZ.with_name("chsh")
 H = np.array([[1, 1], [1, -1]]) / sqrt(2)
 X, Z = np.array([[0, 1], [1, 0]]), np.diag([1, -1])
 
@@ -202,6 +203,14 @@ def test_ghz_outcomes_are_alike_in_z_and_of_even_parity_in_x() -> None:
         sums = {sum(result["outcome"] for result in row.values()) for row in report.results}
         assert sums <= lawful
         assert len(sums) == 2  # one of two missing in 15 rounds: 1.3e-2 in X, and this seed is one of the others
+
+
+def test_chsh_is_what_the_pairs_fidelity_gives() -> None:
+    """S = 2 sqrt(2) (4F - 1)/3 of Werner pairs, within 4 standard errors: false alarm 6e-5."""
+    pairs, w = 150, (4 * 0.9 - 1) / 3
+    inputs = {role: {"pairs": pairs} for role in ("alice", "bob")}
+    found = _run(CHSH, seed=3, hardware=_noisy(0.9), inputs=inputs).results[0]["alice"]["S"]
+    assert abs(found - 2 * sqrt(2) * w) < 8 * sqrt((1 - w**2 / 2) / pairs)
 
 
 @pytest.mark.parametrize("use_rsp", [True, False])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
 import socket
 import threading
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from quoit.interfaces.netqasm.host import Commit, HostLink, NodeError
 from quoit.interfaces.netqasm.processor import Code, Create, EprSocket, Fault, News, Processor, Receive
 from quoit.interfaces.netqasm.program import Register
 from quoit.interfaces.netqasm.server import NodeServer, RealPace
+from quoit.interfaces.netqasm.wire import Ours
 from quoit.scenario.netqasm.clock import Clock, VirtualPace
 from quoit.scenario.netqasm.hardware import Hardware
 from quoit.scenario.netqasm.network import Network
@@ -160,7 +163,7 @@ def test_the_sdks_own_reader_takes_the_answers() -> None:
 
 def test_undefined_entries_arrive_as_such_in_real_time() -> None:
     def client(port: int) -> list[bytes]:
-        link, given = HostLink("me", port, 10), []
+        link, given = HostLink("me", socket.create_connection(("127.0.0.1", port), 10)), []
         link.commit(bytes(sdk.InitNewAppMessage(0, 2)))
         link.commit(_subroutine(FLIP + RETURN), Commit(given.append))
         link.close()
@@ -191,7 +194,7 @@ def test_errors_carry_code_and_reason_and_the_connection_goes_on(
     body: Callable[[], bytes], code: int, says: str
 ) -> None:
     def client(port: int) -> None:
-        link = HostLink("me", port, 10)
+        link = HostLink("me", socket.create_connection(("127.0.0.1", port), 10))
         link.commit(bytes(sdk.InitNewAppMessage(0, 2)))
         with pytest.raises(NodeError, match=says) as caught:
             link.commit(body())
@@ -204,7 +207,7 @@ def test_errors_carry_code_and_reason_and_the_connection_goes_on(
 
 def test_a_failure_of_what_nobody_waited_for_is_raised_by_the_next_wait() -> None:
     def client(port: int) -> None:
-        link = HostLink("me", port, 10)
+        link = HostLink("me", socket.create_connection(("127.0.0.1", port), 10))
         link.commit(bytes(sdk.InitNewAppMessage(0, 2)))
         link.commit(_subroutine("set Q0 0\nx Q0\n"), waits=False)
         with pytest.raises(NodeError, match="not allocated"):
@@ -215,11 +218,11 @@ def test_a_failure_of_what_nobody_waited_for_is_raised_by_the_next_wait() -> Non
     _talk(_real, client)
 
 
-def test_a_second_connection_of_one_name_is_hung_up_on() -> None:
+def test_a_second_connection_of_one_name_is_refused() -> None:
     def client(port: int) -> None:
-        first = HostLink("me", port, 10)
-        with pytest.raises(ConnectionError):
-            HostLink("me", port, 10)
+        first = HostLink("me", socket.create_connection(("127.0.0.1", port), 10))
+        with pytest.raises(NodeError):
+            HostLink("me", socket.create_connection(("127.0.0.1", port), 10))
         first.commit(bytes(sdk.InitNewAppMessage(0, 2)))
         first.close()
 
@@ -231,11 +234,31 @@ def test_who_hangs_up_leaves_no_qubit_behind() -> None:
 
     def client(port: int) -> None:
         for _ in range(3):
-            link = HostLink("me", port, 10)
+            link = HostLink("me", socket.create_connection(("127.0.0.1", port), 10))
             link.commit(bytes(sdk.InitNewAppMessage(0, 2)))
             link.commit(_subroutine("set Q0 0\nset Q1 1\nqalloc Q0\nqalloc Q1\n"))
             link.close()
             threading.Event().wait(0.05)
+
+    _talk(_real, client)
+
+
+def test_whatever_a_host_says_the_next_message_is_served() -> None:
+    """Every type of message with bodies of noise: an error each, and the connection goes on."""
+
+    def client(port: int) -> None:
+        draw = random.Random(1)
+        link = HostLink("me", socket.create_connection(("127.0.0.1", port), 10))
+        link.commit(bytes(sdk.InitNewAppMessage(0, 2)))
+        for kind in range(256):
+            if kind in (Ours.HELLO, Ours.BYE):
+                continue
+            for size in (0, 1, 7, 40, 300):
+                with contextlib.suppress(NodeError):
+                    link.commit(bytes([kind]) + draw.randbytes(size))
+        link.commit(bytes(sdk.InitNewAppMessage(77, 2)))
+        link.commit(_subroutine(""))
+        link.close()
 
     _talk(_real, client)
 
@@ -261,7 +284,7 @@ def test_virtual_time_stands_still_while_a_host_thinks() -> None:
     def client(port: int) -> tuple[int, int]:
         pace.begin("me", lambda: None)
         pace.settle()
-        link = HostLink("me", port, 10)
+        link = HostLink("me", socket.create_connection(("127.0.0.1", port), 10))
         link.commit(bytes(sdk.InitNewAppMessage(0, 1)))
         before = clock.now_ns
         threading.Event().wait(0.05)

@@ -39,7 +39,7 @@ spans: [{between: [a, b], length: 10 km}, {between: [b, c], length: 5 km}, {betw
 links:
   - {between: [a, b], protocol: rated, rate: 20 kbit/s}
   - {between: [b, c], protocol: rated, rate: 20 kbit/s}
-pair_links: [{between: [a, c], success: 0.004, fidelity: 0.97}]
+pair_links: [{name: pairs, between: [a, c], success: 0.004, fidelity: 0.97}]
 plant: {channels: [{name: video, source: a, spans: [a--c], frequency: 193.1 THz, launch: 0 dBm}]}
 applications: [{sae: x, kme: kme-a}, {sae: y, kme: kme-c}]
 events:

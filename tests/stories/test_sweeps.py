@@ -32,7 +32,7 @@ base:
     attenuation: 0.2 dB/km
     hardware: {success: 0.05, fidelity: 0.95, attempt: 10 us}
     t2: 20 ms
-    pairs: 150
+    pairs: 400
 axes:
   chain.length: {from: 10 km, to: 30 km, steps: 3}
   chain.cutoff: [2 ms, 20 ms]
@@ -212,7 +212,7 @@ def test_wrong_use_is_told_in_a_line(
 
 
 def test_quoit_check_knows_sweeps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "sweep.yaml").write_text(CHAIN.replace("pairs: 150", "pears: 60"))
+    (tmp_path / "sweep.yaml").write_text(CHAIN.replace("pairs: 400", "pears: 60"))
     assert command("check", str(tmp_path / "sweep.yaml")) == 1
     assert "sweep.yaml:11:12: base.chain.pears: unknown key 'pears'; did you mean 'pairs'?" in capsys.readouterr().out
     assert command("sweep", str(tmp_path / "sweep.yaml"), "--out", str(tmp_path / "out")) == 2

@@ -1,4 +1,4 @@
-"""`quoit netqasm run`: an application of the NetQASM SDK in virtual time."""
+"""`quoit netqasm run`: an application of the NetQASM SDK, in virtual time or against a live twin."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from quoit.model.quantity import format_duration
 
 @dataclass(frozen=True, slots=True)
 class NetqasmOptions:
-    """As the command line says them. `set`: ROLE.NAME=VALUE, the value as JSON or else as text."""
+    """As the command line says them. `set`: ROLE.NAME=VALUE, the value as JSON or else as text. `twin`: directory of
+    a live one. `names`: ROLE=SAE."""
 
     directory: Path | None
     example: str | None
@@ -27,6 +28,9 @@ class NetqasmOptions:
     patience_s: float
     set: tuple[str, ...]
     json: bool
+    twin: Path | None = None
+    roles: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 def run(options: NetqasmOptions) -> int:
@@ -39,6 +43,10 @@ def run(options: NetqasmOptions) -> int:
 
     if (options.directory is None) == (options.example is None):
         raise show.UserError("expected either the directory of an application or --example NAME")
+    if options.twin is not None:
+        return _live(options.twin, options)
+    if options.roles or options.names:
+        raise show.UserError("--role and --as are for a live twin: expected --dir")
     try:
         if options.directory is not None and options.directory.is_file():
             return _script(options.directory, options)
@@ -61,6 +69,43 @@ def run(options: NetqasmOptions) -> int:
     else:
         _show(application.name, report)
     return 1 if report.failures else 0
+
+
+def _live(twin: Path, options: NetqasmOptions) -> int:
+    """Against a twin that is up. Its hardware and its randomness are its own."""
+    from quoit.scenario.netqasm.application import ApplicationFault, example, load
+    from quoit.scenario.netqasm.hardware import HardwareFault
+    from quoit.scenario.netqasm.live import LiveOptions, TwinFault, run_live
+
+    if options.hardware is not None or options.seed:
+        raise show.UserError("a live twin has its own hardware and randomness: expected no --hardware and no --seed")
+    if options.directory is not None and options.directory.is_file():
+        raise show.UserError("expected the directory of an application: scripts run in virtual time alone")
+    try:
+        application = load(options.directory or example(str(options.example)))
+        chosen = LiveOptions(
+            twin, options.roles, _names(options.names), options.rounds, _inputs(options.set, application.programs)
+        )
+        with contextlib.redirect_stdout(sys.stderr if options.json else sys.stdout):
+            report = run_live(application, chosen)
+    except (ApplicationFault, HardwareFault, TwinFault) as fault:
+        raise show.UserError(str(fault)) from fault
+    report = replace(report, results=plain(report.results))
+    if options.json:
+        show.json_line(report)
+    else:
+        _show_results(report)
+    return 1 if report.failures else 0
+
+
+def _names(given: tuple[str, ...]) -> dict[str, str]:
+    names = {}
+    for text in given:
+        role, equals, sae = text.partition("=")
+        if not equals or not sae:
+            raise show.UserError(f"--as: expected ROLE=SAE, found {text!r}")
+        names[role] = sae
+    return names
 
 
 def _script(path: Path, options: NetqasmOptions) -> int:
@@ -121,10 +166,14 @@ def _inputs(settings: tuple[str, ...], roles: Mapping[str, Path]) -> dict[str, d
 def _show(name: str, report: Any) -> None:
     for note in report.notes:
         print(f"note: {note}")
+    _show_results(report)
+    print(f"{name}: {format_duration(report.time_ns)} of simulated time, {report.pairs} pairs")
+
+
+def _show_results(report: Any) -> None:
     for number, results in enumerate(report.results):
         for role, result in results.items():
             where = role if len(report.results) == 1 else f"{number} {role}"
             print(f"{where}: {json.dumps(result)}")
     for failure in report.failures:
         show.error(f"round {failure.round}, {failure.role}: {failure.error}")
-    print(f"{name}: {format_duration(report.time_ns)} of simulated time, {report.pairs} pairs")

@@ -16,6 +16,9 @@ ENGINE = "engine"
 PAIRS = "engine.pairs"
 """The engine's part that keeps entangled states."""
 
+MEASURED = "engine.measured"
+"""The engine's part whose pairs are measured as soon as they are there."""
+
 
 @message("engine.OpenLink")
 class OpenLink(Message):
@@ -162,8 +165,9 @@ class SpectrumSeen(Message):
 @message("engine.InstallCircuit")
 class InstallCircuit(Message):
     """Run `program` along `links` from node `left` to node `right`. The n-th pair that it delivers goes into the
-    n-th of `left_slots` and `right_slots`; their holders `left_agent` and `right_agent` hear `PairHeld`. `adopts`: the
-    circuit of the same program that goes on under this name, with what it has in its memories."""
+    n-th of `left_slots` and `right_slots`; their holders `left_agent` and `right_agent` hear `PairHeld`:
+    when both ends have heard of all swaps, or, `early`, each as soon as it has. `adopts`: the circuit of the same
+    program that goes on under this name, with what it has in its memories."""
 
     circuit: str
     links: tuple[str, ...]
@@ -175,6 +179,7 @@ class InstallCircuit(Message):
     left_slots: tuple[int, ...]
     right_slots: tuple[int, ...]
     adopts: str = ""
+    early: bool = False
 
 
 @message("engine.MorePairs")
@@ -196,12 +201,16 @@ class StopCircuit(Message):
 
 @message("engine.PairHeld")
 class PairHeld(Message):
-    """Half of a pair is in memory `slot` since `at_ns`; pair number `number` of the circuit."""
+    """Half of a pair is in memory `slot` since `at_ns`; pair number `number` of the circuit. `attempt_ns`: since when
+    its oldest part was stored; `heralded_ns`: when this end had heard of all swaps; `corrected_ns`: both ends."""
 
     circuit: str
     number: int
     slot: int
     at_ns: int
+    attempt_ns: int = 0
+    heralded_ns: int = 0
+    corrected_ns: int = 0
 
 
 @message("engine.Operate")
@@ -217,6 +226,23 @@ class Operate(Message):
     pauli: str = "I"
 
 
+@message("engine.OperateInTurn")
+class OperateInTurn(Message):
+    """Do these operations at one node, one after the other. Answered by `OperatedInTurn`; Problem `bad-operation` at
+    the first that cannot be done, and what came before it has been done."""
+
+    steps: tuple[Operate, ...]
+
+
+@message("engine.OperatedInTurn")
+class OperatedInTurn(Message):
+    """`bits`: what each operation read."""
+
+    bits: tuple[tuple[int, ...], ...]
+    began_ns: int
+    done_ns: int
+
+
 @message("engine.Operated")
 class Operated(Message):
     """`bits`: what was read."""
@@ -224,3 +250,16 @@ class Operated(Message):
     bits: tuple[int, ...]
     ok: bool
     done_ns: int
+
+
+@message("engine.MeasurePairs")
+class MeasurePairs(Message):
+    """Run `program`, which has no end, along pair links from node `left` to node `right`; both ends read every half as
+    it is handed over, in settings of their own choice. What they count comes as `Chunk`s of `link`, until
+    `CloseLink`."""
+
+    link: str
+    links: tuple[str, ...]
+    left: str
+    right: str
+    program: Circuit

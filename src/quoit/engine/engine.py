@@ -31,6 +31,7 @@ from quoit.engine.links.sampler import Channel, ChunkStream, Sampler
 from quoit.engine.world import (
     BendSpan,
     CutSpan,
+    Depolarise,
     Intercept,
     Mistune,
     SetRate,
@@ -246,7 +247,8 @@ class Engine(Element):
 
     @handles(DrawKey)
     async def on_draw_key(self, ctx: Context, msg: DrawKey) -> DrawnKey:
-        self._running(msg.link)
+        if msg.link not in self._world.links:
+            raise Problem("no-such-element", f"the engine has no link {msg.link!r}", link=msg.link)
         return DrawnKey(Secret(seeds.keystream(self._root, "key", msg.link, msg.block, nbytes=msg.bits // 8)))
 
     @handles(WatchLight)
@@ -318,6 +320,11 @@ class Engine(Element):
     async def on_intercept(self, ctx: Context, msg: Intercept) -> None:
         self._edited()
         self._world.links[msg.link].intercepted = msg.fraction
+
+    @handles(Depolarise)
+    async def on_depolarise(self, ctx: Context, msg: Depolarise) -> None:
+        self._edited()
+        self._world.links[msg.link].depolarised = msg.fraction
 
     @handles(Tamper)
     async def on_tamper(self, ctx: Context, msg: Tamper) -> None:

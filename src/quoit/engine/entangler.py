@@ -1,19 +1,30 @@
 """The engine's entangled states: circuits that make pairs, memories that hold them, operations on what is held.
 
 Circuits run in the pair machine, a window ahead of the present; pairs come to their holders at their due time. What
-control says takes effect when the window under way ends: a device's reaction time, which is at most `WINDOW_NS`. A
-delivered pair enters the ledger at the instant at which both ends have heard of all swaps, and ages there until it is
-used.
+control says takes effect when the window under way ends: a device's reaction time, which is at most `WINDOW_NS`, and
+light's time along the path more for circuits that hand halves over early. A delivered pair enters the ledger at the
+instant at which both ends have heard of all swaps (early: the first of them), and ages there until it is used.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import exp
 
-from quoit.engine.api import PAIRS, InstallCircuit, MorePairs, Operate, Operated, PairHeld, StopCircuit
+from quoit.engine.api import (
+    PAIRS,
+    InstallCircuit,
+    MorePairs,
+    Operate,
+    Operated,
+    OperatedInTurn,
+    OperateInTurn,
+    PairHeld,
+    StopCircuit,
+)
+from quoit.engine.attempts import AttemptBoard, Tally
+from quoit.engine.channels import PairLink, nodes_along, state_now, success_now
 from quoit.engine.kernels.machine import PairMachine
 from quoit.engine.kernels.tables import FAR_FUTURE
 from quoit.engine.ledger import Ledger, LedgerError, Node, Outcome
@@ -39,38 +50,27 @@ class RunCircuit(Message):
 
 @message("engine.HoldPair")
 class HoldPair(Message):
-    """The entangler to itself: a delivered pair is in memory from now on. `tries`: attempts of either end's node whose
-    cost is in `bell`."""
+    """The entangler to itself: a delivered pair is in memory from now on. Its own times as in `PairHeld`. `tries`:
+    attempts of either end's node whose cost is in `bell`, those up to the instant at which that end has heard."""
 
     circuit: str
     number: int
     left_slot: int
     right_slot: int
     bell: tuple[float, float, float, float]
+    attempt_ns: int
+    left_ns: int
+    right_ns: int
     tries: tuple[int, int] = (0, 0)
 
 
-@dataclass(frozen=True)
-class PairLink:
-    """What loss does to a link's attempts: success falls by `photons` / 2 times the loss, in dB, that has come on
-    top of `base_db`. Two photons of a coincidence cross the whole path together, one of two only half of it.
-    `between`: its nodes, needed where attempts disturb what a node stores."""
-
-    link: str
-    base_db: float
-    photons: int
-    between: tuple[str, str] = ("", "")
-
-
 class _Running:
-    """A circuit: its machine, since when, and the slots that wait for its pairs. `charged`: by position of a node whose
-    attempts disturb what it stores, how many of them everybody there has paid for."""
+    """A circuit: its machine, since when, and the slots that wait for its pairs."""
 
-    __slots__ = ("charged", "edition", "machine", "nodes", "plan", "since", "slots", "told", "turn")
+    __slots__ = ("edition", "machine", "plan", "since", "slots", "tally", "told", "turn")
 
     def __init__(self, plan: InstallCircuit, nodes: tuple[str, ...], machine: PairMachine, since: int) -> None:
-        self.nodes = nodes
-        self.charged = {n: 0 for n, node in enumerate(plan.program.nodes) if node.attempt_loss}
+        self.tally = Tally(machine, plan.program, nodes)
         self.plan = plan
         self.machine = machine
         self.since = since
@@ -79,12 +79,11 @@ class _Running:
         self.turn = 0
         self.edition = -1  # of the world, as its links' light was last looked at
 
-    def hear_of(self, node: str, attempts: int) -> None:
-        """Another circuit has made attempts at a node."""
-        for position in self.charged:
-            if self.nodes[position] == node:
-                self.machine.disturb(position, attempts)
-                self.charged[position] += attempts
+    @property
+    def early_ns(self) -> int:
+        """How much sooner than its second end a pair's first one may have to hear of it. The machine tells when the
+        second one has heard."""
+        return sum(hop.light_ns for hop in self.plan.program.hops) if self.plan.early else 0
 
 
 class Entangler(Element):
@@ -94,9 +93,18 @@ class Entangler(Element):
     realises = ("F2", "F3", "F5", "F6")
     only_resource_plane = True
 
-    def __init__(self, world: World, links: tuple[PairLink, ...], nodes: Mapping[str, Node], seed: int) -> None:
+    def __init__(
+        self,
+        world: World,
+        links: tuple[PairLink, ...],
+        nodes: Mapping[str, Node],
+        seed: int,
+        board: AttemptBoard | None = None,
+    ) -> None:
+        """`board`: shared with other parts of the engine that run circuits."""
         super().__init__(PAIRS, "engine")
         self._world = world
+        self._board = board or AttemptBoard()
         self._links = {link.link: link for link in links}
         self._seed = seed
         self._ledger = Ledger(seeds.generator(seed, PAIRS, "outcomes"), nodes)
@@ -133,7 +141,8 @@ class Entangler(Element):
             lambda purpose, number: seeds.generator(self._seed, PAIRS, f"{stream} {purpose} {number}"),
             compiled=False,
         )
-        self._circuits[msg.circuit] = _Running(msg, self._nodes_of(msg), machine, ctx.now)
+        nodes = nodes_along(msg.left, (self._links[name] for name in msg.links))
+        self._circuits[msg.circuit] = _Running(msg, nodes, machine, ctx.now)
 
     def _catch_up(self, ctx: Context, running: _Running) -> None:
         """Bring a circuit that has slept to the present."""
@@ -170,20 +179,16 @@ class Entangler(Element):
         if running is None or running.turn != msg.turn:
             return
         self._let_light_through(running)
-        edge = ctx.now + WINDOW_NS - running.since
+        early_ns = running.early_ns
+        step_ns = max(WINDOW_NS - early_ns, WINDOW_NS // 2)
+        edge = ctx.now + step_ns + early_ns - running.since
         if edge > running.machine.now_ns:
             self._deliver(ctx, running, edge)
         if running.machine.next_ns < FAR_FUTURE:
-            ctx.tell(PAIRS, msg, after=max(WINDOW_NS, running.machine.next_ns + running.since - 1 - ctx.now))
+            news_ns = running.machine.next_ns + running.since - 1 - early_ns
+            ctx.tell(PAIRS, msg, after=max(step_ns, news_ns - ctx.now))
         elif running.slots or running.plan.program.wanted is None:  # all is dark: look again
             ctx.tell(PAIRS, msg, after=DARK_NS)
-
-    def _nodes_of(self, plan: InstallCircuit) -> tuple[str, ...]:
-        nodes = [plan.left]
-        for name in plan.links:
-            a, b = self._links[name].between
-            nodes.append(b if nodes[-1] == a else a)
-        return tuple(nodes)
 
     def _go_on(self, ctx: Context, running: _Running) -> None:
         running.turn += 1
@@ -193,39 +198,48 @@ class Entangler(Element):
         if running.edition == self._world.edition:
             return
         running.edition = self._world.edition
-        for number, name in enumerate(running.plan.links):
-            link, loss_db = self._links[name], self._world.loss_db(name)
-            share = 0.0 if loss_db is None else 10 ** (-(loss_db - link.base_db) * link.photons / 20)
-            running.machine.set_success(number, min(1.0, running.plan.program.hops[number].success * share))
+        for number, (name, hop) in enumerate(zip(running.plan.links, running.plan.program.hops, strict=True)):
+            running.machine.set_success(number, success_now(self._world, self._links[name], hop))
+            running.machine.set_state(number, state_now(self._world, self._links[name], hop))
 
     def _deliver(self, ctx: Context, running: _Running, edge: int) -> None:
         plan = running.plan
         ends = plan.program.nodes[0].decay, plan.program.nodes[-1].decay
+        self._hear()
         found = running.machine.run(edge)
         self._charge(running)
-        rows = zip(found.left_ns, found.right_ns, found.state, found.tries, strict=True)
-        for left_ns, right_ns, state, tries in rows:
+        columns = found.left_ns, found.right_ns, found.born_ns, found.state, found.tries
+        for left_ns, right_ns, born_ns, state, tries in zip(*columns, strict=True):
             running.told += 1
             left_slot, right_slot = running.slots.popleft()
-            both_ns = max(int(left_ns), int(right_ns))
-            # The half that was handed over first goes on ageing until the other end has heard.
-            early = ends[0] if left_ns < right_ns else ends[1]
-            bell = _bell(tuple(state), early, both_ns - min(int(left_ns), int(right_ns)))
-            held = HoldPair(plan.circuit, running.told, left_slot, right_slot, bell, (int(tries[0]), int(tries[1])))
-            ctx.tell(PAIRS, held, after=max(0, both_ns + running.since - ctx.now))
+            left, right = int(left_ns), int(right_ns)
+            due_ns = (min(left, right) if plan.early else max(left, right)) + running.since
+            held_ns = max(due_ns, ctx.now) - running.since
+            bell = _bell(tuple(state), ((ends[0], held_ns - left), (ends[1], held_ns - right)))
+            held = HoldPair(
+                plan.circuit, running.told, left_slot, right_slot, bell,
+                int(born_ns) + running.since, left + running.since, right + running.since,
+                (int(tries[0]), int(tries[1])),
+            )  # fmt: skip
+            ctx.tell(PAIRS, held, after=held_ns + running.since - ctx.now)
 
     def _charge(self, running: _Running) -> None:
         """Attempts of the window cost whatever else their nodes store, in the ledger and in other circuits' memories:
         all at once and so up to a window too soon or too late, which control allows for."""
-        for position, charged in running.charged.items():
-            made = running.machine.tries(position) - charged
-            if made:
-                running.charged[position] += made
-                node = running.nodes[position]
-                self._ledger.disturb(node, made)
-                for other in self._circuits.values():
-                    if other is not running:
-                        other.hear_of(node, made)
+        for node, attempts in running.tally.made():
+            self._board.tell(PAIRS, node, attempts)
+            self._pay(node, attempts, running)
+
+    def _hear(self) -> None:
+        """The same for what other parts of the engine have had made."""
+        for node, attempts in self._board.news(PAIRS):
+            self._pay(node, attempts, None)
+
+    def _pay(self, node: str, attempts: int, making: _Running | None) -> None:
+        self._ledger.disturb(node, attempts)
+        for other in self._circuits.values():
+            if other is not making:
+                other.tally.hear_of(node, attempts)
 
     @handles(HoldPair)
     async def on_hold(self, ctx: Context, msg: HoldPair) -> None:
@@ -234,16 +248,22 @@ class Entangler(Element):
             return
         plan = running.plan
         slots = (plan.left, msg.left_slot), (plan.right, msg.right_slot)
+        self._hear()
         try:
             self._ledger.herald(slots, msg.bell, ctx.now)
             for (node, slot), position, paid in zip(slots, (0, len(plan.links)), msg.tries, strict=True):
-                if position in running.charged:  # the window under way has been charged before the pair came
+                if position in running.tally:  # the window under way has been charged before the pair came
                     made = running.machine.tries(position) - paid
                     self._ledger.disturb(node, made, (node, slot))
         except LedgerError as fault:
             raise Problem("internal", f"circuit {plan.circuit}: {fault}") from fault
-        ctx.tell(plan.left_agent, PairHeld(plan.circuit, msg.number, msg.left_slot, ctx.now))
-        ctx.tell(plan.right_agent, PairHeld(plan.circuit, msg.number, msg.right_slot, ctx.now))
+        both_ns = max(msg.left_ns, msg.right_ns)
+        for agent, slot, heard_ns in (
+            (plan.left_agent, msg.left_slot, msg.left_ns),
+            (plan.right_agent, msg.right_slot, msg.right_ns),
+        ):
+            held = PairHeld(plan.circuit, msg.number, slot, ctx.now, msg.attempt_ns, heard_ns, both_ns)
+            ctx.tell(agent, held, after=max(0, heard_ns - ctx.now) if plan.early else 0)
 
     def _running(self, circuit: str) -> _Running:
         if circuit not in self._circuits:
@@ -262,7 +282,21 @@ class Entangler(Element):
         await ctx.sleep_until(ready_ns)
         return Operated(done.bits, done.ok, ready_ns)
 
+    @handles(OperateInTurn)
+    async def on_operate_in_turn(self, ctx: Context, msg: OperateInTurn) -> OperatedInTurn:
+        """Each as soon as the one before is done."""
+        began, bits = ctx.now, []
+        for step in msg.steps:
+            try:
+                done = self._operate(step, ctx.now)
+            except (LedgerError, Unsupported, ValueError) as fault:
+                raise Problem("bad-operation", str(fault)) from fault
+            bits.append(done.bits)
+            await ctx.sleep_until(round(max((at for _, at in done.known), default=done.done_ns)))
+        return OperatedInTurn(tuple(bits), began, ctx.now)
+
     def _operate(self, msg: Operate, now: int) -> Outcome:
+        self._hear()
         slots = [(msg.node, slot) for slot in msg.slots]
         ledger = self._ledger
         match msg.name:
@@ -284,10 +318,13 @@ class Entangler(Element):
                 return ledger.gate(msg.name.upper(), slots, now, angle_rad=msg.angle_rad)
 
 
-def _bell(state: tuple[float, ...], decay: Decay, gap_ns: int) -> tuple[float, float, float, float]:
-    """Probabilities of Phi+, Phi-, Psi+ and Psi- from eigenvalues, after one half has waited so much longer."""
-    gap_s = gap_ns * 1e-9
-    x, y, z = (e * exp(-rate * gap_s) for e, rate in zip(state, (decay.x_hz, decay.y_hz, decay.z_hz), strict=True))
+def _bell(state: tuple[float, ...], waits: tuple[tuple[Decay, int], ...]) -> tuple[float, float, float, float]:
+    """Probabilities of Phi+, Phi-, Psi+ and Psi- from eigenvalues as each half was handed over, after each has waited
+    so much longer since (ns; below 0: at so much earlier an instant)."""
+    x, y, z = state
+    for decay, wait_ns in waits:
+        wait_s = wait_ns * 1e-9
+        x, y, z = x * exp(-decay.x_hz * wait_s), y * exp(-decay.y_hz * wait_s), z * exp(-decay.z_hz * wait_s)
     pair = pair_of((x, y, z))
     total = sum(pair)  # rounding
     return pair[0] / total, pair[1] / total, pair[2] / total, pair[3] / total

@@ -32,6 +32,16 @@ def module(link: str, node: str) -> str:
     return f"module:{link}:{node}"
 
 
+def agent(node: str) -> str:
+    """Name of a node's SDN agent (ETSI GS QKD 015), in twins that have agents."""
+    return f"agent:{node}"
+
+
+def controller_instance(number: int) -> str:
+    """Name of one of several controllers of the fabric; `CONTROLLER` hands on to the one that leads."""
+    return f"{CONTROLLER}.{number}"
+
+
 class Piece(Message):
     """A stretch of link key: the coordinate that every secret bit has. `use`: delivered, pad, tag..."""
 
@@ -157,6 +167,45 @@ class Stored(Message):
     bits: int
 
 
+@message("fabric.AcquireLease")
+class AcquireLease(Message):
+    """A controller's instance, in its life that began at `life`, wants to lead, or go on leading, for `ttl_ns`.
+    Answered with `Lease`."""
+
+    holder: str
+    life: int
+    ttl_ns: int
+
+
+@message("fabric.Lease")
+class Lease(Message):
+    """Who leads until when, in which epoch: each time that the leader is another, or comes back, it is higher. The
+    holder is told what is wanted of the network: `sessions`, whose reservations stand."""
+
+    holder: str
+    epoch: int
+    until_ns: int
+    sessions: tuple[ReserveFlows, ...] = ()
+
+
+APPLICATION_NEWS = "fabric.application"
+"""Subjects are `fabric.application.<node>`."""
+
+
+@message("fabric.KeysAsked")
+class KeysAsked(Message):
+    """News from Service: an application at `node` asked for keys with others; it got `bits`, which may be 0. Names are
+    endpoint URNs; `peer_node` is where the first of `clients` is. `least_bps`: the rate that was agreed with it."""
+
+    node: str
+    server: str
+    clients: tuple[str, ...]
+    peer_node: str
+    bits: int
+    least_bps: float
+    priority: int
+
+
 @message("fabric.LinkReading")
 class LinkReading(Message):
     """News, once a telemetry interval: test detections and errors among them, and rates of one link."""
@@ -172,7 +221,8 @@ class LinkReading(Message):
 
 @message("fabric.BlockMade")
 class BlockMade(Message):
-    """News: a block went through distillation. `secret_bits` 0: it failed, and `why` says so."""
+    """News: a block went through distillation. `secret_bits` 0: it failed, and `why` says so. `chsh`: its estimate of
+    S, where the protocol tests it."""
 
     link: str
     block: int
@@ -183,6 +233,7 @@ class BlockMade(Message):
     made_ns: int
     took_ns: int
     why: str | None = None
+    chsh: float | None = None
 
 
 @message("fabric.LinkSuspect")
@@ -270,6 +321,14 @@ class PoolLevel(Message):
     open: bool
 
 
+@message("fabric.PoolReading")
+class PoolReading(Message):
+    """To the meters, once an interval in which a pool has changed: its level at the end of it."""
+
+    link: str
+    bits: int
+
+
 @message("fabric.FlowChanged")
 class FlowChanged(Message):
     """News: a route was moved, or (`nodes` empty) lost."""
@@ -281,12 +340,28 @@ class FlowChanged(Message):
     why: str
 
 
+@message("fabric.GetFlows")
+class GetFlows(Message):
+    """Management asks control: which routes are there? Answered with `Flows`."""
+
+
+@message("fabric.Flows")
+class Flows(Message):
+    """Routes that Service asked for (`nodes` empty: there is none now), and those that sessions have reserved."""
+
+    flows: tuple[Flow, ...]
+    sessions: tuple[ReservedFlows, ...]
+
+
 @message("fabric.GetLinks")
 class GetLinks(Message):
     """Ask the meters for the table of all links."""
 
 
 class LinkRow(Message):
+    """`over`: links for entangled pairs that it goes over, none if it has a light of its own. `chsh`: S of the last
+    block, where the protocol tests it. `rests_on`: what its key's secrecy does."""
+
     link: str
     a: str
     b: str
@@ -297,6 +372,9 @@ class LinkRow(Message):
     pool_bits: int
     blocks: int
     failed_blocks: int
+    over: tuple[str, ...] = ()
+    chsh: float | None = None
+    rests_on: str = ""
 
 
 @message("fabric.Links")
@@ -337,13 +415,52 @@ class Slots(Message):
 
 @message("fabric.HalfReady")
 class HalfReady(Message):
-    """To the holder: half of pair number `number` of a circuit is in a memory of `node` since `at_ns`."""
+    """To the holder: half of pair number `number` of a circuit is in a memory of `node` since `at_ns`.
+
+    The pair's own times: `attempt_ns`, since when its oldest part was stored; `heralded_ns`, when this end had its half
+    and had heard of all swaps; `corrected_ns`, when both ends had.
+    """
 
     circuit: str
     number: int
     node: str
     slot: int
     at_ns: int
+    attempt_ns: int = 0
+    heralded_ns: int = 0
+    corrected_ns: int = 0
+
+
+@message("fabric.HandOver")
+class HandOver(Message):
+    """Memories of `holder` become `to`'s, with what is in them. Answered with `Slots`; Problem `bad-operation`."""
+
+    holder: str
+    slots: tuple[int, ...]
+    to: str
+
+
+@message("fabric.GetMemories")
+class GetMemories(Message):
+    """Where is each memory of a node in its life? Answered with `MemoryRows`."""
+
+
+class MemoryRow(Message):
+    """`state`: of `fabric.qubits.QubitState`; `owner`: the function that owns the qubit in it; `lives`: qubits held so
+    far; `idle_ns`: how long they were stored with nothing done to them."""
+
+    slot: int
+    state: str
+    owner: str
+    holder: str
+    since_ns: int
+    lives: int
+    idle_ns: int
+
+
+@message("fabric.MemoryRows")
+class MemoryRows(Message):
+    rows: tuple[MemoryRow, ...]
 
 
 @message("fabric.OperateSlots")
@@ -359,6 +476,44 @@ class OperateSlots(Message):
     pauli: str = "I"
 
 
+class SlotStep(Message):
+    """One of several operations on memories of one node."""
+
+    name: str
+    slots: tuple[int, ...]
+    basis: str = "Z"
+    angle_rad: float = 0.0
+
+
+@message("fabric.RunSteps")
+class RunSteps(Message):
+    """Do these operations, one after the other, on memories of one node that are the holder's. Answered by
+    `StepsDone`; Problem `bad-operation`, and what came before the fault has been done."""
+
+    holder: str
+    steps: tuple[SlotStep, ...]
+
+
+@message("fabric.StepsDone")
+class StepsDone(Message):
+    """`bits`: what each step read. The device was at it from `began_ns` to `done_ns`."""
+
+    bits: tuple[tuple[int, ...], ...]
+    began_ns: int
+    done_ns: int
+
+
+@message("fabric.CountSlots")
+class CountSlots(Message):
+    """How many memories of a node are free? Answered with `SlotCount`."""
+
+
+@message("fabric.SlotCount")
+class SlotCount(Message):
+    free: int
+    number: int
+
+
 @message("fabric.SlotsDone")
 class SlotsDone(Message):
     bits: tuple[int, ...]
@@ -366,32 +521,56 @@ class SlotsDone(Message):
     done_ns: int
 
 
+PAIR_NEWS = "fabric.pair"
+"""Subjects are `fabric.pair.<node>`, the node of the circuit's head."""
+
+
+@message("fabric.PairDelivered")
+class PairDelivered(Message):
+    """News: a pair of a circuit is in the memories of those who asked for it."""
+
+    node: str
+    circuit: str
+    at_ns: int
+
+
 @message("fabric.PlanPairs")
 class PlanPairs(Message):
-    """What would a circuit between two nodes give? Answered with `PairPlan`; Problem `no-route`. `fidelity` None: at
-    best, with qubits that need not wait."""
+    """What would a circuit between two nodes give? Answered with `PairPlan`; Problems `no-route`, `link-suspect`.
+    `fidelity` None: at best, with qubits that need not wait. `via`: over these links and no others; empty: control's
+    choice. `idle`: as if nobody else used links. `tested`: its pairs will be tested, so that links under suspicion may
+    be taken where there is no other."""
 
     head: str
     tail: str
     fidelity: float | None = None
+    via: tuple[str, ...] = ()
+    idle: bool = False
+    tested: bool = False
 
 
 @message("fabric.PairPlan")
 class PairPlan(Message):
     """The path that control would take. `state`: eigenvalues of a delivered pair at its worst, with that cut-off.
-    `decay_hz`: rates at which its two halves lose the correlators XX, YY, ZZ together while they wait."""
+    `decay_hz`: rates at which its two halves lose the correlators XX, YY, ZZ together while they wait. `rate_hz`: pairs
+    a second that the slowest of its links makes; circuits of several links are slower. `turned`: of an open circuit,
+    its program begins at the tail, since it goes on from virtual links that were made that way."""
 
     nodes: tuple[str, ...]
     links: tuple[str, ...]
     state: tuple[float, float, float]
     decay_hz: tuple[float, float, float]
     cutoff_ns: int | None
+    rate_hz: float = 0.0
+    turned: bool = False
 
 
 @message("fabric.OpenCircuit")
 class OpenCircuit(Message):
     """Make `number` pairs between two nodes, none worse than `fidelity` when it is delivered, into memories that the
-    holders have reserved. Problems `no-route`, `fidelity-unreachable` (with `best`), `no-memory` of a link."""
+    holders have reserved. `via`: over these links and no others. `early`: each end has its half as soon as it has heard
+    of all swaps, and need not wait for the other. `tested`: as in `PlanPairs`. Problems `no-route`, `link-suspect`,
+    `fidelity-unreachable` (with `best`), `no-memory` of a link."""
 
     circuit: str
     head: str
@@ -401,6 +580,32 @@ class OpenCircuit(Message):
     tail_slots: tuple[int, ...]
     head_holder: str
     tail_holder: str
+    via: tuple[str, ...] = ()
+    early: bool = False
+    tested: bool = False
+
+
+@message("fabric.OpenKeyCircuit")
+class OpenKeyCircuit(Message):
+    """Bring pairs without end to both ends of `link`, along `over`, links for entangled pairs in order from `head` to
+    `tail`; none worse than `fidelity`. `width`: memories on each side of each of them. The head's module is programmed.
+    Answered with `PairPlan`; Problems `no-route` if a link is used up, `fidelity-unreachable`."""
+
+    link: str
+    head: str
+    tail: str
+    over: tuple[str, ...]
+    fidelity: float
+    width: int = 1
+
+
+@message("fabric.JudgeLinks")
+class JudgeLinks(Message):
+    """News to control: tests of states that were made over these links contradict what was promised of them, or
+    (`sound`) bear it out. Suspected links are avoided, and closed to those who do not test."""
+
+    links: tuple[str, ...]
+    sound: bool
 
 
 @message("fabric.RenewHalf")
@@ -420,3 +625,256 @@ class CloseCircuit(Message):
 @message("fabric.Done")
 class Done(Message):
     """It is done."""
+
+
+# -- link service and network service -----------------------------------------------------------------------
+# Words are those of draft-dahlberg-ll-quantum-03 (CREATE, ACK, OK, ERR) and of PyPI `qlink-interface`; of the network
+# service those of Kozlowski, Dahlberg, Wehner, CoNEXT 2020, doi:10.1145/3386367.3431293.
+
+
+def link_service(node: str) -> str:
+    """Name of a node's link service."""
+    return f"link-service:{node}"
+
+
+def network_service(node: str) -> str:
+    """Name of a node's network service."""
+    return f"network-service:{node}"
+
+
+class Reading(Message):
+    """How a half is measured. `random` empty: after rotations about X, Y and X by `turns`, in steps of 2 pi / 256, in
+    Z. `XZ`, `XYZ` or `CHSH` (Z turned by +-pi/4 about Y): in a basis drawn at random, the first of the set with
+    probability `first` / 255, the second of XYZ with `second` / 255, else the last; None: all alike likely."""
+
+    random: str = ""
+    first: int | None = None
+    second: int | None = None
+    turns: tuple[int, int, int] = (0, 0, 0)
+
+
+@message("fabric.CreatePairs")
+class CreatePairs(Message):
+    """CREATE, to the link service of a node: make `number` pairs with a neighbour; `client`, an element of this node,
+    hears `PairsMade` and `PairsFailed`. Answered with `PairsAccepted` (ACK) at once.
+
+    `kind`: K both halves are kept, M both are measured, R the creator's is measured and the other one kept (remote
+    state preparation). `max_time_ns` 0: an hour. `purpose`: port-like, 0 to 65535. `priority`: 0 to 7, higher first.
+    `atomic`: no other request's pairs in between. `consecutive`: an OK for each pair; else one when all are there, K
+    all in memory together. `near`, `far`: how the creator's and the other half are measured. `waits`: for which event
+    of a pair a client waits (draft-van-meter-qirg-quantum-network-architecture): B attempt, C herald, T correction.
+
+    Problems (field `err` is the ERR code): `malformed` CREATE; `above-stage`, `fidelity-unreachable`, `no-route`
+    UNSUPP; `no-time` NOTIME; `no-memory` NORES; `overloaded` OTHER.
+    """
+
+    client: str
+    remote: str
+    kind: str = "K"
+    number: int = 1
+    fidelity: float = 0.0
+    max_time_ns: int = 0
+    purpose: int = 0
+    priority: int = 0
+    atomic: bool = False
+    consecutive: bool = False
+    near: Reading = Reading()
+    far: Reading = Reading()
+    waits: str = "T"
+
+
+@message("fabric.PairsAccepted")
+class PairsAccepted(Message):
+    """ACK: the request will be scheduled. Its name in the network is (this node, `create_id`)."""
+
+    create_id: int
+
+
+@message("fabric.ReceivePairs")
+class ReceivePairs(Message):
+    """ReqReceive: `client` takes part in pairs that `remote` creates for `purpose`, until `StopReceiving`. Answered
+    with `Done`; Problem `unit-exists` if another client does."""
+
+    client: str
+    remote: str
+    purpose: int = 0
+
+
+@message("fabric.StopReceiving")
+class StopReceiving(Message):
+    """ReqStopReceive. What is under way ends, at the creator with REJECTED. Answered with `Done`."""
+
+    client: str
+    remote: str
+    purpose: int = 0
+
+
+@message("fabric.CancelPairs")
+class CancelPairs(Message):
+    """The creator gives a request up; the receiver hears OTHER. What both were told of stays theirs. Answered with
+    `Done`; Problem `no-such-element`."""
+
+    client: str
+    create_id: int
+
+
+@message("fabric.ExpirePairs")
+class ExpirePairs(Message):
+    """A client's half is gone, so the other one is of no use: pairs with `remote` of sequence numbers in [low, high),
+    counted modulo 2**16; or all of one request, if `create_id` is given with its `origin`. `circuit`: of the network
+    service's. The other end's client hears EXPIRE. Answered with `Done`."""
+
+    client: str
+    remote: str
+    low: int = 0
+    high: int = 0
+    origin: str = ""
+    create_id: int | None = None
+    circuit: str = ""
+
+
+class MadePair(Message):
+    """One pair of an OK. Entanglement id: the two nodes and `sequence`, alike at both ends.
+
+    `goodness`: the pair has at least this fidelity to `bell` at `goodness_ns`, as long as nothing but waiting was done
+    to it. `slot`: memory that holds the own half, the client's from now on; or `outcome`, read in `basis` (Z, X, Y,
+    Z+X, Z-X, or "turned"). The three events of its life: `attempt_ns`, `heralded_ns` at this end, `corrected_ns`.
+    """
+
+    sequence: int
+    goodness: float
+    goodness_ns: int
+    attempt_ns: int
+    heralded_ns: int
+    corrected_ns: int
+    slot: int | None = None
+    outcome: int | None = None
+    basis: str = ""
+    bell: str = "phi+"
+
+
+@message("fabric.PairsMade")
+class PairsMade(Message):
+    """OK, to both ends' clients. `origin`: the node that created the request `create_id`. `done`: of the request's
+    pairs none is to come. `circuit`: of the network service; empty: of the link service."""
+
+    origin: str
+    create_id: int
+    remote: str
+    purpose: int
+    kind: str
+    pairs: tuple[MadePair, ...]
+    done: bool
+    circuit: str = ""
+
+
+@message("fabric.PairsFailed")
+class PairsFailed(Message):
+    """ERR, to both ends' clients. `code`: UNSUPP, NOTIME, NORES, REJECTED, OTHER, TIMEOUT: no further pair of the
+    request comes, and what was not told by an OK is gone. EXPIRE: pairs that were told are of no use: those of sequence
+    numbers in [low, high), or, if these are equal, all of the request."""
+
+    origin: str
+    create_id: int
+    remote: str
+    purpose: int
+    code: str
+    why: str
+    low: int = 0
+    high: int = 0
+    circuit: str = ""
+
+
+@message("fabric.AskFrame")
+class AskFrame(Message):
+    """A CREATE as it goes over a wire (`fabric.linkservice.codec`), to the link service of a node. Answered with
+    `Frames`: one ACK, or one ERR."""
+
+    client: str
+    frame: bytes
+
+
+@message("fabric.Frames")
+class Frames(Message):
+    frames: tuple[bytes, ...]
+
+
+@message("fabric.OpenVirtualCircuit")
+class OpenVirtualCircuit(Message):
+    """To the network service at a circuit's head: set up `circuit` to `tail`, for pairs of `fidelity` or better.
+    Entries are written at every node of the path. Answered with `VirtualCircuit`; Problems `no-route`,
+    `fidelity-unreachable`, `unit-exists`."""
+
+    circuit: str
+    tail: str
+    fidelity: float
+
+
+class CircuitEntry(Message):
+    """A node's row for one circuit. Links are named as the node sees them: `up_link` towards the head, `down_link`
+    towards the tail, empty at the ends. `down_fidelity`: least of a pair of the downstream link. `down_rate_hz`: most
+    pairs of that link; `rate_hz`: of the whole circuit. `cutoff_ns`: after which a waiting half is discarded.
+    `down_light_ns`: one way over the downstream link."""
+
+    circuit: str
+    node: str
+    upstream: str
+    downstream: str
+    up_link: str
+    down_link: str
+    down_fidelity: float
+    down_rate_hz: float
+    rate_hz: float
+    cutoff_ns: int | None
+    down_light_ns: int = 0
+
+
+@message("fabric.VirtualCircuit")
+class VirtualCircuit(Message):
+    """`fidelity`: that no pair is below when it is delivered. `rate_hz`: most pairs a second; admitted requests' rates
+    add up to no more."""
+
+    circuit: str
+    nodes: tuple[str, ...]
+    fidelity: float
+    rate_hz: float
+    entries: tuple[CircuitEntry, ...]
+
+
+@message("fabric.CloseVirtualCircuit")
+class CloseVirtualCircuit(Message):
+    """To the head: end the circuit and all its requests (REJECTED). Answered with `Done`."""
+
+    circuit: str
+
+
+@message("fabric.GetCircuits")
+class GetCircuits(Message):
+    """A node's table. Answered with `CircuitTable`."""
+
+
+@message("fabric.CircuitTable")
+class CircuitTable(Message):
+    entries: tuple[CircuitEntry, ...]
+
+
+@message("fabric.RequestPairs")
+class RequestPairs(Message):
+    """A user's request to the network service at a circuit's head: `number` pairs, or `rate_hz` for `deadline_ns`, all
+    within that time. `delivery`: KEEP, when both ends can be sure of the pair; EARLY, as soon as this end can; MEASURE,
+    outcomes alone, with `waits` B or C read as soon as this end can. `bell`: phi+, phi-, psi+ or psi-, the state that
+    is delivered. Answered with `PairsAccepted`; the clients at both ends hear `PairsMade` and `PairsFailed`. Problems
+    as of `CreatePairs`, and `not-admitted` for a rate (field `offered_hz`)."""
+
+    client: str
+    circuit: str
+    deadline_ns: int
+    number: int = 0
+    rate_hz: float = 0.0
+    delivery: str = "KEEP"
+    bell: str = "phi+"
+    purpose: int = 0
+    priority: int = 0
+    near: Reading = Reading()
+    far: Reading = Reading()
+    waits: str = ""

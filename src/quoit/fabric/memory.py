@@ -1,22 +1,52 @@
 """A node's quantum memories: who holds which, in which state of a qubit's life, and operations on them.
 
-The life of a memory is free -> reserved -> held -> free. Reserved ones wait for a pair of a circuit; held ones have a
-qubit in them. Whoever reserved a memory, its *holder*, is the only one who may have it operated on.
+The life of a memory's qubit is a machine of states (`fabric.qubits`): each step is checked, and who may look sees where
+it is. Whoever reserved a memory, its *holder*, is the only one who may have it operated on, or hand it to another one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from quoit.engine.api import PAIRS, InstallCircuit, MorePairs, Operate, Operated, PairHeld, StopCircuit
+from quoit.engine.api import (
+    PAIRS,
+    InstallCircuit,
+    MorePairs,
+    Operate,
+    Operated,
+    OperatedInTurn,
+    OperateInTurn,
+    PairHeld,
+    StopCircuit,
+)
 from quoit.engine.program import Circuit
-from quoit.fabric.api import FreeSlots, HalfReady, OperateSlots, ReserveSlots, Slots, SlotsDone, memory
+from quoit.fabric.api import (
+    PAIR_NEWS,
+    CountSlots,
+    FreeSlots,
+    GetMemories,
+    HalfReady,
+    HandOver,
+    MemoryRow,
+    MemoryRows,
+    OperateSlots,
+    PairDelivered,
+    ReserveSlots,
+    RunSteps,
+    SlotCount,
+    Slots,
+    SlotsDone,
+    SlotStep,
+    StepsDone,
+    memory,
+)
+from quoit.fabric.qubits import MemoryQubit, QubitState
 from quoit.model.problem import Problem
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 from quoit.runtime.wire import Message, message
 
 WITHIN = 5_000_000_000
+BUSY_NS = 50_000
+"""How often a memory that is to be given back is looked at while its device is at work."""
 
 
 @message("fabric.RunProgram")
@@ -32,6 +62,7 @@ class RunProgram(Message):
     tail_slots: tuple[int, ...]
     head_holder: str
     adopts: str = ""
+    early: bool = False
 
 
 @message("fabric.ExpectPairs")
@@ -59,12 +90,6 @@ class EndProgram(Message):
     leaves: str = ""
 
 
-@dataclass
-class _Slot:
-    holder: str = ""
-    held: bool = False
-
-
 class MemoryAgent(Element):
     """Keeps the memories of one node."""
 
@@ -74,8 +99,11 @@ class MemoryAgent(Element):
     def __init__(self, node: str, memories: int) -> None:
         super().__init__(memory(node), node)
         self._node = node
-        self._slots = [_Slot() for _ in range(memories)]
+        self._slots = [MemoryQubit() for _ in range(memories)]
         self._holders: dict[str, str] = {}
+        self._heads: set[str] = set()
+        self._tries: dict[int, str] = {}
+        """Memories for which attempts have begun, each with the circuit that makes them."""
 
     # -- reservation ---------------------------------------------------------------------------------
 
@@ -90,24 +118,72 @@ class MemoryAgent(Element):
             )  # fmt: skip
         taken = tuple(free[: msg.number])
         for number in taken:
-            self._slots[number] = _Slot(msg.holder)
+            self._slots[number].step(QubitState.RESERVED, ctx.now)
+            self._slots[number].holder = msg.holder
         ctx.emit("memory.reserved", node=self._node, slots=taken, holder=msg.holder)
         return Slots(taken)
 
+    @handles(CountSlots)
+    async def on_count(self, ctx: Context, msg: CountSlots) -> SlotCount:
+        return SlotCount(sum(not slot.holder for slot in self._slots), len(self._slots))
+
     @handles(FreeSlots)
     async def on_free(self, ctx: Context, msg: FreeSlots) -> Slots:
+        while any(self._slots[number].busy for number in msg.slots):
+            await ctx.sleep(BUSY_NS)  # what its later steps would do to another's qubits is nobody's wish
         freed = []
         for number in msg.slots:
             slot = self._slots[number]
             if slot.holder != msg.holder:
                 continue
-            if slot.held:
+            if slot.held or slot.doubtful:
                 await self._discard(ctx, number)
-            self._slots[number] = _Slot()
+            if slot.holder != msg.holder:
+                continue  # given back twice, and the other time was quicker
+            slot.walk(ctx.now, QubitState.RELEASE, QubitState.RAW)
+            slot.holder, slot.doubtful = "", False
+            self._tries.pop(number, None)
             freed.append(number)
         if freed:
             ctx.emit("memory.freed", node=self._node, slots=tuple(freed), holder=msg.holder)
         return Slots(tuple(freed))
+
+    @handles(HandOver)
+    async def on_hand_over(self, ctx: Context, msg: HandOver) -> Slots:
+        for number in msg.slots:
+            self._need_holder(number, msg.holder)
+        if any(self._slots[number].busy for number in msg.slots):
+            raise Problem("bad-operation", f"{self._node} is still at a program with these memories")
+        for number in msg.slots:
+            self._slots[number].holder = msg.to
+        return Slots(msg.slots)
+
+    @handles(GetMemories)
+    async def on_get(self, ctx: Context, msg: GetMemories) -> MemoryRows:
+        now = ctx.now
+        return MemoryRows(
+            tuple(
+                MemoryRow(n, str(q.state), q.owner, q.holder, q.since_ns, q.lives, q.idle_at(now))
+                for n, q in enumerate(self._slots)
+            )
+        )
+
+    def _is_of(self, number: int, holder: str) -> bool:
+        return 0 <= number < len(self._slots) and self._slots[number].holder == holder
+
+    def _attempting(self, ctx: Context, circuit: str, slots: tuple[int, ...]) -> None:
+        """Attempts at entanglement begin for these memories, if they are kept and empty."""
+        for number in slots:
+            if self._slots[number].state is QubitState.RESERVED:
+                self._slots[number].step(QubitState.ACTIVE, ctx.now)
+                self._tries[number] = circuit
+
+    def _attempts_over(self, ctx: Context, circuit: str) -> None:
+        """What a circuit has made no pair for is empty still, and its holder's to use."""
+        for number in [number for number, tried in self._tries.items() if tried == circuit]:
+            del self._tries[number]
+            if self._slots[number].state is QubitState.ACTIVE:
+                self._slots[number].walk(ctx.now, QubitState.RELEASE, QubitState.RESERVED)
 
     async def _discard(self, ctx: Context, number: int) -> None:
         """Empty a memory, unless an operation that was under way has done so."""
@@ -122,6 +198,8 @@ class MemoryAgent(Element):
     @handles(RunProgram)
     async def on_run(self, ctx: Context, msg: RunProgram) -> None:
         self._holders[msg.circuit] = msg.head_holder
+        self._heads.add(msg.circuit)
+        self._attempting(ctx, msg.circuit, msg.head_slots)
         install = InstallCircuit(
             msg.circuit,
             msg.links,
@@ -133,6 +211,7 @@ class MemoryAgent(Element):
             msg.head_slots,
             msg.tail_slots,
             msg.adopts,
+            msg.early,
         )
         ctx.tell(PAIRS, install)
 
@@ -142,46 +221,99 @@ class MemoryAgent(Element):
 
     @handles(RenewPair)
     async def on_renew(self, ctx: Context, msg: RenewPair) -> None:
+        self._attempting(ctx, msg.circuit, (msg.head_slot,))
         ctx.tell(PAIRS, MorePairs(msg.circuit, msg.head_slot, msg.tail_slot))
 
     @handles(EndProgram)
     async def on_end(self, ctx: Context, msg: EndProgram) -> None:
+        self._heads.discard(msg.circuit)
         if self._holders.pop(msg.circuit, None) is not None:
+            self._attempts_over(ctx, msg.circuit)
             ctx.tell(PAIRS, StopCircuit(msg.circuit, msg.leaves))
 
     @handles(PairHeld)
     async def on_held(self, ctx: Context, msg: PairHeld) -> None:
         holder = self._holders.get(msg.circuit)
         slot = self._slots[msg.slot]
-        slot.held = True
         if holder is None or slot.holder != holder:
             # Its unit ended while the pair was on its way.
             await self._discard(ctx, msg.slot)
-            slot.held = False
             return
+        self._tries.pop(msg.slot, None)
+        slot.walk(ctx.now, QubitState.ENTANGLED, QubitState.ELIGIBLE)
         ctx.emit("memory.held", node=self._node, slot=msg.slot, circuit=msg.circuit, number=msg.number)
-        ctx.tell(holder, HalfReady(msg.circuit, msg.number, self._node, msg.slot, msg.at_ns))
+        if msg.circuit in self._heads:  # one of the two ends counts
+            ctx.count("quoit_pairs_delivered_total", (self._node,))
+            ctx.publish(f"{PAIR_NEWS}.{self._node}", PairDelivered(self._node, msg.circuit, msg.at_ns))
+        ready = HalfReady(
+            msg.circuit, msg.number, self._node, msg.slot, msg.at_ns, msg.attempt_ns, msg.heralded_ns, msg.corrected_ns
+        )
+        ctx.tell(holder, ready)
 
     # -- operations ----------------------------------------------------------------------------------
 
     @handles(OperateSlots)
     async def on_operate(self, ctx: Context, msg: OperateSlots) -> SlotsDone:
         for number in msg.slots:
-            if not 0 <= number < len(self._slots) or self._slots[number].holder != msg.holder:
-                raise Problem("bad-operation", f"memory {number} of {self._node} is not the caller's")
+            self._need_holder(number, msg.holder)
         self._check(msg)
-        slots = {number: self._slots[number] for number in msg.slots}  # as they are now: they may be given up meanwhile
+        begun_ns, lives = ctx.now, {number: self._slots[number].lives for number in msg.slots}
         done: Operated = await ctx.ask(
             PAIRS, Operate(self._node, msg.name, msg.slots, msg.basis, msg.angle_rad, msg.pauli), within=WITHIN
         )
-        for number in _emptied(msg):
-            slots[number].held = False
-        if msg.name in ("init", "move"):
-            slots[msg.slots[-1]].held = True
+        self._note(ctx, msg, begun_ns, lives)
         return SlotsDone(done.bits, done.ok, done.done_ns)
 
+    @handles(RunSteps)
+    async def on_steps(self, ctx: Context, msg: RunSteps) -> StepsDone:
+        named = {number for step in msg.steps for number in step.slots}
+        for number in named:
+            self._need_holder(number, msg.holder)
+        qubits = [self._slots[number] for number in named]
+        if any(qubit.busy for qubit in qubits):
+            raise Problem("bad-operation", f"{self._node} is still at another program with these memories")
+        orders = tuple(Operate(self._node, s.name, s.slots, s.basis, s.angle_rad) for s in msg.steps)
+        for qubit in qubits:
+            qubit.busy = True
+        try:
+            done: OperatedInTurn = await ctx.ask(PAIRS, OperateInTurn(orders), within=WITHIN)
+        except Problem:
+            # How far it came is not known: whoever gives these memories back has all of them emptied.
+            for qubit in qubits:
+                qubit.doubtful = True
+            raise
+        finally:
+            for qubit in qubits:
+                qubit.busy = False
+        for step in msg.steps:
+            self._note(ctx, step, done.began_ns, {number: self._slots[number].lives for number in step.slots})
+        return StepsDone(done.bits, done.began_ns, done.done_ns)
+
+    def _note(self, ctx: Context, done: OperateSlots | SlotStep, begun_ns: int, lives: dict[int, int]) -> None:
+        """What an operation has done to the memories' lives; not to those that were given up meanwhile."""
+        for number in done.slots:
+            qubit = self._slots[number]
+            if qubit.held and qubit.lives == lives[number]:
+                qubit.worked(begun_ns, ctx.now)
+        before = {number: self._slots[number].state for number in done.slots}
+        holder = done.holder if isinstance(done, OperateSlots) else None  # busy memories are not given up
+        for number in _emptied(done):
+            qubit = self._slots[number]
+            if qubit.held and qubit.lives == lives[number] and holder in (None, qubit.holder):
+                qubit.walk(ctx.now, *_END[done.name], QubitState.RELEASE, QubitState.RESERVED)
+        if done.name in ("init", "move"):
+            target = self._slots[done.slots[-1]]
+            if target.state is QubitState.RESERVED and holder in (None, target.holder):
+                is_pair = done.name == "move" and before[done.slots[0]] is not QubitState.LOCAL
+                target.step(QubitState.ELIGIBLE if is_pair else QubitState.LOCAL, ctx.now)
+
+    def _need_holder(self, number: int, holder: str) -> None:
+        if not self._is_of(number, holder):
+            raise Problem("bad-operation", f"memory {number} of {self._node} is not the caller's")
+
     def _check(self, msg: OperateSlots) -> None:
-        held = [self._slots[number].held for number in msg.slots]
+        qubits = [self._slots[number] for number in msg.slots]
+        held = [qubit.held or qubit.doubtful for qubit in qubits]
         wanted = [msg.name != "init"] * len(held)
         if msg.name == "move":
             wanted = [True, False]
@@ -192,7 +324,17 @@ class MemoryAgent(Element):
             raise Problem("bad-operation", f"{msg.name} at {self._node}: {what}")
 
 
-def _emptied(msg: OperateSlots) -> tuple[int, ...]:
+_END = {
+    "measure": (QubitState.CONSUME,),
+    "fuse": (QubitState.CONSUME,),
+    "bell-measure": (QubitState.SWAPPING,),
+    "discard": (),
+    "move": (),
+}
+"""How a qubit's life ends by each operation that empties memories."""
+
+
+def _emptied(msg: OperateSlots | SlotStep) -> tuple[int, ...]:
     """Memories that an operation leaves empty."""
     match msg.name:
         case "measure" | "discard" | "bell-measure":

@@ -17,7 +17,9 @@ from quoit.fabric.api import (
     Links,
     LinkSuspect,
     PoolLevel,
+    PoolReading,
 )
+from quoit.planes.telemetry import GetMeters, MeterBoard, Meters, StartMeter, StopMeter, TelemetryPlan
 from quoit.planes.trend import ErrorTrend
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
@@ -25,23 +27,27 @@ from quoit.runtime.element import Element, Plane, Stratum, handles
 
 @dataclass(frozen=True)
 class MeterPlan:
-    """What the meters must know of a link: its ends, the error rate that is an alarm at once, hold time."""
+    """What the meters must know of a link: its ends, the error rate that is an alarm at once, hold time. `over`: links
+    for entangled pairs that it goes over. `rests_on`: what its key's secrecy does."""
 
     link: str
     a: str
     b: str
     ceiling: float
     hold_ns: int
+    over: tuple[str, ...] = ()
+    rests_on: str = ""
 
 
 class _Meter:
-    __slots__ = ("blocks", "calm_ns", "dark", "failed", "plan", "pool", "qber", "quarantined", "secret", "sifted",
-                 "suspect", "trend")  # fmt: skip
+    __slots__ = ("blocks", "calm_ns", "chsh", "dark", "failed", "plan", "pool", "qber", "quarantined", "secret",
+                 "sifted", "suspect", "trend")  # fmt: skip
 
     def __init__(self, plan: MeterPlan) -> None:
         self.plan = plan
         self.trend = ErrorTrend(plan.ceiling)
         self.qber: float | None = None
+        self.chsh: float | None = None
         self.sifted = 0.0
         self.secret = 0.0
         self.pool = 0
@@ -60,9 +66,21 @@ class _Meter:
             return "quarantined"
         return "up" if self.blocks else "starting"
 
+    def row(self) -> LinkRow:
+        """What an operator sees."""
+        p = self.plan
+        made = self.sifted, self.secret, self.pool, self.blocks, self.failed
+        return LinkRow(p.link, p.a, p.b, self.state, self.qber, *made, p.over, self.chsh, p.rests_on)
+
+
+METRICS = ("quoit_link_qber", "quoit_link_sifted_bps", "quoit_link_secret_bps", "quoit_pool_bits")
+
 
 class FabricMeters(Element):
-    """Collects what receivers measure and says when a link's error rate has changed."""
+    """Collects what receivers measure and says when a link's error rate has changed.
+
+    That, and the table of links, are supervision and always on; windows, thresholds and series are of links in use.
+    """
 
     stratum, plane = Stratum.FABRIC, Plane.TELEMETRY
     realises = ("C6", "G1", "I2")
@@ -73,19 +91,31 @@ class FabricMeters(Element):
         f"{api.LINK_NEWS}.*.released",
     )
 
-    def __init__(self, place: str, plans: tuple[MeterPlan, ...]) -> None:
+    def __init__(self, place: str, plans: tuple[MeterPlan, ...], telemetry: TelemetryPlan | None = None) -> None:
         super().__init__(api.METERS, place)
+        self._board = MeterBoard(self.stratum, METRICS, telemetry or TelemetryPlan())
         self._meters = {plan.link: _Meter(plan) for plan in plans}
+
+    @handles(StartMeter)
+    async def on_start_meter(self, ctx: Context, msg: StartMeter) -> None:
+        self._board.start(ctx, msg.resource)
+
+    @handles(StopMeter)
+    async def on_stop_meter(self, ctx: Context, msg: StopMeter) -> None:
+        self._board.stop(ctx, msg.resource)
+
+    @handles(GetMeters)
+    async def on_get_meters(self, ctx: Context, msg: GetMeters) -> Meters:
+        return self._board.meters()
 
     @handles(LinkReading)
     async def on_reading(self, ctx: Context, msg: LinkReading) -> None:
         meter = self._meters[msg.link]
-        label = (msg.link,)
         meter.sifted = msg.sifted_bps
-        ctx.gauge("quoit_link_sifted_bps", label, msg.sifted_bps)
+        self._board.read(ctx, "quoit_link_sifted_bps", msg.link, msg.sifted_bps)
         if msg.tested:
             meter.qber = msg.errors / msg.tested
-            ctx.gauge("quoit_link_qber", label, meter.qber)
+            self._board.read(ctx, "quoit_link_qber", msg.link, meter.qber)
         if meter.dark or meter.suspect:
             meter.trend.skip(msg.block)
             if meter.suspect and not meter.dark:
@@ -120,8 +150,11 @@ class FabricMeters(Element):
         verdict = "made" if msg.secret_bits else "failed"
         ctx.count("quoit_link_blocks_total", (msg.link, verdict))
         meter.secret = msg.secret_bits / (msg.took_ns / 1e9)
-        ctx.gauge("quoit_link_secret_bps", (msg.link,), meter.secret)
+        self._board.read(ctx, "quoit_link_secret_bps", msg.link, meter.secret)
         ctx.gauge("quoit_link_block_bits", (msg.link,), msg.secret_bits)
+        if msg.chsh is not None:
+            meter.chsh = msg.chsh
+            ctx.gauge("quoit_link_chsh", (msg.link,), msg.chsh)
         ctx.publish(f"{api.LINK_NEWS}.{msg.link}.block", msg)
         if not msg.secret_bits:
             meter.failed += 1
@@ -133,6 +166,10 @@ class FabricMeters(Element):
     @handles(PoolLevel)
     async def on_pool(self, ctx: Context, msg: PoolLevel) -> None:
         self._meters[msg.link].pool = msg.bits
+
+    @handles(PoolReading)
+    async def on_pool_reading(self, ctx: Context, msg: PoolReading) -> None:
+        self._board.read(ctx, "quoit_pool_bits", msg.link, msg.bits)
 
     @handles(LinkQuarantined)
     async def on_quarantined(self, ctx: Context, msg: LinkQuarantined) -> None:
@@ -160,11 +197,4 @@ class FabricMeters(Element):
 
     @handles(GetLinks)
     async def on_get(self, ctx: Context, msg: GetLinks) -> Links:
-        return Links(
-            tuple(
-                LinkRow(
-                    m.plan.link, m.plan.a, m.plan.b, m.state, m.qber, m.sifted, m.secret, m.pool, m.blocks, m.failed
-                )
-                for m in self._meters.values()
-            )
-        )
+        return Links(tuple(meter.row() for meter in self._meters.values()))

@@ -14,7 +14,7 @@ from quoit.engine.api import ENGINE, Chunk, CloseLink, DrawKey, DrawnKey, OpenLi
 from quoit.fabric import api
 from quoit.fabric.api import BlockMade, CommissionLink, LinkAuth, LinkReading
 from quoit.fabric.kma import Deposit
-from quoit.fabric.links.receiver import EMPTY, BlockVerdict, LinkProtocol, RawBlock, Reading
+from quoit.fabric.links.receiver import EMPTY, BlockVerdict, Distillation, RawBlock, Reading
 from quoit.fabric.reserve import BLOCK_BITS, AuthReserve
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
@@ -26,13 +26,16 @@ SILENCE = Reading(0, 0, 0, 0)
 
 @message("fabric.ActivateLink")
 class ActivateLink(Message):
-    """Control: start making key on this link."""
+    """Control: start making key on this link. The sender sends from now on; a receiver, which listens from the start,
+    is told only after a `DeactivateLink`."""
 
     link: str
 
 
 @message("fabric.DeactivateLink")
 class DeactivateLink(Message):
+    """Control: make no key on this link. Either end may be told; trust in the link is another matter."""
+
     link: str
 
 
@@ -109,7 +112,7 @@ class ReceiverModule(Element):
     stratum, plane = Stratum.FABRIC, Plane.RESOURCE
     realises = ("C1", "F4")
 
-    def __init__(self, ends: LinkEnds, protocol: LinkProtocol, gross: bool = True) -> None:
+    def __init__(self, ends: LinkEnds, protocol: Distillation, gross: bool = True) -> None:
         """`gross`: the protocol's verdict is before the cost of tags; a rate that was given is after it."""
         super().__init__(api.module(ends.link, ends.receiver), ends.receiver)
         self._gross = gross
@@ -123,6 +126,7 @@ class ReceiverModule(Element):
         self._number = ends.first_block + 1
         self._round = 0
         self._trusted = True
+        self._active = True
         self._seen = SILENCE
         self._seen_ns = 0
 
@@ -134,7 +138,7 @@ class ReceiverModule(Element):
     @handles(Chunk)
     async def on_chunk(self, ctx: Context, msg: Chunk) -> None:
         self._tell_meters(ctx, msg)
-        if not self._trusted or self._parked:
+        if not (self._trusted and self._active) or self._parked:
             return
         self._tampered = self._tampered or msg.tampered
         self._block = self._block.plus(msg.counts, msg.duration_ns)
@@ -177,6 +181,7 @@ class ReceiverModule(Element):
             ctx.now,
             block.duration_ns,
             verdict.why,
+            verdict.chsh,
         )
         ctx.emit(
             "block.made" if verdict.secret_bits else "block.failed",
@@ -188,6 +193,7 @@ class ReceiverModule(Element):
             leak=verdict.leak_bits,
             why=verdict.why,
             began=ctx.now - self._protocol.post_time_ns - block.duration_ns,
+            **({} if verdict.chsh is None else {"chsh": round(verdict.chsh, 4)}),
         )
         ctx.tell(api.METERS, made)
         if verdict.secret_bits:
@@ -228,6 +234,16 @@ class ReceiverModule(Element):
         self._drop(ctx)
         ctx.emit("link.commissioned", link=msg.link, level=self._auth.bits)
         self._tell_auth(ctx)
+
+    @handles(ActivateLink)
+    async def on_activate(self, ctx: Context, msg: ActivateLink) -> None:
+        self._active = True
+        self._drop(ctx)
+
+    @handles(DeactivateLink)
+    async def on_deactivate(self, ctx: Context, msg: DeactivateLink) -> None:
+        self._active = False
+        self._drop(ctx)
 
     @handles(Distrust)
     async def on_distrust(self, ctx: Context, msg: Distrust) -> None:

@@ -31,7 +31,7 @@ def make_app(
     eme: str | None = None,
 ) -> Starlette:
     """014 under /api/v1/keys, key sessions under /api/v1/sessions, units under /api/v1/units, /openapi.json, /livez and
-    /readyz; with `eme` also /api/v1/memories and /api/v1/messages.
+    /readyz; with `eme` also /api/v1/memories, /api/v1/pairs, /api/v1/circuits and /api/v1/messages.
 
     `kme` and `eme` are the elements asked through `gate`. Serve it with `listener.listen`, which tells who asks.
     """
@@ -57,6 +57,8 @@ _INTERFACES = (
     ("/api/v1/sessions", "sessions"),
     ("/api/v1/units", "units"),
     ("/api/v1/memories", "memories"),
+    ("/api/v1/pairs", "pairs"),
+    ("/api/v1/circuits", "circuits"),
     ("/api/v1/messages", "messages"),
 )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import structlog
 
+from quoit.model.problem import Problem
 from quoit.runtime import seeds
 from quoit.runtime.agenda import Entry, order_of
 from quoit.runtime.trace import Event
@@ -43,6 +44,16 @@ class Ask:
 
     def __init__(self, correlation: int) -> None:
         self.correlation = correlation
+
+
+class Gather:
+    """Several questions on their way: yielded to the kernel, which resumes the coroutine with each answer as it comes.
+    Yielded again with none, the coroutine waits for the next one."""
+
+    __slots__ = ("correlations",)
+
+    def __init__(self, correlations: tuple[int, ...]) -> None:
+        self.correlations = correlations
 
 
 class Sleep:
@@ -121,6 +132,19 @@ class Context:
         `Problem("deadline")` if none came `within` nanoseconds."""
         return await suspend(Ask(self._kernel.question(self, to, msg, within)))
 
+    async def ask_all(self, questions: Iterable[tuple[str, Message]], *, within: int) -> list[Any]:
+        """Ask several elements at once. The replies in the order in which they come; a `Problem` that one raised, or
+        that stands for its silence, is among them and is not raised."""
+        waiting = tuple(self._kernel.question(self, to, msg, within) for to, msg in questions)
+        missing, replies = len(waiting), list[Any]()
+        while missing:
+            try:
+                replies.append(await suspend(Gather(waiting)))
+            except Problem as problem:
+                replies.append(problem)
+            waiting, missing = (), missing - 1
+        return replies
+
     async def sleep(self, duration: int) -> None:
         """Wait `duration` nanoseconds of simulated time."""
         await suspend(Sleep(self, self._kernel.now + duration))
@@ -173,6 +197,10 @@ class Context:
     def gauge(self, metric: str, labels: tuple[str, ...], value: float) -> None:
         """Set a gauge of the metric table."""
         self._kernel.instruments.gauge(metric, labels, value)
+
+    def forget(self, metric: str, labels: tuple[str, ...]) -> None:
+        """End a series of the metric table."""
+        self._kernel.instruments.forget(metric, labels)
 
     def spawn(self, msg: Message) -> None:
         """Start work of one's own beside the current handler: `msg` to oneself, at once."""

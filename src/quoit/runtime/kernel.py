@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from heapq import heappop
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from quoit.model.problem import Problem
 from quoit.runtime.agenda import COUNT_BITS, Agenda, Entry, order_of
@@ -28,6 +28,7 @@ from quoit.runtime.context import (
     Context,
     Device,
     Effect,
+    Gather,
     Route,
     Sleep,
     suspend,
@@ -87,6 +88,8 @@ class Kernel:
     if they are of the same stratum and plane, and after `local_ns` if not.
     """
 
+    context_class: ClassVar[type[Context]] = Context
+
     def __init__(
         self,
         elements: Iterable[Element],
@@ -122,7 +125,7 @@ class Kernel:
             raise ValueError("two elements of one scenario share a name")
         self._process_of = [0] * len(self.elements)
         self._contexts = [
-            Context(self, i, e.name, e.place, {"stratum": str(e.stratum), "plane": str(e.plane)})
+            self.context_class(self, i, e.name, e.place, {"stratum": str(e.stratum), "plane": str(e.plane)})
             for i, e in enumerate(self.elements)
         ]
         self._tables = [{kind: handler.__get__(e) for kind, handler in e.handlers.items()} for e in self.elements]
@@ -322,6 +325,8 @@ class Kernel:
                 continue
             if type(request) is Ask:
                 self._waiting[request.correlation] = worker
+            elif type(request) is Gather:
+                self._waiting.update(dict.fromkeys(request.correlations, worker))
             elif type(request) is Sleep:
                 order, index = request.ctx.next_order(), request.ctx.index
                 self._agenda.put(request.due, (order, RESUME, index, (worker, None), 0))

@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass
 
 from quoit.engine.api import ENGINE
-from quoit.engine.world import BendSpan, CutSpan, Intercept, Mistune, Shine, Tamper
+from quoit.engine.world import BendSpan, CutSpan, Depolarise, Intercept, Mistune, Shine, Tamper
 from quoit.fabric.api import UPKEEP, CommissionLink
 from quoit.model.problem import Problem
 from quoit.runtime.context import Context
@@ -19,20 +19,21 @@ from quoit.scenario.schema import SHONE_MHZ, SHONE_WIDTH_MHZ
 from quoit.service.api import Keys, OpenKeys, TakeKeys
 
 FATE = "engine.fate"
-
 STRIKES = {
     "cut": "span",
     "splice": "span",
-    "bend": "span",
-    "weather": "air",
-    "light": "span",
-    "extinguish": "span",
+    "bend": "fibre",
+    "weather": "path through air",
+    "light": "fibre",
+    "extinguish": "fibre",
     "power": "channel",
-    "intercept": "link",
+    "intercept": "lit link",
+    "depolarise": "pair link",
     "tamper": "link",
     "commission": "link",
 }
-"""What can be done to a running twin, and to what: a span, a path through air, a channel, a link."""
+"""What can be done to a running twin, and to what: a span, which is a fibre or a path through air; a channel; a link
+for keys, one that has a light of its own (pair links have), or a pair link."""
 
 
 @message("fate.Strike")
@@ -95,6 +96,7 @@ def _edit(msg: Strike) -> Message:
         "extinguish": Shine(msg.target, None, SHONE_MHZ, SHONE_WIDTH_MHZ),
         "power": Mistune(msg.target, msg.amount),
         "intercept": Intercept(msg.target, msg.amount),
+        "depolarise": Depolarise(msg.target, msg.amount),
         "tamper": Tamper(msg.target, msg.amount),
     }
     if msg.kind not in edits:

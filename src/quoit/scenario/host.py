@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -24,14 +24,19 @@ import structlog
 
 from quoit.adapters.crypto.kek_uri import open_kek
 from quoit.adapters.crypto.pki import LEAF_LIFE, Authority, Issued, PkiError
+from quoit.adapters.exporters.traces import OtlpJsonFile
 from quoit.adapters.stores.memory import MemoryStore
 from quoit.adapters.stores.sealed import SealedStore
 from quoit.adapters.stores.sqlite import SqliteStore
+from quoit.fabric.api import agent
 from quoit.interfaces.etsi014.codec import Compat, Limits
 from quoit.interfaces.identity import Identities
 from quoit.interfaces.listener import Census, Listener, ListenerLimits, listen
 from quoit.interfaces.northbound import Counted, make_app
 from quoit.interfaces.repeated import Repeated
+from quoit.interfaces.restconf.core import Restconf
+from quoit.interfaces.restconf.library import ModuleSet
+from quoit.interfaces.restconf.server import RestconfApp
 from quoit.model.role import Role
 from quoit.runtime.context import Device
 from quoit.runtime.journal import FORMAT, Header, JournalWriter
@@ -39,22 +44,29 @@ from quoit.runtime.kernel import Kernel
 from quoit.runtime.live import LiveWorld
 from quoit.runtime.trace import Digest, Event, Sink, to_line
 from quoit.runtime.virtual import VirtualWorld
+from quoit.scenario.agent_doors import AgentDoor, AgentDoors
 from quoit.scenario.apart import ApartOptions, Company, facts_of
 from quoit.scenario.assemble import Parts, Twin, assemble
 from quoit.scenario.check import loads
-from quoit.scenario.operator import ROLES, OperatorSocket, RoleGate, role_identities
-from quoit.scenario.parts import KMES
+from quoit.scenario.operator import ROLES, ManagementDoor, OperatorSocket, role_identities
+from quoit.scenario.optical_door import ROLES as TAPI_ROLES
+from quoit.scenario.optical_door import OpticalDoor
+from quoit.scenario.parts import KMES, OPTICAL
+from quoit.scenario.schema import NetworkFile
 from quoit.scenario.spread import Spread
+from quoit.scenario.telemetry_data import MODULE, TelemetryProvider, tell_changes
+from quoit.service.agreements import monitor
 from quoit.service.api import eme
 from quoit.service.keystore import StoreFailed
 
 if TYPE_CHECKING:
     from quoit.adapters.buses.nats import NatsBus  # the `nats` extra: imported where a bus is made
+    from quoit.scenario.netqasm.doors import ProgramDoors
 
 _log = structlog.get_logger("quoit", element="host")
 CERTIFICATE_CHECK_S = 1.0
-MANAGEMENT = "management"
-"""Name on the certificate of the operator's door."""
+MANAGEMENT, TAPI = "management", "tapi"
+"""Names on the certificates of the operator's door and of the optical network's."""
 """How soon `quoit pki --revoke` beside a running twin ends live connections, at the latest."""
 
 
@@ -76,7 +88,11 @@ class HostOptions:
     URL of a PostgreSQL that holds the key stores instead of files, one schema a KME. `kek`: name of the key-encryption
     key of all stores (`quoit.adapters.crypto.kek_uri`), instead of a file in each. `certificate_life`: of the KMEs' and
     the applications' certificates. `tls13_only`: listeners refuse TLS 1.2, which ETSI GS QKD 014 permits.
+    `agents_port`: RESTCONF listeners of SDN agents from that port on, in the order of nodes (0: any); None: none.
     `management_port`: the operator's door over mutual TLS on that port of 127.0.0.1 (0: any); None: only its socket.
+    `traces`: file for spans of what comes of requests, as OTLP/JSON.
+    `netqasm`: so many memories of each node that has some for programs of hosts, whatever the network file says.
+    `tapi_port`: the optical network's (ONF TAPI over RESTCONF), with TAPI's YANG modules from `tapi_yang`.
     `apart`: this process is a part of a twin whose parts are started one by one."""
 
     directory: Path
@@ -94,6 +110,11 @@ class HostOptions:
     tls13_only: bool = False
     management_port: int | None = None
     kek: str | None = None
+    traces: Path | None = None
+    agents_port: int | None = None
+    netqasm: int | None = None
+    tapi_port: int | None = None
+    tapi_yang: Path | None = None
     apart: ApartOptions | None = None
 
 
@@ -118,14 +139,24 @@ class Host:
     apps: dict[str, Issued] = field(default_factory=dict)
     roles: dict[Role, Issued] = field(default_factory=dict)
     management: Door | None = None
+    tapi: Door | None = None
+    agents: AgentDoors | None = None
 
     def __post_init__(self) -> None:
         self.network = loads(self.network_text, self.file)
+        self._optical: OpticalDoor | None = None
+        if self.options.tapi_port is not None:  # before anything is made: without its modules there is no door
+            self._optical = OpticalDoor(self.network, self.options.tapi_yang)
         self.digest = Digest()
         share = self.options.share
         self._spread = None if share is None else Spread(self.network, share.processes)
         self._renewal: asyncio.Task[None] | None = None
+        self._changes: asyncio.Task[None] | None = None
+        self._restconf: Restconf | None = None
         self._operator: OperatorSocket | None = None
+        self._limits_of_doors = ListenerLimits()
+        self._census = Census(self._limits_of_doors.in_all, self._limits_of_doors.per_identity)
+        self._programs: ProgramDoors | None = None
         self._faults = Repeated(_log)
         self._prepare_directory()
         self._state = TwinState(self.options.directory / "twin.json")
@@ -139,6 +170,10 @@ class Host:
         self._opened: dict[str, SealedStore] = {
             k.id: self._open_store(k.id) for k in self.network.all_kmes() if holds_kmes
         }
+        traces = self.options.traces
+        self._traces = None
+        if traces is not None:
+            self._traces = OtlpJsonFile(traces, self.network.name, self.network.epoch_unix_s)
         self.twin: Twin = assemble(self.network, self._parts())
         self.company = None
         if apart is not None:
@@ -150,6 +185,7 @@ class Host:
         self._events = (self.options.directory / f"events{self._suffix}.jsonl").open(mode, buffering=0)
         self._note_resumption()
         elements = self._elements_here(self.twin.kernel)
+        self._here_elements = elements
         self.here = elements & self.twin.kmes.keys()
         self.twin.kernel.sinks += [_only(elements, self.digest), _only(elements, self._write_event)]
         life = self._state.life
@@ -181,14 +217,15 @@ class Host:
         share, apart = self.options.share, self.options.apart
         if apart is not None:
             # Without resources a part sees no key, and may go through a fast-forward with any.
-            return Parts(self._store_of, self.options.seed, apart.root or os.urandom(32))
+            return Parts(self._store_of, self.options.seed, apart.root or os.urandom(32), trace_sink=self._traces)
         if share is None:
             root = None if self.options.deterministic_keys else os.urandom(32)
             start_ns = max((store.latest_ns for store in self._opened.values()), default=0)
             start_ns = max(start_ns, self._state.now_ns) + 1 if self.options.resume else 0
             make_store = self._opened.__getitem__
-            return Parts(make_store, self.options.seed, root, self._state.life, start_ns, self._state.mark_key)
-        return Parts(self._opened.__getitem__, self.options.seed, share.root)
+            life, mark_key = self._state.life, self._state.mark_key
+            return Parts(make_store, self.options.seed, root, life, start_ns, mark_key, self._traces)
+        return Parts(self._opened.__getitem__, self.options.seed, share.root, trace_sink=self._traces)
 
     def _prepare_directory(self) -> None:
         directory = self.options.directory
@@ -238,11 +275,15 @@ class Host:
             self._fast_forward(progress)
             wall_ns = await self._share_out()
         await self._open_all()
+        programs = self._programs_here()
+        if programs:
+            import quoit.scenario.netqasm.doors  # noqa: F401  takes a second, in which a live twin would be late
         if self.company is not None:
             wall_ns = await self.company.join(lambda: self.options.from_ns > 0 and self._fast_forward(progress))
         self.world.begin(stop_at=self.options.until_ns, wall_ns=wall_ns)
         if self.company is not None:
             self.company.begin(self.world)
+        await self._open_later(programs)
         self._renewal = asyncio.get_running_loop().create_task(self._renew())
 
     def _fast_forward(self, progress: Callable[[int], None] | None) -> bool:
@@ -271,18 +312,56 @@ class Host:
             )
         if self.options.serve:
             await self._open_doors()
-            doors = self.options.directory / f"doors{self._suffix}.json"
-            doors.write_text(json.dumps(self.doors_told()), encoding="utf-8")
             if share is None or share.process == 0:
                 self._operator = OperatorSocket(self.options.directory / "operator.sock", self)
                 await self._operator.start()
                 await self._open_management(self._operator)
+                await self._open_tapi()
+            self._write_doors()
+
+    async def _open_later(self, programs: dict[str, int]) -> None:
+        """Doors whose elements are asked when they open: the twin lives by then."""
+        if not self.options.serve:
+            return
+        await self._open_agents()
+        if programs and self.options.share is None:
+            await self._open_program_doors(programs)
+
+    def _programs_here(self) -> dict[str, int]:
+        """Memories for programs of hosts, in the part that holds the nodes' KMEs."""
+        apart = self.options.apart
+        if apart is not None and KMES not in apart.part.cells:
+            return {}
+        return program_memories(self.network, self.options.netqasm)
+
+    def _write_doors(self) -> None:
+        doors = self.options.directory / f"doors{self._suffix}.json"
+        doors.write_text(json.dumps(self.doors_told()), encoding="utf-8")
+
+    def _identities(self) -> Identities:
+        names = [(a.sae, a.urn) for a in self.twin.attachments.values()]
+        return Identities.of(names, is_revoked=self.authority.is_revoked)
+
+    async def _open_program_doors(self, memories: dict[str, int]) -> None:
+        """Doors for programs of hosts, where the network file or an option gives them memories."""
+        from quoit.scenario.netqasm.doors import Edge, open_program_doors  # the `netqasm` extra
+
+        found = {self.twin.kmes[kme]: door for kme, door in sorted(self.doors.items(), reverse=True)}
+        edge = Edge(
+            {node: door.listener.address for node, door in found.items()},
+            {node: door.context for node, door in found.items()},
+            self._identities().read,
+            self._limits_of_doors,
+            self._census,
+        )
+        self._programs = await open_program_doors(
+            self.world, self.network, memories, self.twin.attachments, edge, self.options.speed
+        )
+        self._write_doors()
 
     async def _open_doors(self) -> None:
-        names = [(a.sae, a.urn) for a in self.twin.attachments.values()]
-        identities = Identities.of(names, is_revoked=self.authority.is_revoked)
-        limits = ListenerLimits()
-        census = Census(limits.in_all, limits.per_identity)
+        identities = self._identities()
+        limits, census = self._limits_of_doors, self._census
         life = self.options.certificate_life
         for number, kme in enumerate(sorted(self.twin.kmes)):
             if kme not in self.here:
@@ -328,16 +407,60 @@ class Host:
             return
         life = self.options.certificate_life
         leaf = self.authority.issue_kme(MANAGEMENT, ["127.0.0.1"], ["localhost"], life)
-        self.roles = {role: self.authority.issue_role(role, role.value, life) for role in ROLES}
+        self._issue_roles(ROLES)
         context = self.authority.server_context(leaf, tls13_only=True)
         identify = role_identities(self.authority.is_revoked).read
-        listener = await listen(
-            RoleGate(operator.app()), "127.0.0.1", self.options.management_port, context, {}, identify=identify
-        )
+        monitors = [monitor(domain.name) for domain in self.network.all_domains()]
+        core = Restconf(ModuleSet.of([MODULE]), [TelemetryProvider(self.world, monitors)], now=self._instant)
+        door = ManagementDoor(operator.app(), RestconfApp(core))
+        port = self.options.management_port
+        listener = await listen(door, "127.0.0.1", port, context, {}, identify=identify)
+        self._restconf = core
+        self._changes = asyncio.get_running_loop().create_task(tell_changes(self.world, core))
         self.management = Door(MANAGEMENT, listener, leaf, context)
 
-    def _all_doors(self) -> list[Door]:
-        return [*self.doors.values(), *([self.management] if self.management is not None else [])]
+    def _issue_roles(self, roles: Iterable[Role]) -> None:
+        for role in roles:
+            if role not in self.roles:
+                self.roles[role] = self.authority.issue_role(role, role.value, self.options.certificate_life)
+
+    async def _open_tapi(self) -> None:
+        """The optical network's door over mutual TLS, for controllers, operators and observers."""
+        if self._optical is None or self.options.tapi_port is None:
+            return
+        apart = self.options.apart
+        if apart is not None and not apart.part.cells >= OPTICAL:  # another part holds the optical network
+            return
+        self._issue_roles(TAPI_ROLES)
+        leaf = self.authority.issue_kme(TAPI, ["127.0.0.1"], ["localhost"], self.options.certificate_life)
+        context = self.authority.server_context(leaf, tls13_only=True)
+        identify = role_identities(self.authority.is_revoked, TAPI_ROLES).read
+        listener = await self._optical.open(
+            self.world, self.twin.kernel.watchers, self.options.tapi_port, context, identify
+        )
+        self.tapi = Door(TAPI, listener, leaf, context)
+
+    def _instant(self) -> datetime:
+        """Simulated time as the scenario dates it, also before the world has begun."""
+        at_ns = self.world.now_ns() if self.world.running else self.twin.kernel.now
+        return datetime.fromtimestamp(self.network.epoch_unix_s, UTC) + timedelta(microseconds=at_ns // 1000)
+
+    async def _open_agents(self) -> None:
+        """RESTCONF listeners of SDN agents, and certificates for who may come in."""
+        if self.options.agents_port is None:
+            return
+        nodes = [node for node in self.network.nodes if agent(node) in self._here_elements]
+        if not nodes:  # another part holds them
+            return
+        self.agents = AgentDoors(self.network.name, self.world, self.authority, self.options.certificate_life)
+        dialects = {node: self.network.nodes[node].dialect for node in nodes}
+        await self.agents.open(dialects, self.options.agents_port)
+        self._write_doors()
+
+    def _all_doors(self) -> list[Door | AgentDoor]:
+        agents = self.agents.doors.values() if self.agents is not None else ()
+        single = (door for door in (self.management, self.tapi) if door is not None)
+        return [*self.doors.values(), *single, *agents]
 
     def _eme_of(self, kme: str) -> str | None:
         """The element that keeps shared states at a KME's node, if there is one."""
@@ -372,14 +495,21 @@ class Host:
     def doors_told(self) -> dict[str, Any]:
         """Where each application finds its KME, and the files of its certificate: plain values."""
         apps = {
-            a.sae: {"kme": a.kme, "urn": a.urn, "url": self.url(a.kme), "cert": str(leaf.chain), "key": str(leaf.key)}
+            a.sae: {"kme": a.kme, "urn": a.urn, "url": self.url(a.kme), **_files(leaf)}
             for sae, leaf in self.apps.items()
             if (a := self.twin.attachments[sae])
         }
-        told: dict[str, Any] = {"ca": str(self.authority.root_pem), "applications": apps}
-        if self.management is not None:
-            roles = {role: {"cert": str(leaf.chain), "key": str(leaf.key)} for role, leaf in self.roles.items()}
-            told["management"] = {"url": f"https://127.0.0.1:{self.management.listener.port}", "roles": roles}
+        told: dict[str, Any] = {
+            "ca": str(self.authority.root_pem.resolve()), "applications": apps, "speed": self.options.speed,
+        }  # fmt: skip
+        if self._programs is not None:
+            told["netqasm"] = self._programs.told()
+        for door, roles in ((self.management, ROLES), (self.tapi, TAPI_ROLES)):
+            if door is not None:
+                files = {role: _files(self.roles[role]) for role in roles}
+                told[door.kme] = {"url": f"https://127.0.0.1:{door.listener.port}", "roles": files}
+        if self.agents is not None:
+            told["agents"] = self.agents.told()
         return told
 
     # -- upkeep --------------------------------------------------------------------------------------
@@ -404,6 +534,8 @@ class Host:
             self.authority.refresh_crl(door.context)
             cut = door.listener.drop(lambda peer: peer.serial in revoked)
             _log.warning("certificate.revoked", kme=door.kme, serials=len(revoked), connections_cut=cut)
+        if self._programs is not None:
+            self._programs.drop(lambda peer: peer.serial in revoked)
 
     def _renew_due(self, now: datetime) -> None:
         everything = self.authority.domain_due
@@ -422,20 +554,32 @@ class Host:
         for sae, leaf in self.apps.items():
             if everything or leaf.due(now):
                 self.apps[sae] = self.authority.renew(leaf)
+        if self.agents is not None:
+            self.agents.renew_due(now, everything)
         for role, leaf in self.roles.items():
             if everything or leaf.due(now):
                 self.roles[role] = self.authority.renew(leaf)
 
-    async def stop(self) -> None:
-        """Close listeners, stop pacing, flush logs."""
-        if self._renewal is not None:
-            self._renewal.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._renewal
+    async def _close_doors(self) -> None:
+        """Nobody comes in any more."""
         if self._operator is not None:
             await self._operator.stop()
+        if self.agents is not None:
+            await self.agents.stop()
+        for served in (self._restconf, self._programs, self._optical):
+            if served is not None:
+                await served.close()
         for door in self._all_doors():
             await door.listener.close()
+
+    async def stop(self) -> None:
+        """Close listeners, stop pacing, flush logs."""
+        for task in (self._renewal, self._changes):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        await self._close_doors()
         self.world.end()
         if self.options.share is not None:
             await self.options.share.bus.close()
@@ -443,6 +587,8 @@ class Host:
             until_ns = self.options.until_ns
             await self.company.leave(until_ns is not None and self.twin.kernel.now >= until_ns)
         self._faults.close()
+        if self._traces is not None:
+            self._traces.finish(self.twin.kernel)
         ends = [self._note_state, lambda: self.journal.close(self.twin.kernel.now), self._events.close]
         for end in (*ends, *(store.close for store in self._opened.values())):
             try:
@@ -452,6 +598,25 @@ class Host:
         if self._kek is not None:
             self._kek.close()
         self._lock.close()
+
+
+def _files(leaf: Issued) -> dict[str, str]:
+    """Where a certificate and its key are, for readers in any working directory."""
+    return {"cert": str(leaf.chain.resolve()), "key": str(leaf.key.resolve())}
+
+
+def program_memories(network: NetworkFile, given: int | None) -> dict[str, int]:
+    """How many memories each node sets apart for programs of hosts: `given` at all that have memories, or as the file
+    says. ValueError for more than a node has, less the one that halves need which are measured at once."""
+    found = {}
+    for name, node in network.nodes.items():
+        if node.memories is not None:
+            found[name] = node.memories.programs if given is None else given
+            if found[name] >= node.memories.number:
+                raise ValueError(
+                    f"expected at most {node.memories.number - 1} memories of {name} for programs, found {found[name]}"
+                )
+    return {name: number for name, number in found.items() if number}
 
 
 class TwinState:

@@ -47,6 +47,8 @@ CELLS = (Cell(Stratum.ENGINE, Plane.RESOURCE), *MAP_CELLS)
 """All cells: the map, and the synthetic environment below it."""
 KMES = Cell(Stratum.SERVICE, Plane.RESOURCE)
 """The cell of KMEs, with their stores and their doors."""
+OPTICAL = frozenset(Cell(Stratum.CONNECTIVITY, plane) for plane in (Plane.RESOURCE, Plane.CONTROL))
+"""The cells that the optical network's door hears of: one part must hold both to open it."""
 
 
 def cell_of(element: Element) -> Cell:

@@ -7,7 +7,18 @@
 `virtual_network(file)` runs the same programs in virtual time.
 """
 
-from quoit.sdk.application import Application, Message, Refusal, Unit
+from quoit.sdk.application import Application, Circuit, Message, Pair, Pairs, PairsLost, Refusal, Unit
 from quoit.sdk.virtual import VirtualNetwork, virtual_network
 
-__all__ = ["Application", "Message", "Refusal", "Unit", "VirtualNetwork", "virtual_network"]
+__all__ = [
+    "Application",
+    "Circuit",
+    "Message",
+    "Pair",
+    "Pairs",
+    "PairsLost",
+    "Refusal",
+    "Unit",
+    "VirtualNetwork",
+    "virtual_network",
+]

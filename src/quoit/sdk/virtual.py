@@ -99,9 +99,22 @@ class VirtualGate:
     def unix_s(self, at_ns: int) -> float:
         return self._epoch_unix_s + at_ns / 1e9
 
-    def watch(self, kind: type[Message]) -> AsyncIterator[Message]:
-        """Refused: ask for units instead."""
-        raise Problem("no-such-path", "news are for live twins")
+    async def watch(self, kind: type[Message]) -> AsyncIterator[Message]:
+        """See `Gate.watch`. Nothing is lost: time waits for whoever takes the news."""
+        queue: asyncio.Queue[Message] = asyncio.Queue()
+
+        def heard(subject: str, msg: Message) -> None:
+            if isinstance(msg, kind):
+                queue.put_nowait(msg)
+                self._answered = True
+                self._kernel.hold(self._kernel.now)  # the watcher's turn
+
+        self._kernel.watchers.append(heard)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._kernel.watchers.remove(heard)
 
 
 class _AsPeer:

@@ -40,7 +40,7 @@ class AdmissionControl(Element):
             admit(asked.rate_bps, max(0.0, msg.agreed_bps - msg.held_bps))
         if asked.max_latency_ns is not None and asked.max_latency_ns < self._fastest_ns:
             detail = f"an answer within {asked.max_latency_ns} ns is asked, none takes less than {self._fastest_ns} ns"
-            raise Problem("not-admitted", detail, offered_latency_ns=self._fastest_ns)
+            raise Problem("quality-unreachable", detail, offered_latency_ns=self._fastest_ns)
         route = RouteSession(asked, msg.kme, msg.src, msg.dst)
         found: SessionRoutes = await self._routers.ask(ctx, asked.session_id, route)
         return found

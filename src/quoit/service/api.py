@@ -10,6 +10,10 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+from quoit.fabric.api import CreatePairs as CreatePairs
+from quoit.fabric.api import MadePair as MadePair
+from quoit.fabric.api import Reading as Reading
+from quoit.fabric.api import RequestPairs as RequestPairs
 from quoit.model.secret import Secret
 from quoit.runtime.wire import Message, message
 
@@ -253,6 +257,13 @@ class Unit(Message):
     outcomes: tuple[int, ...] = ()
     fidelity: float | None = None
     fidelity_at_ns: int | None = None
+    # what tests of its like have shown, at least and when, and how many there were
+    estimate: float | None = None
+    estimate_least: float | None = None
+    estimate_at_ns: int | None = None
+    tested: int = 0
+    # code of the problem for which it has failed
+    problem: str | None = None
     # of keys: qkd, or hybrid
     made_of: str | None = None
 
@@ -345,6 +356,117 @@ class Notes(Message):
     notes: tuple[Note, ...]
 
 
+@message("service.AskPairs")
+class AskPairs(Message):
+    """Pairs with another application at a neighbouring node, by the link service: `request` says what, in its `remote`
+    whose (SAE ID or endpoint URN); its `client` is filled in. Answered with `PairsAsked`; Problems as of
+    `fabric.CreatePairs`, and `not-receiving`."""
+
+    caller: str
+    request: CreatePairs
+
+
+@message("service.PairsAsked")
+class PairsAsked(Message):
+    create_id: int
+
+
+@message("service.OpenPairCircuit")
+class OpenPairCircuit(Message):
+    """A virtual circuit of the caller's to another application's node, by the network service, for pairs of `fidelity`
+    or better. Answered with `PairCircuit`; Problems as of `fabric.OpenVirtualCircuit`."""
+
+    caller: str
+    peer: str
+    fidelity: float
+
+
+@message("service.PairCircuit")
+class PairCircuit(Message):
+    """`fidelity`: no pair is below when it is delivered; `rate_hz`: most pairs a second."""
+
+    circuit: str
+    peer: str
+    nodes: tuple[str, ...]
+    fidelity: float
+    rate_hz: float
+
+
+@message("service.ClosePairCircuit")
+class ClosePairCircuit(Message):
+    """End a circuit of the caller's, and all its requests. Answered with `PairNews` of none."""
+
+    caller: str
+    circuit: str
+
+
+@message("service.AskOver")
+class AskOver(Message):
+    """Pairs over a circuit of the caller's: `request` says what; its `client` is filled in. Answered with
+    `PairsAsked`; Problems as of `fabric.RequestPairs`, and `not-receiving`."""
+
+    caller: str
+    request: RequestPairs
+
+
+@message("service.TakePart")
+class TakePart(Message):
+    """The caller takes part in pairs that `peer` asks for with this purpose; `stop`: no longer. Answered with
+    `PairNews` of none; Problem `unit-exists`."""
+
+    caller: str
+    peer: str
+    purpose: int = 0
+    stop: bool = False
+
+
+@message("service.GivePairsUp")
+class GivePairsUp(Message):
+    """End a request of the caller's, of the link service or over a circuit. Answered with `PairNews` of none; Problem
+    `no-such-element`."""
+
+    caller: str
+    create_id: int
+    circuit: str = ""
+
+
+@message("service.TakePairs")
+class TakePairs(Message):
+    """What the link service has told for the caller, waiting for the first of it for `wait_ns` at most. Each is given
+    once. Answered with `PairNews`."""
+
+    caller: str
+    wait_ns: int = 0
+
+
+class PairTold(Message):
+    """One OK or ERR. `circuit`: empty if it is of the link service. `peer`: the other application's SAE ID; `mine`: the
+    caller has asked for these pairs. OK: `pairs`, with `addresses` of the halves that are kept, empty for those that
+    are measured; `done`: none is to come. ERR: `code`, `why`, and for EXPIRE the sequence numbers [low, high), or, if
+    equal, the whole request."""
+
+    create_id: int
+    mine: bool
+    peer: str
+    purpose: int
+    kind: str = ""
+    pairs: tuple[MadePair, ...] = ()
+    addresses: tuple[str, ...] = ()
+    done: bool = False
+    code: str = ""
+    why: str = ""
+    low: int = 0
+    high: int = 0
+    circuit: str = ""
+
+
+@message("service.PairNews")
+class PairNews(Message):
+    news: tuple[PairTold, ...]
+
+
+PAIR_NEWS = "service.pairs"
+"""Subjects are `service.pairs.<EME>`: what tests say of links for entangled pairs."""
 METERS = "service.meters"
 UPKEEP = "service.upkeep"
 UNIT_NEWS = "service.unit"
@@ -366,6 +488,18 @@ class UnitCount(Message):
 @message("service.UnitCounts")
 class UnitCounts(Message):
     counts: tuple[UnitCount, ...]
+
+
+@message("service.GetDeliveredBits")
+class GetDeliveredBits(Message):
+    """How much key was handed out? Answered with `DeliveredBits`."""
+
+
+@message("service.DeliveredBits")
+class DeliveredBits(Message):
+    """Bits of keys that were opened and handed to those who asked for them, each key once."""
+
+    bits: int
 
 
 @message("service.StreamStarved")
@@ -398,7 +532,8 @@ class StreamFilled(Message):
 
 @message("service.UnitsChanged")
 class UnitsChanged(Message):
-    """News of `kme`: units of the same parties went through `steps`, beginning with the state they were in."""
+    """News of `kme`: units of the same parties went through `steps`, beginning with the state they were in.
+    `bits`: of each, where they are keys that were just opened."""
 
     kme: str
     unit_ids: tuple[str, ...]
@@ -406,6 +541,7 @@ class UnitsChanged(Message):
     steps: tuple[str, ...]
     at_ns: int
     why: str | None = None
+    bits: int = 0
 
     def each(self) -> Iterator[UnitChanged]:
         """Every step of every unit."""
@@ -430,3 +566,150 @@ class Fields(Message):
     """Free name/value pairs, for observers."""
 
     values: dict[str, Any]
+
+
+# -- programs of hosts at a node's memories ---------------------------------------------------------------
+
+QNPU_NEWS = "service.qnpu"
+"""Subjects are `service.qnpu.<node>`."""
+
+
+def qnpu(node: str) -> str:
+    """Name of a node's quantum network processing unit: what runs programs of hosts there."""
+    return f"qnpu:{node}"
+
+
+@message("service.ClaimQubits")
+class ClaimQubits(Message):
+    """Set `number` memories of the node apart for programs. Answered with `Claimed`; Problem `no-memory`."""
+
+    number: int
+
+
+@message("service.Claimed")
+class Claimed(Message):
+    slots: tuple[int, ...]
+
+
+@message("service.ActOnQubits")
+class ActOnQubits(Message):
+    """Do `name` in claimed memories: init, discard, move, measure (Z), x y z h s k t, rx ry rz (`angle_rad`), cnot cz
+    swap. k is (Y + Z)/sqrt(2). Answered with `Operation`; Problem `bad-operation`."""
+
+    name: str
+    slots: tuple[int, ...]
+    angle_rad: float = 0.0
+
+
+class PairReading(Message):
+    """How a half is measured at once: rotations in units of pi/16 about the axes of set `axes` (XYX, YZY, ZXZ), then
+    Z; or in a basis drawn from set `random` (0: none, 1: X Z, 2: X Y Z, 3: those of CHSH)."""
+
+    rotations: tuple[int, int, int] = (0, 0, 0)
+    axes: int = 0
+    random: int = 0
+
+
+@message("service.WantPairs")
+class WantPairs(Message):
+    """A program asks for pairs (`creator`), or takes part in those that the other end of its socket asks for.
+
+    `kind` 0: kept; 1: both halves measured; 2: the creator's measured. `fidelity` None: halfway between one half and
+    the best there is. `within_ns`: longest time from one pair to the next. Answered with `QnpuHeard` at once; news
+    follow. Problems `no-route`, `fidelity-unreachable`, `overloaded`.
+    """
+
+    request: int
+    creator: bool
+    socket: int
+    remote: str
+    remote_socket: int
+    pairs: int
+    kind: int = 0
+    local: PairReading = PairReading()
+    far: PairReading = PairReading()
+    fidelity: float | None = None
+    within_ns: int | None = None
+
+
+@message("service.GrantQubit")
+class GrantQubit(Message):
+    """The request's next pair that is kept may come to this claimed memory."""
+
+    request: int
+    slot: int
+
+
+@message("service.DropPairs")
+class DropPairs(Message):
+    """End a request. Answered when nothing can come to its memories any more; its other end hears that it failed,
+    unless all pairs were there."""
+
+    request: int
+
+
+@message("service.SendWord")
+class SendWord(Message):
+    """Text from one application to another, at `node`. Answered when it has arrived."""
+
+    sender: str
+    to: str
+    node: str
+    socket: int
+    text: str
+
+
+@message("service.QnpuHeard")
+class QnpuHeard(Message):
+    """Understood and done."""
+
+
+class QnpuNews(Message):
+    """News of a node's quantum network processing unit, for its door."""
+
+    node: str
+
+
+@message("service.PairsMatched")
+class PairsMatched(QnpuNews):
+    """To who takes part: the other end has asked, for pairs of this kind."""
+
+    request: int
+    kind: int
+
+
+@message("service.PairMade")
+class PairMade(QnpuNews):
+    """A pair is there; `slot` holds the own half, or `outcome` is what was read of it (in `basis`, if that was
+    drawn: Z X Y ZPLUSX ZMINUSX are 0 to 4). `number`: alike at both ends."""
+
+    request: int
+    index: int
+    kind: int
+    create_id: int
+    number: int
+    creator: bool
+    at_ns: int
+    duration_ns: int
+    slot: int | None = None
+    outcome: int | None = None
+    basis: int = 0
+
+
+@message("service.PairsFailed")
+class PairsFailed(QnpuNews):
+    """The request has ended without the rest of its pairs. `code`: of the link layer service."""
+
+    request: int
+    code: str
+    text: str
+
+
+@message("service.WordCame")
+class WordCame(QnpuNews):
+    """Text has arrived for an application."""
+
+    sender: str
+    to: str
+    socket: int
+    text: str

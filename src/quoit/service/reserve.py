@@ -67,8 +67,11 @@ from quoit.service.streams import (
 )
 
 WITHIN = 8_000_000_000
-SHORT, SILENCE = 2_000_000_000, 500_000_000
-"""How long a stream with a route waits for control to confirm it: at first, and as long as control stays silent."""
+CONTROL_WITHIN = 2_000_000_000
+CONTROL_PAUSE_NS = 5_000_000_000
+"""A controller that did not answer is not asked again for so long."""
+CONTROL_SILENT = ("deadline", "no-controller")
+"""What is said of a controller that is away, and not of the network."""
 POLL_NS = 50_000_000
 EXPIRY_NS = 60_000_000_000
 NOTE_NS = 1_000_000_000
@@ -159,6 +162,7 @@ class KeyReserve(Element):
         self._mark_key = mark_key or hashlib.sha256(b"quoit mark" + root).digest()
         self._known: dict[str, Attachment] = {}
         self._streams: dict[str, OutStream] = {}
+        self._without_control_until = 0
         self._prefill = prefill
         self._calendar = calendar
         self._namespace = calendar.namespace
@@ -424,26 +428,25 @@ class KeyReserve(Element):
         if stream.session:
             await self._move_shares(ctx, stream, bits)
             return
-        await self._ask_for_route(ctx, stream)
+        await self._ask_route(ctx, stream)
         name, start = stream.name, stream.next_start
         stream.next_start += bits
         moved = await self._carry(ctx, MoveKey(name, start, bits, self.place, stream.node, stream.peer))
         await self._take_in(ctx, stream, name, start, Stretch(moved.value, moved.pieces))
 
-    async def _ask_for_route(self, ctx: Context, stream: OutStream) -> None:
-        """Have control keep a route for the stream. While control is away, relays still have the entries of the last
-        one, and forwarding goes on by them (C2); what control had taken back from them, they refuse."""
-        within = WITHIN if not stream.route else SILENCE if stream.unheard else SHORT
-        try:
-            flow: Flow = await ctx.ask(fabric.CONTROLLER, OpenFlow(self.place, stream.node), within=within)
-        except Problem as problem:
-            if problem.code != "deadline" or not stream.route:
-                raise
-            if not stream.unheard:
-                ctx.log.warning("control.silent", stream=stream.name, route=list(stream.route))
-            stream.unheard = True
+    async def _ask_route(self, ctx: Context, stream: OutStream) -> None:
+        """Have control keep a route. While no controller answers, a route that was known is used as the relays have
+        it: control that is down keeps no key from where it can go (invariant C2)."""
+        if stream.route and ctx.now < self._without_control_until:
             return
-        stream.unheard = False
+        try:
+            flow: Flow = await ctx.ask(fabric.CONTROLLER, OpenFlow(self.place, stream.node), within=CONTROL_WITHIN)
+        except Problem as problem:
+            if problem.code not in CONTROL_SILENT or not stream.route:
+                raise
+            self._without_control_until = ctx.now + CONTROL_PAUSE_NS
+            ctx.emit("control.silent", stream=stream.name, code=problem.code)
+            return
         stream.offered_bps = flow.offered_bps
         stream.route = flow.nodes
 

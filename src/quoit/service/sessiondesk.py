@@ -13,6 +13,7 @@ from typing import Any
 
 from quoit.fabric.api import Flow
 from quoit.model.problem import Problem
+from quoit.planes.telemetry import percentile
 from quoit.runtime.context import Context
 from quoit.runtime.element import handles
 from quoit.service.admission import admit
@@ -47,7 +48,6 @@ from quoit.service.directory import Attachment
 from quoit.service.instances import Instances
 from quoit.service.keydesk import KeyDesk
 from quoit.service.keystore import SkipOp
-from quoit.service.monitor import percentile
 from quoit.service.reserve import App
 from quoit.service.router import ROUTING_NS
 from quoit.service.sessions import TokenBucket
@@ -193,7 +193,7 @@ class SessionDesk(KeyDesk):
     # -- opening and ending --------------------------------------------------------------------------
 
     def _check(self, msg: OpenSession, peer: Attachment) -> None:
-        """Problem `malformed`, `unit-exists` or `not-admitted` for what needs no network to refuse."""
+        """What needs no network to refuse: `malformed`, `unit-exists`, `session-exists`, `not-admitted`."""
         mine = [one for one in self._sessions.values() if one.asked.caller == msg.caller]
         if not msg.rate_bps > 0 or (msg.burst_bits is not None and msg.burst_bits < self.policy.min_key_size):
             least = self.policy.min_key_size
@@ -202,7 +202,7 @@ class SessionDesk(KeyDesk):
         if msg.session_id in self._sessions or msg.session_id in self._opening:
             raise Problem("unit-exists", "draw a new session identifier")
         if any(one.peer.sae == peer.sae for one in mine):
-            raise Problem("unit-exists", "there is a session with this application already; close it first")
+            raise Problem("session-exists", f"a session with {peer.sae} is open already; close it first")
         if len(mine) >= MOST_SESSIONS:
             raise Problem("not-admitted", f"expected at most {MOST_SESSIONS} open sessions of one application")
 

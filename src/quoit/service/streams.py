@@ -15,7 +15,6 @@ class OutStream:
     `next_start`: where the next chunk begins, past every chunk that was ever ordered, so that a chunk whose fate
     is unknown is never overlapped. `least`: bits that a waiting request needs, more perhaps than the stream keeps.
     `low`, `high`: when refill begins and ends. `starved`: observers were told that it cannot be filled.
-    `unheard`: control did not answer when it was asked for a route last.
 
     A stream of a `session` is moved over that session's own `flows`, `paths` of them at once, a share of every stretch
     on each.
@@ -37,7 +36,6 @@ class OutStream:
     route: tuple[str, ...] = ()
     obstacle: Problem | None = None
     starved: bool = False
-    unheard: bool = False
 
     @property
     def key(self) -> str:

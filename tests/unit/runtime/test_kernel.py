@@ -241,6 +241,42 @@ class Scale(Element):
         return Weight(len(msg.what))
 
 
+class Buyer(Element):
+    """Asks one scale several things at once, twice."""
+
+    stratum, plane = Stratum.FABRIC, Plane.RESOURCE
+
+    def __init__(self, *rounds: tuple[Weigh, ...]) -> None:
+        super().__init__("buyer", "here")
+        self._rounds = rounds
+        self.got: list[tuple[int, list[Any]]] = []
+
+    async def start(self, ctx: Context) -> None:
+        for asked in self._rounds:
+            replies = await ctx.ask_all([("scale", one) for one in asked], within=100)
+            plain = [reply.code if isinstance(reply, Problem) else reply.grams for reply in replies]
+            self.got.append((ctx.now, plain))
+
+
+def test_several_questions_take_as_long_as_the_slowest_and_refusals_are_among_the_replies() -> None:
+    slow, quick, refused, silent = Weigh("plum", 50), Weigh("fig", 10), Weigh("air", 20), Weigh("whale", 500)
+    buyer = Buyer((slow, quick, refused, silent), (), (quick, quick))
+    kernel = Kernel([buyer, Scale()])
+    kernel.start()
+    kernel.run(1_000)
+    assert buyer.got == [(100, [3, "bad-size", 4, "deadline"]), (100, []), (110, [3, 3])]
+
+
+def test_an_asker_that_crashes_hears_no_more_replies() -> None:
+    buyer = Buyer((Weigh("plum", 50), Weigh("fig", 10)))
+    kernel = Kernel([buyer, Scale()])
+    kernel.start()
+    kernel.run(20)
+    kernel.crash("buyer")
+    kernel.run(1_000)
+    assert buyer.got == []
+
+
 class Asker(Element):
     stratum, plane = Stratum.FABRIC, Plane.RESOURCE
 

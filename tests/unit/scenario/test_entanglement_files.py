@@ -46,6 +46,12 @@ BOSTON = (Path(__file__).parents[3] / "examples" / "boston.yaml").read_text()
             "sr-oxford-2020 is double-click: expected none, with emission, absorption and fidelity, or sequential",
         ),
         ("success: 0.004, fidelity: 0.97", "scheme: midpoint", "midpoint-source"),
+        ("{number: 8, hardware", "{number: 8, programs: 8, hardware", "expected at most 7: one memory is left"),
+        (
+            "nodes:\n  harvard: {lat: 42.3770, lon: -71.1167, memories: {",
+            "domains: [{name: city, prefix: 'urn:qkd:city', stage: 3}]\nnodes:\n  harvard: {memories: {programs: 2, ",
+            "programs keep qubits: expected a domain of stage 4, found 3",
+        ),
         ("between: [harvard, mit], success", "between: [harvard, mid], success", "no node is called 'mid'"),
     ],
 )

@@ -37,6 +37,8 @@ from quoit.interfaces.netqasm.processor import (
 )
 from quoit.interfaces.netqasm.program import Address, Entry, Instruction, Operand, Register, Slice, Subroutine
 
+SLICE = 200
+"""Instructions after which others have a turn."""
 RESULT_FIELDS = 10
 """Entries of one pair in an array of results."""
 REQUEST_FIELDS = 22
@@ -145,7 +147,10 @@ class Executor:
             del self._requests[number]
         app.faults.append(Fault(Code.GENERAL, f"application {key[1]} of {key[0]} has been stopped"))
         for address in app.module.clear():
-            await self._processor.free(address)
+            try:
+                await self._processor.free(address)
+            except Fault as fault:  # of a device that does not answer: the others are freed all the same
+                app.faults.append(fault)
         for socket in app.sockets.values():
             self._processor.close_socket(socket)
         self._grant_all()
@@ -162,6 +167,8 @@ class Executor:
             if done >= self._most:
                 raise Fault(Code.GENERAL, f"the subroutine has not ended after {done} instructions")
             done += 1
+            if done % SLICE == 0:
+                await self._processor.rest(0)  # one program must not keep a node of real time from all others
             try:
                 target = await run.step(rows[line])
             except Fault as fault:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import socket
 from collections.abc import Callable, Mapping, Sequence
@@ -34,12 +35,16 @@ class Commit:
 class Site:
     """Where the applications of one run find things; filled in when the nodes are there. `nodes`: names, by node id.
     `allocation`: node of each application. `ports`: of each node's door, on loopback. `within_s`: real time that an
-    answer may take."""
+    answer may take. `dial`: how to reach the door of an application's node, for nodes of a running twin; there an
+    application's end waits until its node has cleared what it left behind. `names`: what the nodes call an application,
+    where that is not its own name."""
 
     nodes: tuple[str, ...] = ()
     allocation: Mapping[str, str] = field(default_factory=dict)
     ports: Mapping[str, int] = field(default_factory=dict)
     within_s: float = 600.0
+    dial: Callable[[str], socket.socket] | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
     links: dict[str, HostLink] = field(default_factory=dict)
     """Open connections by application."""
 
@@ -47,7 +52,12 @@ class Site:
         """The application's connection, opened when first asked for. ValueError for a name that is not in the run."""
         found = self.links.get(app)
         if found is None:
-            found = self.links[app] = HostLink(app, self.ports[self.node_of(app)], self.within_s)
+            node = self.node_of(app)
+            if self.dial is None:
+                found = HostLink(app, _loopback(self.ports[node], self.within_s))
+            else:
+                found = HostLink(app, self.dial(app), self.names, lingers=True)
+            self.links[app] = found
         return found
 
     def node_of(self, app: str) -> str:
@@ -66,18 +76,24 @@ class Site:
 
 
 class HostLink:
-    """One application's connection. For one thread.
+    """One application's connection, over a socket that is connected already. For one thread.
 
-    ConnectionError when the node hangs up; TimeoutError when it does not answer within `within_s` of real time.
+    ConnectionError when the node hangs up; TimeoutError when it does not answer within the socket's timeout. `names`:
+    what the nodes call applications. `lingers`: `close` waits until the node has hung up.
     """
 
-    def __init__(self, app: str, port: int, within_s: float = 600.0) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=within_s)
+    def __init__(
+        self, app: str, connected: socket.socket, names: Mapping[str, str] | None = None, *, lingers: bool = False
+    ) -> None:
+        self._socket = connected
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._names = dict(names or {})
+        self._own_names = {theirs: own for own, theirs in self._names.items()}
+        self._lingers = lingers
         self._ids = itertools.count(1)
         self._open: dict[int, Commit] = {}
         self._failed: list[NodeError] = []
-        self.commit(wire.ours(Ours.HELLO, {"name": app}))
+        self.commit(wire.ours(Ours.HELLO, {"name": self._names.get(app, app)}))
 
     def commit(self, body: bytes, commit: Commit | None = None, *, waits: bool = True) -> bytes | None:
         """Send a message and, if it `waits`, read until it is answered: the body of a VALUE, None for DONE.
@@ -99,13 +115,14 @@ class HostLink:
 
     def send(self, to: str, number: int, text: str) -> None:
         """Text for another application."""
-        self.commit(wire.ours(Ours.SEND, {"to": to, "socket": number, "text": text}), waits=False)
+        said = {"to": self._names.get(to, to), "socket": number, "text": text}
+        self.commit(wire.ours(Ours.SEND, said), waits=False)
 
     def receive(self, senders: Sequence[str], number: int, within_ns: int | None) -> tuple[str, str] | None:
         """Sender and text; None if none came within the simulated time."""
-        asked = {"from": list(senders), "socket": number, "within_ns": within_ns}
-        came = self._ask(Ours.RECEIVE, asked)
-        return (came["from"], came["text"]) if came else None
+        named = [self._names.get(sender, sender) for sender in senders]
+        came = self._ask(Ours.RECEIVE, {"from": named, "socket": number, "within_ns": within_ns})
+        return (self._own_names.get(came["from"], came["from"]), came["text"]) if came else None
 
     def observe(self, app_id: int, qubit: int, reduced: bool) -> list[list[list[float]]] | None:
         """A density matrix as (real, imaginary); None where nobody can know it."""
@@ -116,6 +133,9 @@ class HostLink:
         """Say goodbye and hang up."""
         with self._socket:
             self._socket.sendall(wire.frame(next(self._ids), bytes([Ours.BYE]), waits=False))
+            with contextlib.suppress(ConnectionError):
+                while self._lingers:
+                    self._next()
 
     def _ask(self, type: Ours, asked: Mapping[str, Any]) -> dict[str, Any]:
         answer = self.commit(wire.ours(type, asked))
@@ -150,3 +170,7 @@ class HostLink:
                 raise ConnectionError("the node has hung up")
             parts += part
         return bytes(parts)
+
+
+def _loopback(port: int, within_s: float) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=within_s)

@@ -68,11 +68,11 @@ def frame(id: int, body: bytes, waits: bool = True) -> bytes:
     return HEADER.pack(id if waits else id | NO_WAIT, len(body)) + body
 
 
-def header(raw: bytes) -> tuple[int, bool, int]:
-    """Id, whether the host waits, length of the body. ValueError for more than `LONGEST`."""
+def header(raw: bytes, longest: int = LONGEST) -> tuple[int, bool, int]:
+    """Id, whether the host waits, length of the body. ValueError for more than `longest`."""
     number, length = HEADER.unpack(raw)
-    if length > LONGEST:
-        raise ValueError(f"expected a message of {LONGEST} bytes at most, found {length}")
+    if length > longest:
+        raise ValueError(f"expected a message of {longest} bytes at most, found {length}")
     return number & ~NO_WAIT, not number & NO_WAIT, length
 
 

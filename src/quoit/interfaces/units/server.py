@@ -35,10 +35,33 @@ from quoit.interfaces.units.codec import (
     render_problem,
     unit_object,
 )
+from quoit.interfaces.units.pairs import (
+    circuit_object,
+    news_object,
+    parse_circuit,
+    parse_closing,
+    parse_giving_up,
+    parse_over,
+    parse_pairs,
+    parse_part,
+    parse_taking_pairs,
+)
 from quoit.model.problem import Problem
 from quoit.runtime.gate import Gate, Missed
 from quoit.runtime.wire import Message
-from quoit.service.api import CloseUnit, GetUnit, Memories, Notes, Operation, Unit, Units, UnitsChanged
+from quoit.service.api import (
+    CloseUnit,
+    GetUnit,
+    Memories,
+    Notes,
+    Operation,
+    PairCircuit,
+    PairNews,
+    PairsAsked,
+    Unit,
+    Units,
+    UnitsChanged,
+)
 
 _log = structlog.get_logger("quoit", element="interfaces.units")
 
@@ -212,6 +235,56 @@ class UnitsInterface:
         notes = await self._ask(self._entangler(), parse_taking(caller, dict(request.query_params)), Notes)
         return self._json(notes_object(notes, self._gate.unix_s))
 
+    async def ask_pairs(self, request: Request) -> Answer:
+        """POST /api/v1/pairs: 201 with the create id."""
+        caller, body = await self._body_of(request)
+        asked = await self._ask(self._entangler(), parse_pairs(caller, body), PairsAsked)
+        return self._json({"create_id": asked.create_id}, 201)
+
+    async def open_circuit(self, request: Request) -> Answer:
+        """POST /api/v1/circuits: 201 with the circuit."""
+        caller, body = await self._body_of(request)
+        made = await self._ask(self._entangler(), parse_circuit(caller, body), PairCircuit)
+        return self._json(circuit_object(made), 201)
+
+    async def close_circuit(self, request: Request) -> Answer:
+        """DELETE /api/v1/circuits/{circuit}: 204."""
+        message = parse_closing(caller_of(request.scope), request.path_params["circuit"])
+        await self._ask(self._entangler(), message, PairNews)
+        return Answer(204, b"", ())
+
+    async def ask_over(self, request: Request) -> Answer:
+        """POST /api/v1/circuits/{circuit}/pairs: 201 with the create id."""
+        caller, body = await self._body_of(request)
+        message = parse_over(caller, request.path_params["circuit"], body)
+        asked = await self._ask(self._entangler(), message, PairsAsked)
+        return self._json({"create_id": asked.create_id}, 201)
+
+    async def give_pairs_up(self, request: Request) -> Answer:
+        """DELETE /api/v1/pairs/{create_id}, /api/v1/circuits/{circuit}/pairs/{create_id}: 204."""
+        path = request.path_params
+        message = parse_giving_up(caller_of(request.scope), path["create_id"], path.get("circuit", ""))
+        await self._ask(self._entangler(), message, PairNews)
+        return Answer(204, b"", ())
+
+    async def receive_pairs(self, request: Request) -> Answer:
+        """POST /api/v1/pairs/receive: 204."""
+        return await self._part(request, stop=False)
+
+    async def stop_receiving(self, request: Request) -> Answer:
+        """POST /api/v1/pairs/stop: 204."""
+        return await self._part(request, stop=True)
+
+    async def _part(self, request: Request, *, stop: bool) -> Answer:
+        caller, body = await self._body_of(request)
+        await self._ask(self._entangler(), parse_part(caller, body, stop=stop), PairNews)
+        return Answer(204, b"", ())
+
+    async def take_pairs(self, request: Request) -> Answer:
+        """GET /api/v1/pairs?wait_ms=: OKs and ERRs, each once."""
+        message = parse_taking_pairs(caller_of(request.scope), dict(request.query_params))
+        return self._json(news_object(await self._ask(self._entangler(), message, PairNews)))
+
     async def _body_of(self, request: Request) -> tuple[str, bytes]:
         caller = caller_of(request.scope)
         body = await read_body(request.receive)
@@ -287,5 +360,13 @@ def routes(
         Route("/api/v1/memories", Resource({"POST": units.allocate})),
         Route("/api/v1/memories/free", Resource({"POST": units.free})),
         Route("/api/v1/memories/operations", Resource({"POST": units.operate})),
+        Route("/api/v1/pairs", Resource({"GET": units.take_pairs, "POST": units.ask_pairs})),
+        Route("/api/v1/pairs/receive", Resource({"POST": units.receive_pairs})),
+        Route("/api/v1/pairs/stop", Resource({"POST": units.stop_receiving})),
+        Route("/api/v1/pairs/{create_id}", Resource({"DELETE": units.give_pairs_up})),
+        Route("/api/v1/circuits", Resource({"POST": units.open_circuit})),
+        Route("/api/v1/circuits/{circuit}", Resource({"DELETE": units.close_circuit})),
+        Route("/api/v1/circuits/{circuit}/pairs", Resource({"POST": units.ask_over})),
+        Route("/api/v1/circuits/{circuit}/pairs/{create_id}", Resource({"DELETE": units.give_pairs_up})),
         Route("/api/v1/messages", Resource({"GET": units.take_notes, "POST": units.send_note})),
     ]

@@ -19,7 +19,7 @@ from netqasm.sdk.config import LogConfig
 
 from quoit.interfaces.netqasm.executor import Executor
 from quoit.interfaces.netqasm.external import module_for, supplied
-from quoit.interfaces.netqasm.host import Site
+from quoit.interfaces.netqasm.host import NodeError, Site
 from quoit.interfaces.netqasm.server import NodeServer
 from quoit.runtime.seeds import generator
 from quoit.scenario.netqasm.application import Application, imported
@@ -74,7 +74,7 @@ class _Exchange:
         self._round = 0
         self._waiting: list[Signal] = []
 
-    def send(self, sender: str, receiver: str, socket: int, text: str) -> None:
+    async def send(self, sender: str, receiver: str, socket: int, text: str) -> None:
         delay = self._network.light_ns(self._allocation[sender], self._allocation[receiver])
         number = self._round
         self._clock.after(delay, lambda: self._arrive(number, (receiver, sender, int(socket), text)))
@@ -104,7 +104,10 @@ class _Exchange:
             await signal
             timer.cancel()
 
-    def forget(self) -> None:
+    def forget(self, host: str) -> None:
+        """A round ends as a whole: see `next_round`."""
+
+    def next_round(self) -> None:
         """What nobody received in this round, or is on its way, is not for the next."""
         self._came.clear()
         self._round += 1
@@ -193,7 +196,7 @@ class _Run:
         with tempfile.TemporaryDirectory() as logs:
             for number in range(self._options.rounds):
                 results.append(await self._round(number, pace, logs))
-                self._exchange.forget()
+                self._exchange.next_round()
         return results
 
     async def _round(self, number: int, pace: VirtualPace, logs: str) -> Mapping[str, Any]:
@@ -205,7 +208,7 @@ class _Run:
             log = LogConfig(log_subroutines_dir=logs, log_dir=logs)
             config = AppConfig(role, self._allocation[role], main, log, inputs)
             given = {"app_config": config, **inputs} if self._cast.app_config else inputs
-            program = _Program(number, role, main, given, self._site, results, self._failures)
+            program = Program(number, role, main, given, self._site, results, self._failures)
             # Daemons: a program that never comes back must not keep the process.
             pace.begin(role, threading.Thread(target=program.run, name=f"netqasm-{role}", daemon=True).start)
         pace.settle()
@@ -226,7 +229,7 @@ class _Run:
 
 
 @dataclass(frozen=True, slots=True)
-class _Program:
+class Program:
     """A role's `main` in a thread of its own."""
 
     round: int
@@ -244,7 +247,7 @@ class _Program:
             text = f"{type(fault).__name__}: {fault}"
             self.failures.append(Failure(self.round, self.role, text, traceback.format_exc()))
         finally:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, NodeError):
                 self.site.close(self.role)
 
 

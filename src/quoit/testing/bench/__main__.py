@@ -15,6 +15,7 @@ from quoit.scenario.assemble import Parts, assemble
 from quoit.scenario.check import load
 from quoit.scenario.sweep.check import is_sweep
 from quoit.testing.bench.chains import figures as chain_figures
+from quoit.testing.bench.convergence import figures as convergence_figures
 from quoit.testing.bench.floods import figures as flood_figures
 from quoit.testing.bench.kernel import asyncio_rate, in_step, kernel_rate, scattered, simpy_rate
 from quoit.testing.bench.keys import figures as key_figures
@@ -22,6 +23,7 @@ from quoit.testing.bench.links import figures as link_figures
 from quoit.testing.bench.live_pairs import lateness_ms as pairs_lateness_ms
 from quoit.testing.bench.pacing import lateness_ms
 from quoit.testing.bench.paths import figures as path_figures
+from quoit.testing.bench.restconf import figures as restconf_figures
 from quoit.testing.bench.workloads import chain, network
 
 Row = dict[str, Any]
@@ -115,6 +117,13 @@ def path_rows(pairs: int) -> Iterator[Row]:
         yield row(name, value, unit, bound, holds)
 
 
+def control_rows(sessions: int, requests: int) -> Iterator[Row]:
+    """Convergence after a cut, and RESTCONF; see `quoit.testing.bench.convergence` and `.restconf`."""
+    for part in (convergence_figures(sessions), restconf_figures(requests)):
+        for name, value, unit, bound, holds in part:
+            yield row(name, value, unit, bound, holds)
+
+
 def main() -> int:
     """All rows; 0 even if a bound does not hold, which the table says: a machine is not at fault."""
     parser = argparse.ArgumentParser(prog=COMMAND)
@@ -133,6 +142,7 @@ def main() -> int:
         link_rows(1 / scale),
         chain_rows(1 / scale),
         path_rows(5_000 // scale),
+        control_rows(60, 5_000 // scale),
     ):
         for one in part:
             rows.append(one)

@@ -72,6 +72,7 @@ ASKED: dict[Operation, tuple[tuple[str, str], ...]] = {
             "footprint",
             "events",
             "doors",
+            "parts",
             "status",
             "metrics",
             "livez",

@@ -49,7 +49,7 @@ def lead(file: Path, directory: Path, processes: int, arguments: list[str], dige
     command += ["--processes", str(processes), "--nats", server.url, "--run", run]
     parts = [subprocess.Popen([*command, "--part", str(part)]) for part in range(processes)]
     try:
-        codes = _together(parts)
+        codes = together(parts, [str(part) for part in range(processes)])
     except KeyboardInterrupt:
         codes = [part.wait() for part in parts]  # the terminal's signal reached them too
     finally:
@@ -65,7 +65,7 @@ def lead(file: Path, directory: Path, processes: int, arguments: list[str], dige
     return max(codes) if min(codes) >= 0 else 1
 
 
-def _together(parts: list[subprocess.Popen[bytes]]) -> list[int]:
+def together(parts: list[subprocess.Popen[bytes]], names: list[str]) -> list[int]:
     """Wait until all have ended; their exit codes. When one ends badly the others are ended, too: each would go on with
     a part of the twin, and ask in vain for the rest."""
     ending = False
@@ -75,7 +75,7 @@ def _together(parts: list[subprocess.Popen[bytes]]) -> list[int]:
             ending = True
             code = codes[bad] or 0
             how = f"with exit code {code}" if code > 0 else f"by signal {-code}"
-            show.error(f"part {bad} of the twin ended {how}: the others end, too")
+            show.error(f"part {names[bad]} of the twin ended {how}: the others end, too")
             for part in parts:
                 part.terminate()  # nothing happens to those that have ended
         time.sleep(LOOK_S)
@@ -94,8 +94,13 @@ def share(directory: Path, part: int, processes: int, url: str, run: str) -> Sha
 
 def _events(directory: Path, processes: int) -> Iterator[tuple[Event, bytes]]:
     for part in range(processes):
-        with (directory / f"events.{part}.jsonl").open("rb") as lines:
-            for line in lines:
-                fields: dict[str, Any] = msgspec.json.decode(line)
-                head = {name: fields.pop(name) for name in ("t", "by", "n", "event")}
-                yield Event(**head, fields=fields), line
+        yield from events_in(directory / f"events.{part}.jsonl")
+
+
+def events_in(log: Path) -> Iterator[tuple[Event, bytes]]:
+    """The events of a log, each with its line."""
+    with log.open("rb") as lines:
+        for line in lines:
+            fields: dict[str, Any] = msgspec.json.decode(line)
+            head = {name: fields.pop(name) for name in ("t", "by", "n", "event")}
+            yield Event(**head, fields=fields), line

@@ -124,6 +124,32 @@ def compare(
     return compare_file(file, chain, compilers, pairs, floor, seed, plot, json)
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class PartChoice:
+    """What this process holds of a twin that runs apart."""
+
+    bus: Annotated[str | None, Parameter(help="Be a part of the twin whose bus is there: nats://127.0.0.1:4222.")] = (
+        None
+    )
+    stratum: Annotated[
+        tuple[Literal["service", "fabric", "connectivity", "engine"], ...],
+        Parameter(negative="", help="With --bus: hold this stratum. May be given again; all if not given."),
+    ] = ()
+    plane: Annotated[
+        tuple[Literal["resource", "control", "management", "telemetry"], ...],
+        Parameter(negative="", help="With --bus: of these strata hold this plane. May be given again; all if not."),
+    ] = ()
+    without: Annotated[
+        tuple[str, ...],
+        Parameter(negative="", help="With --bus: but not this stratum, plane or cell, such as fabric-control."),
+    ] = ()
+    credentials: Annotated[
+        Path | None, Parameter(help="With --bus: directory of this part's; default out/bus/parts/PART.")
+    ] = None
+    wait: Annotated[str, Parameter(help="With --bus: how long to wait for the other parts.")] = "60s"
+
+
 @app.command
 def up(
     file: Path,
@@ -188,11 +214,17 @@ def up(
     json: Annotated[
         bool, Parameter(name="--json", negative="", help="Tell the doors as JSON, and log in JSON lines.")
     ] = False,
+    by: Annotated[
+        Literal["place", "stratum", "plane", "cell"],
+        Parameter(help="place: as --processes says; else a process for each of these, and a bus. See docs/parts.md."),
+    ] = "place",
+    apart: PartChoice = PartChoice(),
     part: Annotated[int | None, Parameter(show=False)] = None,
     nats: Annotated[str, Parameter(show=False)] = "",
     run: Annotated[str, Parameter(show=False)] = "",
 ) -> int:
     """Run a network live: real ETSI 014 clients may connect over mutual TLS. Ctrl-C ends it."""
+    from quoit.cli.apart import place_of
     from quoit.cli.up import UpOptions, bring_up
 
     options = UpOptions(dir, start, until, speed, seed, port, digest, processes, json, part, nats, run, resume, store)
@@ -208,11 +240,31 @@ def up(
             management_port=management_port,
             orchestration_port=orchestration_port,
             join_port=join_port,
+            by=by,
+            place=place_of(apart.bus, apart.credentials, (apart.stratum, apart.plane, apart.without), apart.wait),
             tapi_port=tapi_port,
             tapi_yang=tapi_yang,
             agents_port=agents,
         ),
     )
+
+
+@app.command(name="bus")
+def serve_bus(
+    file: Path,
+    /,
+    *,
+    dir: Annotated[Path, Parameter(help="Where credentials of the parts are put.")] = Path("out/bus"),
+    port: Annotated[int, Parameter(help="Of 127.0.0.1; 0: any free one.")] = 4222,
+    part: Annotated[
+        tuple[str, ...], Parameter(negative="", help="Credentials for this part, too: such as fabric-control_service.")
+    ] = (),
+    json: Json = False,
+) -> int:
+    """Serve the bus of a twin whose strata and planes are started apart (`quoit up --bus`). See docs/parts.md."""
+    from quoit.cli.apart import serve_bus as serve
+
+    return serve(file, dir, port, part, json)
 
 
 @app.command

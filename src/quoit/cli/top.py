@@ -86,6 +86,7 @@ def _view(operator: Operator) -> Group:
     line = f"{status['network']}  t = {format_duration(status['now_ns'])}  {faithful}  {status['events']} events"
     told = [Text(show.alarm(alarm, status["now_ns"]), style="red") for alarm in alarms.alarms]
     light = msgspec.json.decode(operator.get("/channels"), type=ChannelReadings)
+    parts = [Text(_part(row), style="red" if row["state"] == "gone" else "") for row in _parts(operator)]
     tables: list[Table | Text] = [show.links(links.rows), *([show.channels(light.rows)] if light.rows else [])]
     loops = msgspec.json.decode(operator.get("/loops"), type=LoopStandings)
     tables += [show.loops(loops.loops)] if loops.loops else []
@@ -94,7 +95,21 @@ def _view(operator: Operator) -> Group:
     tables += [show.ailing(services[:MOST_ILL])] if services else []
     footprint = msgspec.json.decode(operator.get("/footprint"), type=Footprint)
     tables += [Text(show.footprint(footprint))]
-    return Group(Text(line), *tables, *(told or [Text("no alarms")]))
+    return Group(Text(line), *parts, *tables, *(told or [Text("no alarms")]))
+
+
+def _parts(operator: Operator) -> list[dict[str, Any]]:
+    """The parts of a twin that runs apart; none for one in one piece."""
+    rows: list[dict[str, Any]] = msgspec.json.decode(operator.get("/parts"))
+    return rows
+
+
+def _part(row: dict[str, Any]) -> str:
+    lives = f", life {row['life']}" if row["life"] else ""
+    held = "1 element" if row["elements"] == 1 else f"{row['elements']} elements"
+    late = f"{row['late_s']:.2f} s late at worst" + ("" if row["faithful"] else ", not faithful")
+    here = "  <- here" if row["here"] else ""
+    return f"part {row['part']}: {row['state']}{lives}, {held}, {late}{here}"
 
 
 def list_alarms(directory: Path, json: bool) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import importlib.util
 import signal
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,18 @@ from quoit.adapters.crypto.kek import KekError
 from quoit.adapters.hardening import harden
 from quoit.adapters.stores.sqlite import StoreCorrupt
 from quoit.cli import show
+from quoit.cli.apart import Place, lead_apart, options_of
 from quoit.cli.crew import lead, share
 from quoit.cli.run import instant, progress_to
 from quoit.model.quantity import format_duration
 from quoit.scenario.host import Host, HostOptions, NothingToResume, RunDirectoryBusy, program_memories
+from quoit.scenario.muster import PartRefused
 from quoit.scenario.optical_door import DoorRefused
+from quoit.scenario.parts import PartFault
 from quoit.scenario.schema import NetworkFile
 
+DIRECTORY = Path("out/quoit")
+"""Of a run, if no other is given; a part that is started by itself has one of its own in it."""
 SHORTEST_LIFE = timedelta(seconds=10)
 """Of a certificate: it is renewed after two thirds of its life, and looked at once a second."""
 
@@ -50,6 +55,8 @@ class UpOptions:
     kek: str | None = None
     orchestration_port: int | None = None
     join_port: int | None = None
+    by: str = "place"
+    place: Place = field(default_factory=Place)
     traces: Path | None = None
     agents_port: int | None = None
     netqasm: int | None = None
@@ -72,22 +79,14 @@ def bring_up(file: Path, options: UpOptions) -> int:
     show.logs_to_stderr(options.json)
     harden()
     network = show.network(file)
-    _check_numbers(options)
-    _check_ports(options, bool(network.joining))
-    _check_agents(options, network)
-    if options.digest and options.until is None:
-        raise show.UserError("--digest needs --until: a digest is of a whole run")
-    if options.resume and (options.processes > 1 or options.start != "0s" or options.digest):
-        raise show.UserError("--resume goes on where a twin stopped: not with --processes, --from or --digest")
-    if options.store is not None:
-        if options.processes > 1:
-            raise show.UserError("--store: key stores in PostgreSQL are for a twin in one process")
-        if importlib.util.find_spec("asyncpg") is None:
-            raise show.UserError("--store: PostgreSQL needs asyncpg; run: pip install 'quoit[postgres]'")
-    _check_programs(network, options)
-    nodes = len(network.nodes)
-    if not 1 <= options.processes <= nodes:
-        raise show.UserError(f"--processes: expected 1 to {nodes}, for this network has {nodes} nodes")
+    _check(options, network)
+    if _is_apart(options):
+        directory = options.directory
+        if not options.place.is_apart:
+            _demand_latency(network)
+            return lead_apart(file, directory, options.by, _arguments(options), options.digest)
+        if directory == DIRECTORY:
+            options = replace(options, directory=DIRECTORY / options.place.part.name)
     if options.processes > 1 and options.part is None:
         return lead(file, options.directory, options.processes, _arguments(options), options.digest)
     until = None if options.until is None else instant(options.until, "--until")
@@ -111,6 +110,7 @@ def bring_up(file: Path, options: UpOptions) -> int:
         kek=options.kek,
         orchestration_port=options.orchestration_port,
         join_port=options.join_port,
+        apart=options_of(options.place) if options.place.is_apart else None,
         traces=_traces(options),
         agents_port=options.agents_port,
         netqasm=options.netqasm,
@@ -144,10 +144,12 @@ def _check_ports(options: UpOptions, somebody_joins: bool) -> None:
 
 
 def _traces(options: UpOptions) -> Path | None:
-    """Where this process writes traces; each of a crew has a file of its own."""
+    """Where this process writes traces; each of a crew, or of a twin's parts, has a file of its own."""
     path = options.traces
     if path is not None and options.part is not None:
         path = path.with_name(f"{path.name}.{options.part}")
+    if path is not None and options.place.is_apart:
+        path = path.with_name(f"{path.name}.{options.place.part.name}")
     if path is not None:
         try:
             path.open("wb").close()
@@ -181,6 +183,53 @@ def _check_programs(network: NetworkFile, options: UpOptions) -> None:
         raise show.UserError("doors for programs need the SDK; run: pip install 'quoit[netqasm]'")
 
 
+def _check(options: UpOptions, network: NetworkFile) -> None:
+    """UserError for what cannot be, or not at once."""
+    _check_numbers(options)
+    _check_ports(options, bool(network.joining))
+    _check_agents(options, network)
+    if options.digest and options.until is None:
+        raise show.UserError("--digest needs --until: a digest is of a whole run")
+    if options.resume and (options.processes > 1 or options.start != "0s" or options.digest):
+        raise show.UserError("--resume goes on where a twin stopped: not with --processes, --from or --digest")
+    if options.store is not None:
+        if options.processes > 1:
+            raise show.UserError("--store: key stores in PostgreSQL are for a twin in one process")
+        if importlib.util.find_spec("asyncpg") is None:
+            raise show.UserError("--store: PostgreSQL needs asyncpg; run: pip install 'quoit[postgres]'")
+    _check_programs(network, options)
+    nodes = len(network.nodes)
+    if not 1 <= options.processes <= nodes:
+        raise show.UserError(f"--processes: expected 1 to {nodes}, for this network has {nodes} nodes")
+
+
+def _demand_latency(network: NetworkFile) -> None:
+    """UserError, once and not from every part, if nodes would be torn apart whose elements speak without delay."""
+    if not network.policies.local_latency_ns:
+        raise show.UserError(
+            "--by: this file lets elements of one node speak without delay; give it a delay that is longer than the "
+            "bus takes: policies: {local_latency: 50ms, control_latency: 50ms}"
+        )
+
+
+def _is_apart(options: UpOptions) -> bool:
+    """Whether strata and planes run apart. UserError for what cannot be so."""
+    if not options.place.is_apart and options.by == "place":
+        return False
+    if options.processes > 1:
+        raise show.UserError("--processes splits a twin by place: not with --bus, nor with --by stratum, plane or cell")
+    if options.place.is_apart and options.by != "place":
+        raise show.UserError("--by starts all parts and a bus of their own: not with --bus")
+    if options.resume or options.store is not None:
+        raise show.UserError("--resume and --store are for a twin in one process")
+    if options.tapi_port is not None and options.by in ("plane", "cell"):
+        raise show.UserError(
+            "--tapi-port: the optical network's door needs resources and control of connectivity in one part: "
+            "--by stratum"
+        )
+    return True
+
+
 def _life(text: str) -> timedelta:
     life = timedelta(microseconds=instant(text, "--certificate-life") // 1000)
     if life < SHORTEST_LIFE:
@@ -202,6 +251,12 @@ def _arguments(options: UpOptions) -> list[str]:
         given += ["--seed", str(options.seed)]
     if options.kek is not None:
         given += ["--kek", options.kek]
+    if options.netqasm is not None:
+        given += ["--netqasm", str(options.netqasm)]
+    if options.tapi_port is not None:
+        given += ["--tapi-port", str(options.tapi_port)]
+    if options.tapi_yang is not None:
+        given += ["--tapi-yang", str(options.tapi_yang)]
     if options.traces is not None:
         given += ["--traces", str(options.traces)]
     return [*given, *(["--digest"] if options.digest else []), *(["--json"] if options.json else [])]
@@ -212,10 +267,14 @@ async def _host(file: Path, options: HostOptions, digest: bool, json: bool) -> i
         host = Host(file.read_text(encoding="utf-8"), options, str(file))
     except DoorRefused as fault:
         raise show.UserError(f"--tapi-port: {fault}") from fault
-    except (RunDirectoryBusy, NothingToResume, StoreCorrupt, KekError) as fault:
+    except (RunDirectoryBusy, NothingToResume, StoreCorrupt, KekError, PartFault) as fault:
         raise show.UserError(str(fault)) from fault
-    with progress_to(options.from_ns) as progress:
-        await host.start(progress)
+    try:
+        with progress_to(options.from_ns) as progress:
+            await host.start(progress)
+    except (PartRefused, PartFault) as fault:
+        await host.stop()
+        raise show.UserError(str(fault)) from fault
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -236,7 +295,7 @@ async def _host(file: Path, options: HostOptions, digest: bool, json: bool) -> i
     if isinstance(outcome, Exception):
         return 1
     if digest:
-        if options.share is None:
+        if options.share is None and options.apart is None:
             print(host.digest.hexdigest())
         return 0 if host.world.faithful else 1
     if not host.world.faithful:
@@ -249,6 +308,10 @@ def tell_how_to_go_on(host: Host) -> None:
     """Addresses, certificates, and a curl line that works."""
     console = show.out()
     console.print(f"{host.network.name} is live, from {format_duration(host.options.from_ns)} on.")
+    if host.company is not None:
+        for row in host.company.rows():
+            mark = "  <- here" if row["here"] else ""
+            console.print(f"  part {row['part']:<32} {row['elements']:>4} elements{mark}", highlight=False)
     for kme in sorted(host.doors):
         apps = [a.sae for a in host.twin.attachments.values() if a.kme == kme]
         if apps:

@@ -100,7 +100,7 @@ class FabricController(Element):
         self._epoch = 0
 
     async def start(self, ctx: Context) -> None:
-        # Above the epochs of an earlier life, whose entries the relays keep.
+        # Above the epochs of an earlier life, whose entries the relays keep: none counted an epoch each nanosecond.
         self._epoch = ctx.now
         for entry in self._links.values():
             if not self._waits(entry):

@@ -45,6 +45,8 @@ Carrier = Callable[[str, str, Put], Put]
 Worker = Coroutine[Any, Any, None]
 
 ENDLESS = 2**63
+LIFE_BITS = COUNT_BITS - 8
+"""Of a sender's count: so many things may a life of it send, and so may 256 lives."""
 NEVER = -1
 
 
@@ -82,7 +84,8 @@ class Kernel:
     """Elements of one process and the events that wait for them.
 
     `elements` are all elements of the scenario, in any order; all live here until `split`.
-    `latency(place, place)` gives the classical path's delay in nanoseconds.
+    `latency(place, place)` gives the classical path's delay in nanoseconds. Elements of one place speak without delay
+    if they are of the same stratum and plane, and after `local_ns` if not.
     """
 
     context_class: ClassVar[type[Context]] = Context
@@ -94,6 +97,7 @@ class Kernel:
         seed: int = 1,
         latency: Latency = no_latency,
         start_ns: int = 0,
+        local_ns: int = 0,
     ) -> None:
         self.elements: list[Element] = sorted(elements, key=lambda e: e.name)
         self.seed = seed
@@ -112,6 +116,7 @@ class Kernel:
         self._owed: dict[Worker, int] = {}
         self._enough = ENDLESS
         self._latency_of = latency
+        self._local_ns = local_ns
         self._post: Post | None = None
         self._agenda = Agenda()
         self._until = start_ns
@@ -129,27 +134,47 @@ class Kernel:
         # By question: the worker whose handler waits for the answer.
         self._waiting: dict[int, Worker] = {}
         self._questions = 0
-        # Requests from outside and replies to them use one more index than there are elements.
+        # Requests from outside and replies to them use one more index than there are elements, in each process its own.
         self.outside = Context(self, len(self.elements), "outside", "outside", {})
         self._outside_replies: dict[int, Callable[[Any], None]] = {}
 
     # -- what contexts and worlds call ---------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin every element's `start`, in name order, at the present instant."""
+        """Begin the `start` of every element that lives here, in name order, at the present instant."""
         self._until = self.now - 1  # starts only: what they send is for `run`
         for ctx, element in zip(self._contexts, self.elements, strict=True):
-            self._drive(self._begin(ctx, element.start(ctx)), None)
+            if self._process_of[ctx.index] == self.process:
+                self._drive(self._begin(ctx, element.start(ctx)), None)
 
     def split(self, process_of: Callable[[Element], int], process: int, post: Post) -> None:
-        """After `start`: go on with a share of the elements. All processes have come to this instant alike, each
-        with all of them, so what waits for others' elements waits in their processes too and is dropped here."""
+        """Go on with a share of the elements. Before `start`, these alone are started here. After it, all processes
+        have come to this instant alike, each with all of them, so what waits for others' elements waits in their
+        processes too and is dropped here.
+
+        A message between processes must be on its way for longer than the post takes: two elements that speak without
+        delay cannot live in two processes.
+        """
         self._process_of = [process_of(e) for e in self.elements]
         self.process = process
         self._post = post
-        self._agenda.keep(lambda entry: self._process_of[entry[2]] == process)
+        self._agenda.keep(lambda entry: self._home_of(entry[2]) == process)
+        self.outside = Context(self, len(self.elements) + process, "outside", "outside", {})
         for ctx in (*self._contexts, self.outside):
             ctx.forget_ways()
+
+    def begin_life(self, life: int) -> None:
+        """Before `start`, in a process that takes the place of one that has gone: what elements send here is numbered
+        after all that their earlier lives can have sent, and no late answer to those is taken for one to these."""
+        first = life << LIFE_BITS
+        for ctx in (*self._contexts, self.outside):
+            ctx.count_from(first)
+        self._questions = first
+
+    def _home_of(self, index: int) -> int:
+        """The process of an element, or of the outside that asks there."""
+        elements = len(self.elements)
+        return self._process_of[index] if index < elements else index - elements
 
     def index_of(self, name: str) -> int:
         """The number of the element called `name`; Problem("no-such-element") otherwise."""
@@ -176,11 +201,18 @@ class Kernel:
             speaker = self.elements[ctx.index]
             if speaker.plane is not Plane.RESOURCE:
                 raise PlaneViolation(f"{speaker!r} is not of the resource plane and may not reach {element!r}")
-        latency = 0 if ctx.place == element.place else self._latency_of(ctx.place, element.place)
+        latency = self._delay(ctx, element)
         put: Put = self._agenda.put if self._process_of[target] == self.process else self._send_away
         if self.carrier is not None and ctx is not self.outside:
             put = self.carrier(self.elements[ctx.index].name, element.name, put)
         return target, latency, put
+
+    def _delay(self, ctx: Context, element: Element) -> int:
+        if ctx.place != element.place:
+            return self._latency_of(ctx.place, element.place)
+        speaker = self.elements[ctx.index]
+        near = speaker.stratum is element.stratum and speaker.plane is element.plane
+        return 0 if near else self._local_ns
 
     def audience(self, ctx: Context, subject: str, kind: type[Message]) -> tuple[Route, ...]:
         """The ways from `ctx` to all who subscribe to `subject` and understand `kind`."""
@@ -193,16 +225,19 @@ class Kernel:
     def ask_from_outside(
         self, at: int, to: str, msg: Message, reply: Callable[[Any], None], seq: int | None = None
     ) -> int:
-        """Enter a request stamped `at`; `reply` gets the answer or the `Problem`. Returns its count."""
+        """Enter a request stamped `at`; `reply` gets the answer or the `Problem`. Returns its count. To an element of
+        another process it is a classical path's latency on its way, and so is the answer."""
         target = self.index_of(to)
-        if self._process_of[target] != self.process:
-            raise Problem("no-such-element", f"{to!r} lives in another process of this twin", element=to)
         if seq is not None:
             self.outside.count_from(seq - 1)
         order = self.outside.next_order()
         self._questions += 1
         self._outside_replies[self._questions] = reply
-        self._agenda.put(at, (order, SAY, target, msg, self._questions))
+        entry = (order, SAY, target, msg, self._questions)
+        if self._process_of[target] == self.process:
+            self._agenda.put(at, entry)
+        else:
+            self._send_away(at + self._latency_of(self.outside.place, self.elements[target].place), entry)
         return order & (1 << COUNT_BITS) - 1
 
     def abandon(self, reply: Callable[[Any], None]) -> None:
@@ -214,13 +249,13 @@ class Kernel:
     def receive(self, frame: tuple[Any, ...]) -> None:
         """Take in an event that another process sent: (due, sender, count, kind, target, correlation,
         message name, payload). One that comes after its due time is handled at the present instant, and counted in
-        `disorder`: time never goes back."""
+        `disorder`: time never goes back. What the outside asks and hears has no place in the order to miss."""
         due, sender, count, kind, target, correlation, name, payload = frame
         body: Any = decode(name, payload) if name else payload
         if kind == REFUSE:
             body = Problem.from_dict(payload)
         if due < self.now:
-            self.disorder += 1
+            self.disorder += max(sender, target) < len(self.elements)
             due = self.now
         self._agenda.put(due, (order_of(sender, count), kind, target, body, correlation))
 
@@ -357,6 +392,8 @@ class Kernel:
                 waiting = self._waiting.pop(correlation, None)
                 if waiting is not None:
                     await suspend((waiting, _deadline(payload) if kind == EXPIRE else payload))
+                elif target >= len(contexts):
+                    self._tell_outside(correlation, payload)
 
     def _failed(self, ctx: Context, asker: int, correlation: int, fault: Exception) -> None:
         """A handler ended with an exception: a `Problem` is an answer, all else is a fault of ours."""
@@ -376,12 +413,19 @@ class Kernel:
     def _reply(self, ctx: Context, asker: int, correlation: int, kind: int, value: Any) -> None:
         order = ctx.next_order()
         if asker == self.outside.index:
-            answer = self._outside_replies.pop(correlation, None)
-            if answer is not None:
-                answer(value)
+            self._tell_outside(correlation, value)
+            return
+        if asker >= len(self.elements):
+            latency = self._latency_of(self.outside.place, ctx.place)
+            self._send_away(self.now + latency, (order, kind, asker, value, correlation))
             return
         _, latency, put = ctx.route(asker)
         put(self.now + latency, (order, kind, asker, value, correlation))
+
+    def _tell_outside(self, correlation: int, value: Any) -> None:
+        answer = self._outside_replies.pop(correlation, None)
+        if answer is not None:
+            answer(value)
 
     def _misdirected(self, sender: int, target: int, payload: Any, correlation: int) -> None:
         if target in self._down:
@@ -402,7 +446,7 @@ class Kernel:
         elif isinstance(payload, Problem):
             body = payload.to_dict()
         sender, count = order >> COUNT_BITS, order & (1 << COUNT_BITS) - 1
-        self._post.send(self._process_of[target], (due, sender, count, kind, target, correlation, name, body))
+        self._post.send(self._home_of(target), (due, sender, count, kind, target, correlation, name, body))
 
 
 def _deadline(element: str) -> Problem:

@@ -386,11 +386,16 @@ class LiveWorld:
         """An event from another process; the run is not faithful if it came after later ones were handled."""
         disorder = self.kernel.disorder
         self.kernel.receive(frame)
-        if self.kernel.disorder > disorder and self.faithful:
-            self.faithful = False
-            self.why_not_faithful = "a message of another process came too late"
-            _log.warning("run.not_faithful", why=self.why_not_faithful)
+        if self.kernel.disorder > disorder:
+            self.doubt("a message of another process came too late")
         self._advance()
+
+    def doubt(self, why: str) -> None:
+        """Something has happened that the scenario does not hold: the run goes on and is not faithful."""
+        if self.faithful:
+            self.faithful = False
+            self.why_not_faithful = why
+            _log.warning("run.not_faithful", why=why)
 
     def missed(self, source: int, number: int) -> None:
         """A frame of another process never came: what stood in it has not happened here."""

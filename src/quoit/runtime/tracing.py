@@ -128,8 +128,9 @@ class TracedKernel(Kernel):
         seed: int = 1,
         latency: Latency = no_latency,
         start_ns: int = 0,
+        local_ns: int = 0,
     ) -> None:
-        super().__init__(elements, seed=seed, latency=latency, start_ns=start_ns)
+        super().__init__(elements, seed=seed, latency=latency, start_ns=start_ns, local_ns=local_ns)
         self._roots = roots
         self._sink = sink
         self._traces = 0

@@ -192,10 +192,15 @@ class Assembler:
         )
 
     def _kernel(self, elements: list[Element]) -> Kernel:
-        latency, start_ns, sink = Latency(self.n), self.parts.start_ns, self.parts.trace_sink
+        sink = self.parts.trace_sink
+        timing: dict[str, Any] = {
+            "latency": Latency(self.n),
+            "start_ns": self.parts.start_ns,
+            "local_ns": self.n.policies.local_latency_ns,
+        }
         if sink is None:
-            return Kernel(elements, seed=self.seed, latency=latency, start_ns=start_ns)
-        return TracedKernel(elements, roots=TRACED, sink=sink, seed=self.seed, latency=latency, start_ns=start_ns)
+            return Kernel(elements, seed=self.seed, **timing)
+        return TracedKernel(elements, roots=TRACED, sink=sink, seed=self.seed, **timing)
 
     # -- engine --------------------------------------------------------------------------------------
 

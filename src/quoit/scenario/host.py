@@ -25,6 +25,7 @@ import structlog
 from quoit.adapters.crypto.kek_uri import open_kek
 from quoit.adapters.crypto.pki import LEAF_LIFE, Authority, Issued, PkiError
 from quoit.adapters.exporters.traces import OtlpJsonFile
+from quoit.adapters.stores.memory import MemoryStore
 from quoit.adapters.stores.sealed import SealedStore
 from quoit.adapters.stores.sqlite import SqliteStore
 from quoit.fabric.api import agent
@@ -38,6 +39,7 @@ from quoit.interfaces.restconf.library import ModuleSet
 from quoit.interfaces.restconf.schema import Schema
 from quoit.interfaces.restconf.server import RestconfApp
 from quoit.model.role import Role
+from quoit.runtime.context import Device
 from quoit.runtime.journal import FORMAT, Header, JournalWriter
 from quoit.runtime.kernel import Kernel
 from quoit.runtime.live import LiveWorld
@@ -45,12 +47,14 @@ from quoit.runtime.trace import Digest, Event, Sink, to_line
 from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario import orchestration_door
 from quoit.scenario.agent_doors import AgentDoor, AgentDoors
+from quoit.scenario.apart import ApartOptions, Company, facts_of
 from quoit.scenario.assemble import Parts, Twin, assemble
 from quoit.scenario.check import loads
 from quoit.scenario.joining import EnrolmentDesk, JoinDoor, token_book
 from quoit.scenario.operator import ROLES, ManagementDoor, OperatorSocket, role_identities
 from quoit.scenario.optical_door import ROLES as TAPI_ROLES
 from quoit.scenario.optical_door import OpticalDoor
+from quoit.scenario.parts import KMES, OPTICAL
 from quoit.scenario.schema import NetworkFile
 from quoit.scenario.spread import Spread
 from quoit.scenario.telemetry_data import MODULE, TelemetryProvider, tell_changes
@@ -93,7 +97,8 @@ class HostOptions:
     `netqasm`: so many memories of each node that has some for programs of hosts, whatever the network file says.
     `tapi_port`: the optical network's (ONF TAPI over RESTCONF), with TAPI's YANG modules from `tapi_yang`.
     `orchestration_port`: the door for intents and the view of all strata, likewise; `join_port`: where devices with a
-    token enrol. None: there is no such door."""
+    token enrol. None: there is no such door.
+    `apart`: this process is a part of a twin whose parts are started one by one."""
 
     directory: Path
     seed: int | None = None
@@ -117,6 +122,7 @@ class HostOptions:
     netqasm: int | None = None
     tapi_port: int | None = None
     tapi_yang: Path | None = None
+    apart: ApartOptions | None = None
 
 
 @dataclass
@@ -175,12 +181,20 @@ class Host:
         # Before any store is made: a name that is misspelt must not leave stores under other keys.
         kek = self.options.kek
         self._kek = None if kek is None else open_kek(kek, make=not self.options.resume)
-        self._opened: dict[str, SealedStore] = {k.id: self._open_store(k.id) for k in self.network.all_kmes()}
+        apart = self.options.apart
+        holds_kmes = apart is None or KMES in apart.part.cells
+        self._opened: dict[str, SealedStore] = {
+            k.id: self._open_store(k.id) for k in self.network.all_kmes() if holds_kmes
+        }
         traces = self.options.traces
         self._traces = None
         if traces is not None:
             self._traces = OtlpJsonFile(traces, self.network.name, self.network.epoch_unix_s)
         self.twin: Twin = assemble(self.network, self._parts())
+        self.company = None
+        if apart is not None:
+            facts = facts_of(self.network_text, self.network, self.options)
+            self.company = Company(apart, self.network, self.twin.kernel, facts)
         self.authority = Authority(self.options.directory / "pki", self.network.name)
         # Unbuffered: what a killed twin had done before it answered is in its log.
         mode = "ab" if self.options.resume else "wb"
@@ -203,7 +217,9 @@ class Host:
 
     def _elements_here(self, kernel: Kernel) -> frozenset[str]:
         """Names of the elements that are this process's share."""
-        share, spread = self.options.share, self._spread
+        share, spread, apart = self.options.share, self._spread, self.options.apart
+        if apart is not None:
+            return frozenset(e.name for e in kernel.elements if e in apart.part)
         if share is None or spread is None:
             return frozenset(e.name for e in kernel.elements)
         return frozenset(e.name for e in kernel.elements if spread(e) == share.process)
@@ -214,7 +230,10 @@ class Host:
         return "" if share is None else f".{share.process}"
 
     def _parts(self) -> Parts:
-        share = self.options.share
+        share, apart = self.options.share, self.options.apart
+        if apart is not None:
+            # Without resources a part sees no key, and may go through a fast-forward with any.
+            return Parts(self._store_of, self.options.seed, apart.root or os.urandom(32), trace_sink=self._traces)
         if share is None:
             root = None if self.options.deterministic_keys else os.urandom(32)
             start_ns = max((store.latest_ns for store in self._opened.values()), default=0)
@@ -244,8 +263,12 @@ class Host:
             raise NothingToResume(f"the store of {kme} has a past: go on with --resume, or drop its schema")
         return store
 
+    def _store_of(self, kme: str) -> Device:
+        """A KME's store; in a part that holds no KMEs, what a fast-forward needs of one."""
+        return self._opened.get(kme) or MemoryStore()
+
     def _note_state(self) -> None:
-        if self.options.share is None:  # a crew cannot be resumed
+        if self.options.share is None and self.company is None:  # a crew cannot be resumed
             self._state.note(self.network.name, self.twin.kernel.now)
 
     def _note_resumption(self) -> None:
@@ -262,17 +285,46 @@ class Host:
 
         Of several processes each fast-forwards all elements, which gives all the same, and goes on with its share.
         """
-        share = self.options.share
-        wall_ns = None
         asyncio.get_running_loop().set_exception_handler(self._on_loop_fault)
+        wall_ns = None
+        if self.company is None:
+            self._fast_forward(progress)
+            wall_ns = await self._share_out()
+        await self._open_all()
+        # Reading modules takes a while, in which a twin that was live already would be late.
+        schema = None if self.options.orchestration_port is None else orchestration_door.schema()
+        programs = self._programs_here()
+        if programs:
+            import quoit.scenario.netqasm.doors  # noqa: F401  takes a second, in which a live twin would be late
+        if self.company is not None:
+            wall_ns = await self.company.join(lambda: self.options.from_ns > 0 and self._fast_forward(progress))
+        self.world.begin(stop_at=self.options.until_ns, wall_ns=wall_ns)
+        if self.company is not None:
+            self.company.begin(self.world)
+        if self.options.serve:
+            await self._open_live_doors(schema, programs)
+        if self._enrolment is not None and self.options.resume:
+            await self._enrolment.join_again()
+        self._renewal = asyncio.get_running_loop().create_task(self._renew())
+
+    def _fast_forward(self, progress: Callable[[int], None] | None) -> bool:
         ahead = VirtualWorld(self.twin.kernel)
         ahead.begin()
         if self.options.from_ns:
             ahead.run_until(self.options.from_ns, progress)
-        if share is not None and self._spread is not None:
-            self.twin.kernel.split(self._spread, share.process, share.bus)
-            await share.bus.connect(self.world.receive, self.world.missed, self.world.fail)
-            wall_ns = await share.bus.start_together(share.processes)
+        return True
+
+    async def _share_out(self) -> int | None:
+        """Go on with this process's share, if there are others; returns the common start."""
+        share = self.options.share
+        if share is None or self._spread is None:
+            return None
+        self.twin.kernel.split(self._spread, share.process, share.bus)
+        await share.bus.connect(self.world.receive, self.world.missed, self.world.fail)
+        return await share.bus.start_together(share.processes)
+
+    async def _open_all(self) -> None:
+        share = self.options.share
         self._issue_applications(lambda kme: self.twin.kmes[kme] not in self.network.joining)
         if self.options.serve:
             await self._open_doors(lambda kme: self.twin.kmes[kme] not in self.network.joining)
@@ -283,17 +335,13 @@ class Host:
                 await self._open_tapi()
                 await self._open_joining()
             self._write_doors()
-        # Reading modules takes a while, in which a twin that was live already would be late.
-        schema = None if self.options.orchestration_port is None else orchestration_door.schema()
-        programs = program_memories(self.network, self.options.netqasm)
-        if programs:
-            import quoit.scenario.netqasm.doors  # noqa: F401  takes a second, in which a live twin would be late
-        self.world.begin(stop_at=self.options.until_ns, wall_ns=wall_ns)
-        if self.options.serve:
-            await self._open_live_doors(schema, programs)
-        if self._enrolment is not None and self.options.resume:
-            await self._enrolment.join_again()
-        self._renewal = asyncio.get_running_loop().create_task(self._renew())
+
+    def _programs_here(self) -> dict[str, int]:
+        """Memories for programs of hosts, in the part that holds the nodes' KMEs."""
+        apart = self.options.apart
+        if apart is not None and KMES not in apart.part.cells:
+            return {}
+        return program_memories(self.network, self.options.netqasm)
 
     async def _open_live_doors(self, schema: Schema | None, programs: dict[str, int]) -> None:
         """Doors that ask the twin when they open."""
@@ -439,6 +487,9 @@ class Host:
         """The optical network's door over mutual TLS, for controllers, operators and observers."""
         if self._optical is None or self.options.tapi_port is None:
             return
+        apart = self.options.apart
+        if apart is not None and not apart.part.cells >= OPTICAL:  # another part holds the optical network
+            return
         self._issue_roles(TAPI_ROLES)
         leaf = self.authority.issue_kme(TAPI, ["127.0.0.1"], ["localhost"], self.options.certificate_life)
         context = self.authority.server_context(leaf, tls13_only=True)
@@ -458,6 +509,8 @@ class Host:
         if self.options.agents_port is None:
             return
         nodes = [node for node in self.network.nodes if agent(node) in self._here_elements]
+        if not nodes:  # another part holds them
+            return
         self.agents = AgentDoors(self.network.name, self.world, self.authority, self.options.certificate_life)
         dialects = {node: self.network.nodes[node].dialect for node in nodes}
         await self.agents.open(dialects, self.options.agents_port)
@@ -601,6 +654,9 @@ class Host:
         self.world.end()
         if self.options.share is not None:
             await self.options.share.bus.close()
+        if self.company is not None:
+            until_ns = self.options.until_ns
+            await self.company.leave(until_ns is not None and self.twin.kernel.now >= until_ns)
         self._faults.close()
         if self._traces is not None:
             self._traces.finish(self.twin.kernel)

@@ -108,7 +108,8 @@ def role_identities(is_revoked: Callable[[int], bool], roles: Iterable[Role] = R
 
 class OperatorSocket:
     """Serves GET /links, /spans, /channels, /services, /works, /units, /alarms, /loops, /assurance, /telemetry,
-    /footprint, /events, /doors, /status, /metrics, /livez, /readyz, and POST /strike, /loops, /works, /tokens."""
+    /footprint, /events, /doors, /parts, /status, /metrics, /livez, /readyz, and POST /strike, /loops, /works,
+    /tokens."""
 
     def __init__(self, path: Path, host: Host) -> None:
         self._path = path
@@ -137,6 +138,7 @@ class OperatorSocket:
                 Route("/footprint", self._footprint),
                 Route("/events", _Events(self._news), methods=["GET"]),
                 Route("/doors", self._doors),
+                Route("/parts", self._parts),
                 Route("/status", self._status),
                 Route("/metrics", self._metrics),
                 Route("/livez", self._livez),
@@ -244,12 +246,17 @@ class OperatorSocket:
     async def _doors(self, request: Request) -> Response:
         return _json(self._host.doors_told())
 
+    async def _parts(self, request: Request) -> Response:
+        """Which part of a twin that runs apart holds what; none for a twin in one piece."""
+        company = self._host.company
+        return _json([] if company is None else company.rows())
+
     async def _status(self, request: Request) -> Response:
         world, kernel = self._host.world, self._host.twin.kernel
         return _json(
             {
                 "network": self._host.network.name,
-                "now_ns": world.now_ns(),
+                "now_ns": world.now_ns() if world.running else kernel.now,
                 "speed": world.speed,
                 "faithful": world.faithful,
                 "worst_lateness_s": world.worst_lateness_s,
@@ -264,8 +271,10 @@ class OperatorSocket:
         return _json({"status": "ok"})
 
     async def _readyz(self, request: Request) -> Response:
-        ready = self._host.world.running
-        return _json({"status": "ready" if ready else "not ready"}, 200 if ready else 503)
+        ready, company = self._host.world.running, self._host.company
+        gone = [] if company is None else company.gone
+        status = ("degraded" if gone else "ready") if ready else "not ready"
+        return _json({"status": status, "gone": gone} if gone else {"status": status}, 200 if ready else 503)
 
     async def _strike(self, request: Request) -> Response:
         try:

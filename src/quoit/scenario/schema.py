@@ -527,6 +527,8 @@ class Policies(Section):
     qber_alarm: Annotated[float, Field(gt=0, le=0.5)] | None = None
     quarantine_hold_ns: Duration = Field(default=10 * 10**9, alias="quarantine_hold")
     control_latency_ns: Duration = Field(default=10**6, alias="control_latency")
+    local_latency_ns: Duration = Field(default=0, alias="local_latency")
+    """Between elements of one node that are of different strata or planes: above 0 where these run apart."""
     commit_time_ns: Duration = Field(default=10**6, alias="commit_time")
     pair_compiler: str = "asap"
     agents: bool = False

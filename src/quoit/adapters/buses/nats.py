@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,11 @@ from nats.aio.client import Client
 from quoit.adapters.crypto.pki import client_context
 from quoit.runtime.inbox import Frame, Inbox
 
+Heard = Callable[[Any], Awaitable[None]]
+"""What is done with a message of a subject."""
 START_S = 10.0
+LOOK_S = 0.02
+"""How often a server that was started is looked for."""
 CLOSE_S = 2.0
 """How long a process that leaves waits for a bus that stands still."""
 
@@ -71,10 +75,17 @@ class BusIdentity:
         context.set_alpn_protocols([])
         return context
 
-    def server_lines(self) -> str:
-        """For the server's configuration. The root alone is trusted: leaves bring their domain's certificate."""
+    def server_lines(self, by_certificate: bool = False) -> str:
+        """For the server's configuration. The root alone is trusted: leaves bring their domain's certificate. With
+        `by_certificate` the name in it says who comes in."""
         files = f'cert_file: "{self.chain}", key_file: "{self.key}", ca_file: "{self.root}"'
-        return f'tls {{ {files}, verify: true, min_version: "1.3", timeout: 5 }}\n'
+        check = "verify_and_map" if by_certificate else "verify"
+        return f'tls {{ {files}, {check}: true, min_version: "1.3", timeout: 5 }}\n'
+
+
+def _write_private(path: Path, text: str) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+        out.write(text)
 
 
 @dataclass
@@ -86,34 +97,35 @@ class NatsServer:
     process: subprocess.Popen[bytes]
 
     @classmethod
-    def start(cls, directory: Path, identity: BusIdentity) -> NatsServer:
-        """Start one on a free loopback port. RuntimeError if it does not come up in time."""
+    def start(cls, directory: Path, identity: BusIdentity, port: int = 0, users: str | None = None) -> NatsServer:
+        """Start one on a loopback port (0: any free one). Who may come in: with `users`, certificates that these lines
+        of the configuration name; else all of the twin's that have the token of `token_file`. RuntimeError if it does
+        not come up in time."""
         binary = find_server()
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
+        if not port:
+            with socket.create_server(("127.0.0.1", 0)) as probe:
+                port = probe.getsockname()[1]
         token_file, config = directory / "nats.token", directory / "nats.conf"
-        token = secrets.token_urlsafe(24)
-        for path, text in (
-            (token_file, token),
-            (
-                config,
-                f'listen: "127.0.0.1:{port}"\nauthorization {{ token: "{token}" }}\nmax_payload: 8388608\n'
-                + identity.server_lines(),
-            ),
-        ):
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
-                out.write(text)
+        lines = f'listen: "127.0.0.1:{port}"\nmax_payload: 8388608\n'
+        if users is None:
+            token = secrets.token_urlsafe(24)
+            _write_private(token_file, token)
+            lines += f'authorization {{ token: "{token}" }}\n' + identity.server_lines()
+        else:
+            lines += users + identity.server_lines(by_certificate=True)
+        _write_private(config, lines)
         # A session of its own: Ctrl-C at a terminal is for the twin, which ends the server when its parts have ended.
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
         process = subprocess.Popen([binary, "-c", str(config)], **quiet)  # type: ignore[call-overload]
         end = time.monotonic() + START_S
         while time.monotonic() < end:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.2):
-                return cls(f"tls://127.0.0.1:{port}", token_file, process)
             if process.poll() is not None:
                 break
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.2):
+                return cls(f"tls://127.0.0.1:{port}", token_file, process)
+            time.sleep(LOOK_S)
         process.kill()
-        raise RuntimeError(f"{binary} did not come up on port {port}")
+        raise RuntimeError(f"{binary} did not come up on port {port}: is the port taken?")
 
     def stop(self) -> None:
         """End it."""
@@ -121,35 +133,23 @@ class NatsServer:
         self.process.wait(timeout=10)
 
 
-class NatsBus:
-    """One process's place on the bus. A `Post`."""
+class NatsLine:
+    """One process's line to a bus: what it says leaves in order, and a line that is gone is gone for good."""
 
-    def __init__(self, url: str, token_file: Path, run: str, process: int, identity: BusIdentity) -> None:
+    def __init__(self, url: str, identity: BusIdentity, token_file: Path | None = None) -> None:
         self._url = url
         self._identity = identity
         self._token_file = token_file
-        self._run = run
-        self._process = process
         self._closing = False
         self._client: Client | None = None
         self._out: asyncio.Queue[tuple[str, bytes] | None] = asyncio.Queue()
         self._pump: asyncio.Task[None] | None = None
-        self._sent: Counter[int] = Counter()
         self._encode = msgspec.msgpack.Encoder().encode
 
-    async def connect(
-        self,
-        receive: Callable[[Frame], None],
-        lost: Callable[[int, int], None],
-        gone: Callable[[Exception], None],
-    ) -> None:
-        """Join; `receive` gets every frame for this process, once, and `lost` hears of those that stay away.
-
-        `gone` hears that the bus has gone. What was said meanwhile nobody keeps (the bus holds no sole copy of
-        anything durable), so the parts of a twin could only go on with different pasts: there is no second try.
-        """
-        inbox = Inbox(receive, lost)
-        token = self._token_file.read_text()
+    async def _open(self, gone: Callable[[Exception], None], subscriptions: Mapping[str, Heard]) -> None:
+        """`gone` hears that the bus has gone. What was said meanwhile nobody keeps (the bus holds no sole copy of
+        anything durable), so the parts of a twin could only go on with different pasts: there is no second try."""
+        token = None if self._token_file is None else self._token_file.read_text()
 
         async def closed() -> None:
             if not self._closing:
@@ -165,6 +165,50 @@ class NatsBus:
             closed_cb=closed,
             error_cb=_ignore,
         )
+        for subject, heard in subscriptions.items():
+            await self._client.subscribe(subject, cb=heard)
+        await self._client.flush()
+        self._pump = asyncio.get_running_loop().create_task(self._send_all())
+
+    async def _send_all(self) -> None:
+        assert self._client is not None
+        while (item := await self._out.get()) is not None:
+            await self._client.publish(*item)
+            if self._out.empty():
+                await self._client.flush()
+
+    async def close(self) -> None:
+        """Leave the bus; what waits is sent first, if the bus is still there and takes it within `CLOSE_S`."""
+        self._closing = True
+        self._out.put_nowait(None)
+        if self._client is None or self._pump is None:
+            return
+        # Not cancelled while there is hope: the client library trips over the answer to a flush that was given up.
+        done, _ = await asyncio.wait({self._pump}, timeout=CLOSE_S)
+        with contextlib.suppress(nats.errors.Error, OSError, RuntimeError):  # uvloop's word for a closed socket
+            await (self._client.drain() if done else self._client.close())
+        self._pump.cancel()
+        await asyncio.gather(self._pump, return_exceptions=True)
+
+
+class NatsBus(NatsLine):
+    """One process's place on the bus. A `Post`."""
+
+    def __init__(self, url: str, token_file: Path, run: str, process: int, identity: BusIdentity) -> None:
+        super().__init__(url, identity, token_file)
+        self._run = run
+        self._process = process
+        self._sent: Counter[int] = Counter()
+
+    async def connect(
+        self,
+        receive: Callable[[Frame], None],
+        lost: Callable[[int, int], None],
+        gone: Callable[[Exception], None],
+    ) -> None:
+        """Join; `receive` gets every frame for this process, once, `lost` hears of those that stay away, and `gone`
+        that the bus has gone."""
+        inbox = Inbox(receive, lost)
 
         async def arrived(message: Any) -> None:
             try:
@@ -173,22 +217,13 @@ class NatsBus:
             except Exception as fault:  # noqa: BLE001 - the client library would drop it, and the frame with it
                 gone(BusGone(f"a frame on the bus cannot be read ({type(fault).__name__})"))
 
-        await self._client.subscribe(f"quoit.{self._run}.{self._process}", cb=arrived)
-        await self._client.flush()
-        self._pump = asyncio.get_running_loop().create_task(self._send_all())
+        await self._open(gone, {f"quoit.{self._run}.{self._process}": arrived})
 
     def send(self, process: int, frame: Frame) -> None:
         """See `Post.send`."""
         self._sent[process] += 1
         data = self._encode((self._process, self._sent[process], frame))
         self._out.put_nowait((f"quoit.{self._run}.{process}", data))
-
-    async def _send_all(self) -> None:
-        assert self._client is not None
-        while (item := await self._out.get()) is not None:
-            await self._client.publish(*item)
-            if self._out.empty():
-                await self._client.flush()
 
     async def start_together(self, processes: int) -> int:
         """Wait until all processes are there; returns the common start, ns of the host's monotonic clock.
@@ -226,16 +261,3 @@ class NatsBus:
         await client.publish(f"quoit.{self._run}.go", str(start).encode())
         await client.flush()
         return start
-
-    async def close(self) -> None:
-        """Leave the bus; what waits is sent first, if the bus is still there and takes it within `CLOSE_S`."""
-        self._closing = True
-        self._out.put_nowait(None)
-        if self._client is None or self._pump is None:
-            return
-        # Not cancelled while there is hope: the client library trips over the answer to a flush that was given up.
-        done, _ = await asyncio.wait({self._pump}, timeout=CLOSE_S)
-        with contextlib.suppress(nats.errors.Error, OSError, RuntimeError):  # uvloop's word for a closed socket
-            await (self._client.drain() if done else self._client.close())
-        self._pump.cancel()
-        await asyncio.gather(self._pump, return_exceptions=True)

@@ -141,22 +141,20 @@ class MemoryAgent(Element):
     async def on_free(self, ctx: Context, msg: FreeSlots) -> Slots:
         while any(self._slots[number].busy for number in msg.slots):
             await ctx.sleep(BUSY_NS)  # what its later steps would do to another's qubits is nobody's wish
-        freed = []
         for number in msg.slots:
             slot = self._slots[number]
-            if slot.holder != msg.holder:
-                continue
-            if slot.held or slot.doubtful:
+            if slot.holder == msg.holder and (slot.held or slot.doubtful):
                 await self._discard(ctx, number)
-            if slot.holder != msg.holder:
-                continue  # given back twice, and the other time was quicker
+        # At one instant, and told then: whoever takes one next is told of later. Some may have been given back twice.
+        freed = tuple(number for number in dict.fromkeys(msg.slots) if self._slots[number].holder == msg.holder)
+        for number in freed:
+            slot = self._slots[number]
             slot.walk(ctx.now, QubitState.RELEASE, QubitState.RAW)
             slot.holder, slot.doubtful = "", False
             self._tries.pop(number, None)
-            freed.append(number)
         if freed:
-            ctx.emit("memory.freed", node=self._node, slots=tuple(freed), holder=msg.holder)
-        return Slots(tuple(freed))
+            ctx.emit("memory.freed", node=self._node, slots=freed, holder=msg.holder)
+        return Slots(freed)
 
     @handles(HandOver)
     async def on_hand_over(self, ctx: Context, msg: HandOver) -> Slots:

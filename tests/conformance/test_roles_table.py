@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,11 +16,22 @@ from fake_kme import URNS, FakeGate
 from quoit.adapters.crypto.pki import Authority, Issued, PkiError
 from quoit.interfaces.identity import Identities, Peer
 from quoit.interfaces.northbound import make_app
+from quoit.interfaces.restconf.core import Restconf
+from quoit.interfaces.restconf.datastore import DEFAULT_LIMITS
+from quoit.interfaces.restconf.exchange import Request, Response
+from quoit.interfaces.restconf.library import ModuleSet
+from quoit.interfaces.restconf.schema import Schema
+from quoit.interfaces.restconf.server import RestconfApp
 from quoit.model.role import MAY, NAMED, Operation, Role, may
+from quoit.scenario.agent_doors import MODULES, agent_access, agent_identities
 from quoit.scenario.operator import OperatorSocket, RoleGate, role_identities
+from quoit.scenario.optical_door import ROLES as OPTICAL_ROLES
+from quoit.scenario.optical_door import ByRole, rules
 
 UNIT = "/api/v1/units/0b9e6d7a-6f0c-4f43-9d0e-6a2b3b9ad3c5"
 KEYS = "/api/v1/keys/bob"
+NODE = "/restconf/data/etsi-qkd-sdn-node:qkd_node"
+OPTICAL = (Operation.READ_OPTICS, Operation.CONFIGURE_OPTICS)
 ASKED: dict[Operation, tuple[tuple[str, str], ...]] = {
     Operation.TAKE_KEYS: (
         ("GET", f"{KEYS}/status"),
@@ -43,11 +55,35 @@ ASKED: dict[Operation, tuple[tuple[str, str], ...]] = {
     Operation.DESCRIBE: (("GET", "/openapi.json"), ("GET", "/api/v1/keys/openapi.json"), ("GET", "/livez")),
     Operation.READ: tuple(
         (method, f"/{path}")
-        for path in ("links", "spans", "channels", "units", "alarms", "doors", "status", "metrics", "livez", "readyz")
+        for path in (
+            "links",
+            "spans",
+            "channels",
+            "services",
+            "works",
+            "units",
+            "alarms",
+            "assurance",
+            "telemetry",
+            "footprint",
+            "events",
+            "doors",
+            "status",
+            "metrics",
+            "livez",
+            "readyz",
+        )
         for method in ("GET", "HEAD")
     ),
-    Operation.STRIKE: (("POST", "/strike"),),
+    Operation.STRIKE: (("POST", "/strike"), ("POST", "/works")),
+    # The rules do not depend on the modules; those of TAPI are not part of quoit, so another one stands in.
+    Operation.READ_OPTICS: (("GET", "/restconf/data"), ("HEAD", "/restconf/data")),
+    Operation.CONFIGURE_OPTICS: (("PUT", NODE), ("PATCH", NODE), ("DELETE", NODE)),
+    Operation.READ_NODE: (("GET", NODE), ("GET", "/restconf/streams/NETCONF/json")),
+    Operation.EDIT_NODE: (("PUT", f"{NODE}/qkdn_version"), ("PATCH", NODE), ("DELETE", f"{NODE}/qkd_links")),
 }
+MANAGEMENT = (Operation.READ, Operation.STRIKE)
+AGENT = (Operation.READ_NODE, Operation.EDIT_NODE)
 DENIED = (401, 403)
 
 
@@ -61,6 +97,13 @@ class Listeners:
         self.applications = Identities.of(URNS.items(), is_revoked=self.authority.is_revoked)
         self.management = RoleGate(_Everything())
         self.roles = role_identities(self.authority.is_revoked)
+        modules = ModuleSet.of(["etsi-qkd-sdn-node"])
+        self.optics = RestconfApp(
+            ByRole(Restconf(modules, now=lambda: datetime(2026, 1, 1, tzinfo=UTC), access=rules()))
+        )
+        self.optical_roles = role_identities(self.authority.is_revoked, OPTICAL_ROLES)
+        self.agent = RestconfApp(_Node())
+        self.agents = agent_identities(self.authority.is_revoked)
 
     def leaf(self, role: Role, name: str = "alice") -> Issued:
         if role is Role.SAE:
@@ -71,9 +114,32 @@ class Listeners:
 
     def status(self, leaf: Issued, operation: Operation, method: str, path: str) -> int:
         """Of an answer to whoever came in with this certificate."""
-        manages = operation in (Operation.READ, Operation.STRIKE)
-        app: Any = self.management if manages else self.kme
-        return answer(app, (self.roles if manages else self.applications).read(der(leaf)), method, path)
+        app, identities = self.door(operation)
+        return answer(app, identities.read(der(leaf)), method, path)
+
+    def door(self, operation: Operation) -> tuple[Any, Identities]:
+        """The application that the operation is asked of, and how it knows who asks."""
+        if operation in AGENT:
+            return self.agent, self.agents
+        if operation in OPTICAL:
+            return self.optics, self.optical_roles
+        return (self.management, self.roles) if operation in MANAGEMENT else (self.kme, self.applications)
+
+
+class _Node:
+    """An agent's server without an agent: its rules of access decide, and whoever they let through has been let in."""
+
+    limits = DEFAULT_LIMITS
+
+    def __init__(self) -> None:
+        self._core = Restconf(Schema(ModuleSet.of(MODULES)), now=lambda: datetime.now(UTC), access=agent_access())
+
+    async def handle(self, request: Request) -> Response:
+        node = self._core.schema.member(self._core.schema.root, "etsi-qkd-sdn-node:qkd_node")
+        verb = {"GET": "read", "PUT": "update", "PATCH": "update", "DELETE": "delete"}[request.method]
+        return Response(200 if agent_access().may(request.caller, verb, node) else 403)
+
+    async def close(self) -> None: ...
 
 
 class _Everything:
@@ -133,7 +199,7 @@ def test_what_the_table_does_not_list_is_denied(
 @pytest.mark.realises("G3")
 @pytest.mark.parametrize("operation", sorted(set(Operation) - {Operation.DESCRIBE}))
 def test_nobody_and_whoever_has_two_roles_are_denied(operation: Operation, listeners: Listeners) -> None:
-    app: Any = listeners.management if operation in (Operation.READ, Operation.STRIKE) else listeners.kme
+    app, _ = listeners.door(operation)
     nameless = Peer(None, "0" * 64, 1, 0.0, "no application is registered under a name of this certificate")
     for method, path in ASKED[operation]:
         assert answer(app, None, method, path) == 401
@@ -150,8 +216,11 @@ def test_the_table_has_a_row_for_each_operation_and_the_operator_gets_no_keys() 
     assert set(MAY) == set(Operation) == set(ASKED)
     assert not any(may(role, Operation.TAKE_KEYS) or may(role, Operation.USE_UNITS) for role in NAMED)
     assert {Role.AGENT, Role.CONTROLLER} <= NAMED
-    for role in (Role.AGENT, Role.CONTROLLER, Role.KME):
+    for role in (Role.AGENT, Role.KME):
         assert [operation for operation in Operation if may(role, operation)] == [Operation.DESCRIBE]
+    assert [role for role in Role if may(role, Operation.EDIT_NODE)] == [Role.CONTROLLER]
+    controls = {operation for operation in Operation if may(Role.CONTROLLER, operation)}
+    assert controls == {*OPTICAL, *AGENT, Operation.DESCRIBE}
 
 
 def test_what_management_shows_is_what_this_test_asks_for() -> None:

@@ -52,3 +52,25 @@ def test_a_cut_fibre_is_seen_in_every_stratum(tmp_path: Path, live_twin: Any) ->
         assert {(a["stratum"], a["cause"]) for a in alarms} >= {("connectivity", "loss of signal"), ("fabric", "dark")}
         seen = quoit("top", "--once", "--dir", str(directory))
         assert "critical [connectivity] alice--bob: loss of signal" in seen
+        assert "<- alice--bob: loss of signal" in seen
+        assert "J a bit" in seen
+        (dark,) = [a for a in get("alarms")["alarms"] if a["cause"] == "dark"]
+        root = {"stratum": "connectivity", "about": "alice--bob", "cause": "loss of signal"}
+        assert dark["roots"] == [root]
+        assert {row["name"]: row["health"] for row in get("assurance?below=50")["rows"]}["span:alice--bob"] == 0
+        assert {row["metric"] for row in get("telemetry")["meters"]} >= {"quoit_span_loss_db", "quoit_link_qber"}
+        assert get("footprint")["key_bits"] == 512
+        listed = [sys.executable, "-m", "quoit.cli.main", "alarms", "--dir", str(directory)]
+        told = subprocess.run(listed, capture_output=True, check=False, text=True, timeout=30)
+        assert (told.returncode, "loss of signal" in told.stdout) == (1, True)
+        events = ["curl", "-sN", "-m", "8", "--unix-socket", str(directory / "operator.sock")]
+        events.append("http://twin/events?subject=alarm.connectivity.*")
+        with subprocess.Popen(events, stdout=subprocess.PIPE, text=True) as reader:
+            assert reader.stdout is not None
+            assert reader.stdout.readline() == ": open\n"
+            quoit("strike", "splice", "alice--bob", "--dir", str(directory))
+            told_lines = [reader.stdout.readline() for _ in range(4)]
+            reader.terminate()
+        news = json.loads(told_lines[3].removeprefix("data: "))
+        assert (news["subject"], news["news"]["cause"]) == ("alarm.connectivity.alice--bob", "loss of signal")
+        assert news["news"]["cleared_ns"] is not None

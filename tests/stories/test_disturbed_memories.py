@@ -58,7 +58,7 @@ def test_pairs_of_one_link_pay_for_attempts_on_the_other() -> None:
     a, b, c = (net.application(sae) for sae in "abc")
 
     async def story() -> None:
-        held = await share(a, b, 0.7)
+        held = await share(a, b, 0.6)
         fresh, since_ns = fidelity(net, held), net.now_ns
         await share(b, c, 0.7)
         waited_s = (net.now_ns - since_ns) / 1e9

@@ -394,7 +394,7 @@ def test_control_may_not_touch_what_is_entangled() -> None:
 
 
 def test_an_entity_forgets_units_that_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quoit.service.eme.MOST_UNITS", 20)
+    monkeypatch.setattr("quoit.service.unitbook.MOST_UNITS", 20)
     net = network(seed=8)
     alice, bob = net.application("alice"), net.application("bob")
 

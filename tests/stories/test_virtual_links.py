@@ -11,10 +11,11 @@ import pytest
 from quoit.adapters.stores.memory import MemoryStore
 from quoit.engine.entangler import Entangler
 from quoit.engine.world import CutSpan
+from quoit.fabric.api import PAIR_CONTROLLER, JudgeLinks
 from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, assemble
 from quoit.scenario.check import loads
-from quoit.sdk import Application, Unit, VirtualNetwork, virtual_network
+from quoit.sdk import Application, Refusal, Unit, VirtualNetwork, virtual_network
 
 BOSTON = (Path(__file__).parents[2] / "examples" / "boston.yaml").read_text(encoding="utf-8")
 DIRECT = "  - {between: [harvard, mit], success: 0.004, fidelity: 0.97}\n"
@@ -131,3 +132,24 @@ def test_between_whom_virtual_links_are_kept_ready(text: str, ready: list[tuple[
     assert [tuple(e.fields["nodes"]) for e in events if e.event == "virtual-links.ready"] == ready
     refused = [e for e in events if e.event == "virtual-links.refused"]
     assert bool(refused) == ("0.6" in text)
+
+
+@pytest.mark.realises("B5")
+def test_virtual_links_over_a_suspected_link_are_for_nobody_who_does_not_test() -> None:
+    """They are not joined, and there is no other way; when a test has been passed again they are."""
+    net, events = network("edc")
+
+    async def story() -> None:
+        alice, bob = net.application("alice"), net.application("bob")
+        for sound in (False, True):
+            judged = JudgeLinks(("mit--bu",), sound)
+            net.twin.kernel.ask_from_outside(net.now_ns, PAIR_CONTROLLER, judged, lambda _: None)
+            await alice.sleep(0.1)
+            if sound:
+                await share(net, alice, bob)
+            else:
+                with pytest.raises(Refusal, match="link-suspect"):
+                    await alice.request(["bob"], fidelity=0.7)
+
+    asyncio.run(story())
+    assert ["adopted" in e.fields for e in events if e.event == "circuit.opened"] == [True]

@@ -55,12 +55,13 @@ def run(
     seed: Seed = None,
     digest: Annotated[bool, Parameter(negative="", help="Print only the trace digest, on the last line.")] = False,
     out: Annotated[Path | None, Parameter(help="Write report, tables, plots and event log here.")] = None,
+    traces: Annotated[Path | None, Parameter(help="Write traces of requests here (OTLP/JSON, a batch a line).")] = None,
     json: Json = False,
 ) -> int:
     """Run a network in virtual time, as fast as the machine can, and report what happened."""
     from quoit.cli.run import run_file
 
-    return run_file(file, until, seed, digest, out, json)
+    return run_file(file, until, seed, digest, out, json, traces)
 
 
 @app.command
@@ -155,11 +156,26 @@ def up(
             help="Also serve operator and observers over mutual TLS, on this port of 127.0.0.1 (0: any free one)."
         ),
     ] = None,
+    agents: Annotated[
+        int | None,
+        Parameter(
+            help="Also serve the nodes' SDN agents (ETSI GS QKD 015) over RESTCONF, on ports from this one on "
+            "(0: any free ones)."
+        ),
+    ] = None,
     kek: Annotated[
         str | None, Parameter(help=f"Key-encryption key of all stores, instead of a file in each: {KEK_FORMS}")
     ] = None,
+    traces: Annotated[Path | None, Parameter(help="Write traces of requests here (OTLP/JSON, a batch a line).")] = None,
     netqasm: Annotated[
         int | None, Parameter(help="Open a door for NetQASM programs at each node, with so many of its memories.")
+    ] = None,
+    tapi_port: Annotated[
+        int | None, Parameter(help="Also serve the optical network (ONF TAPI 2.4.0), on this port of 127.0.0.1.")
+    ] = None,
+    tapi_yang: Annotated[
+        Path | None,
+        Parameter(env_var="QUOIT_TAPI_YANG", help="Directory of TAPI's YANG modules, which are not shipped."),
     ] = None,
     json: Annotated[
         bool, Parameter(name="--json", negative="", help="Tell the doors as JSON, and log in JSON lines.")
@@ -177,10 +193,14 @@ def up(
         replace(
             options,
             kek=kek,
+            traces=traces,
             netqasm=netqasm,
             tls13_only=tls == "modern",
             certificate_life=certificate_life,
             management_port=management_port,
+            tapi_port=tapi_port,
+            tapi_yang=tapi_yang,
+            agents_port=agents,
         ),
     )
 
@@ -213,6 +233,28 @@ def top(
 
 
 @app.command
+def observe(*, out: Annotated[Path, Parameter(help="Directory for the files.")], force: bool = False) -> int:
+    """Write a Grafana dashboard, Prometheus alert rules and a scrape configuration for a running twin.
+
+    See docs/telemetry.md. Files that are there already stay, unless --force is given.
+    """
+    from quoit.cli.observe import write_files
+
+    return write_files(out, force)
+
+
+@app.command
+def alarms(*, dir: Path = Path("out/quoit"), json: Json = False) -> int:
+    """List what is wrong in a running twin: severity, since when, and which alarm explains it.
+
+    Ends with 1 if an alarm is critical or major.
+    """
+    from quoit.cli.top import list_alarms
+
+    return list_alarms(dir, json)
+
+
+@app.command
 def strike(kind: str, target: str, amount: float = 0.0, /, *, dir: Path = Path("out/quoit"), json: Json = False) -> int:
     """Do something to a running twin's world: cut|splice SPAN, bend SPAN DB, intercept|tamper LINK FRACTION.
 
@@ -224,7 +266,8 @@ def strike(kind: str, target: str, amount: float = 0.0, /, *, dir: Path = Path("
     light on the detectors; `falsify-sender LINK 1`, `falsify-receiver LINK 1`: the agent of that end tells what is not
     so. Amount 0 ends each.
 
-    `commission LINK` brings both ends of a link fresh key to authenticate their messages with.
+    `intercept` takes pair links too, `depolarise LINK FRACTION` makes a fault of one, and `commission LINK` brings
+    both ends of a link fresh key to authenticate their messages with.
     """
     from quoit.cli.top import strike_at
 
@@ -378,6 +421,9 @@ class TunnelEnd:
     cert: Path | None = None
     key: Path | None = None
     ca: Path | None = None
+    plain: Annotated[
+        bool, Parameter(negative="", help="Agents talk without TLS: for certificates that are for clients only.")
+    ] = False
 
 
 def _rotate(end: TunnelEnd, tunnel: Any) -> int:
@@ -471,6 +517,27 @@ def compare_simulators(
     from quoit.cli.simulators import compare
 
     return compare(dir, only, factor, within, "json" if json else "markdown" if markdown else "text")
+
+
+@app.command
+def controller(
+    *,
+    dir: Annotated[Path, Parameter(help="A running twin's, for its agents and a certificate.")] = Path("out/quoit"),
+    connect: Annotated[
+        tuple[str, ...], Parameter(help="NODE:NODE, a route for keys to keep; as often as wanted.")
+    ] = (),
+    agent: Annotated[tuple[str, ...], Parameter(help="NODE=URL of an agent, instead of a twin's.")] = (),
+    network: Annotated[str | None, Parameter(help="Name from which identifiers follow.")] = None,
+    ca: Path | None = None,
+    cert: Path | None = None,
+    key: Path | None = None,
+    seconds: Annotated[float | None, Parameter(help="End after so long.")] = None,
+    json: Json = False,
+) -> int:
+    """Control a fabric from outside, by ETSI GS QKD 015 over RESTCONF. Ctrl-C ends it, and keys flow on."""
+    from quoit.cli.controller import ControllerOptions, control
+
+    return control(ControllerOptions(dir, agent, connect, network, ca, cert, key, seconds, json))
 
 
 @app.command

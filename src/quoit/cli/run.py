@@ -12,15 +12,18 @@ from typing import IO
 from rich.console import Console
 from rich.progress import Progress
 
-from quoit.adapters.exporters.report import Recorder, write_report
+from quoit.adapters.exporters.report import Recorder, footprint_figures, write_report
+from quoit.adapters.exporters.traces import OtlpJsonFile
 from quoit.adapters.stores.memory import MemoryStore
 from quoit.cli import show
 from quoit.connectivity.api import METERS as LIGHT_METERS
 from quoit.connectivity.api import ChannelReadings, GetChannels
 from quoit.fabric.api import METERS, GetLinks, Links
 from quoit.model.quantity import format_duration, parse_duration_ns
+from quoit.orchestration.telemetry_api import FOOTPRINT, Footprint, GetFootprint
 from quoit.runtime import journal as journals
 from quoit.runtime.trace import Digest, Event, Sink, to_line
+from quoit.runtime.tracing import SpanSink
 from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, Twin, assemble
 from quoit.scenario.check import NetworkFileFaults, loads
@@ -35,9 +38,17 @@ def instant(text: str, option: str) -> int:
         raise show.UserError(f"{option}: {fault}") from fault
 
 
-def virtual_twin(network: NetworkFile, seed: int | None) -> Twin:
+def virtual_twin(network: NetworkFile, seed: int | None, trace_sink: SpanSink | None = None) -> Twin:
     """A twin for virtual time: stores in memory, key material grown from the seed."""
-    return assemble(network, Parts(lambda kme: MemoryStore(), seed))
+    return assemble(network, Parts(lambda kme: MemoryStore(), seed, trace_sink=trace_sink))
+
+
+def trace_file(path: Path, network: NetworkFile) -> OtlpJsonFile:
+    """Where spans go; UserError if it cannot be written."""
+    try:
+        return OtlpJsonFile(path, network.name, network.epoch_unix_s)
+    except OSError as fault:
+        raise show.UserError(f"--traces {path}: cannot be written: {fault.strerror}") from fault
 
 
 @contextlib.contextmanager
@@ -51,12 +62,15 @@ def progress_to(end_ns: int) -> Iterator[Callable[[int], None] | None]:
         yield lambda now: progress.update(task, completed=now)
 
 
-def run_file(file: Path, until: str, seed: int | None, digest: bool, out: Path | None, json: bool) -> int:
+def run_file(
+    file: Path, until: str, seed: int | None, digest: bool, out: Path | None, json: bool, traces: Path | None = None
+) -> int:
     """Run to an end time; print a report, or the digest alone."""
     show.logs_to_stderr()
     end = instant(until, "--until")
     network = show.network(file)
-    twin = virtual_twin(network, seed)
+    spans = None if traces is None else trace_file(traces, network)
+    twin = virtual_twin(network, seed, spans)
     trace, recorder = Digest(), Recorder()
     twin.kernel.sinks += [trace, recorder]
     log = None
@@ -74,28 +88,35 @@ def run_file(file: Path, until: str, seed: int | None, digest: bool, out: Path |
     light = ChannelReadings(())
     if network.plant.channels or any(event.light is not None for event in network.events):
         light = world.ask(LIGHT_METERS, GetChannels())
+    if spans is not None:
+        spans.finish(twin.kernel)
+    found = trace.hexdigest()
+    summary = recorder.summary(links)
     if log is not None:
+        twin.kernel.sinks.clear()  # what is asked from here on takes a moment, and is not part of the run
         log.close()
     if digest:
-        print(trace.hexdigest())
+        print(found)
         return 0
-    summary = recorder.summary(links)
+    footprint: Footprint = world.ask(FOOTPRINT, GetFootprint())
+    summary |= footprint_figures(footprint)
     if out is not None:
         write_report(out, network.name, recorder, summary)
     if json:
         if light.rows:
             summary["channels"] = [{f: getattr(row, f) for f in row.__struct_fields__} for row in light.rows]
-        show.json_line({**summary, "until_ns": end, "digest": trace.hexdigest(), "wall_s": round(took, 3)})
+        show.json_line({**summary, "until_ns": end, "digest": found, "wall_s": round(took, 3)})
         return 0
     console = show.out()
     console.print(show.links(links.rows, f"{network.name} after {format_duration(end)}"))
     if light.rows:
         console.print(show.channels(light.rows))
+    console.print(show.footprint(footprint))
     console.print(
         f"keys: {summary['keys_opened']} opened, {summary['keys_taken']} taken, {summary['requests_refused']} requests "
         f"refused; blocks: {summary['blocks_made']} made, {summary['blocks_failed']} failed"
     )
-    console.print(f"{end / 1e9 / max(took, 1e-9):.0f} times real time; trace {trace.hexdigest()[:16]}")
+    console.print(f"{end / 1e9 / max(took, 1e-9):.0f} times real time; trace {found[:16]}")
     if out is not None:
         console.print(f"report: {out / 'report.md'}, events: {out / 'events.jsonl'}")
     return 0

@@ -11,13 +11,18 @@ import httpx2
 import msgspec
 from rich.console import Group
 from rich.live import Live
+from rich.table import Table
 from rich.text import Text
 
 from quoit.cli import show
 from quoit.connectivity.api import ChannelReadings
 from quoit.fabric.api import Links
 from quoit.model.quantity import format_duration
-from quoit.planes.management import Alarms
+from quoit.orchestration.telemetry_api import AssuranceTable, CorrelatedAlarms, Footprint
+
+SERVICES = ("session", "stream")
+"""Kinds of subservices that `quoit top` tells the health of; what they stand on is among the causes."""
+MOST_ILL = 12
 
 
 class Operator:
@@ -66,14 +71,34 @@ def watch(directory: Path, once: bool, json: bool) -> int:
 
 def _view(operator: Operator) -> Group:
     links = msgspec.json.decode(operator.get("/links"), type=Links)
-    alarms = msgspec.json.decode(operator.get("/alarms"), type=Alarms)
+    alarms = msgspec.json.decode(operator.get("/alarms"), type=CorrelatedAlarms)
     status = msgspec.json.decode(operator.get("/status"))
     faithful = "faithful" if status["faithful"] else "NOT FAITHFUL"
     line = f"{status['network']}  t = {format_duration(status['now_ns'])}  {faithful}  {status['events']} events"
     told = [Text(show.alarm(alarm, status["now_ns"]), style="red") for alarm in alarms.alarms]
     light = msgspec.json.decode(operator.get("/channels"), type=ChannelReadings)
-    tables = [show.links(links.rows), *([show.channels(light.rows)] if light.rows else [])]
+    tables: list[Table | Text] = [show.links(links.rows), *([show.channels(light.rows)] if light.rows else [])]
+    ill = msgspec.json.decode(operator.get("/assurance?below=100"), type=AssuranceTable).rows
+    services = [row for row in ill if row.kind in SERVICES]
+    tables += [show.ailing(services[:MOST_ILL])] if services else []
+    footprint = msgspec.json.decode(operator.get("/footprint"), type=Footprint)
+    tables += [Text(show.footprint(footprint))]
     return Group(Text(line), *tables, *(told or [Text("no alarms")]))
+
+
+def list_alarms(directory: Path, json: bool) -> int:
+    """Print the standing alarms of a running twin; 1 if one is critical or major."""
+    operator = Operator(directory)
+    body = operator.get("/alarms")
+    rows = msgspec.json.decode(body, type=CorrelatedAlarms).alarms
+    if json:
+        sys.stdout.write(body.decode() + "\n")
+    elif rows:
+        now_ns = msgspec.json.decode(operator.get("/status"))["now_ns"]
+        show.out().print(show.alarms(rows, now_ns))
+    else:
+        print("no alarms")
+    return 1 if any(row.severity in ("critical", "major") for row in rows) else 0
 
 
 def strike_at(directory: Path, kind: str, target: str, amount: float, json: bool) -> int:

@@ -18,6 +18,7 @@ from quoit.cli.run import instant
 from quoit.cli.top import Operator
 from quoit.interfaces.etsi014.client import AsyncKme014
 from quoit.tunnels.agent import Initiator, Responder, Tunnel
+from quoit.tunnels.line import Line
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class End:
     cert: Path | None
     key: Path | None
     ca: Path | None
+    plain: bool = False
 
 
 def rotate(end: End, tunnel: Tunnel) -> int:
@@ -67,13 +69,15 @@ async def _rotate(
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    _, cert, key, ca = door
+    line = None if end.plain else Line(Path(cert), Path(key), Path(ca))
     async with AsyncKme014(*door) as kme:
         role: Initiator | Responder
         if end.initiate:
-            role = Initiator(kme, end.peer, tunnel, every_s, show.json_line)
+            role = Initiator(kme, end.peer, tunnel, every_s, show.json_line, line)
             work = asyncio.ensure_future(role.run(*agent, end.rotations))
         else:
-            role = Responder(kme, end.peer, tunnel, every_s, show.json_line)
+            role = Responder(kme, end.peer, tunnel, every_s, show.json_line, line)
             work = asyncio.ensure_future(
                 role.run(*agent, lambda port: show.json_line({"event": "ready", "port": port}))
             )

@@ -19,6 +19,7 @@ from quoit.cli.crew import lead, share
 from quoit.cli.run import instant, progress_to
 from quoit.model.quantity import format_duration
 from quoit.scenario.host import Host, HostOptions, NothingToResume, RunDirectoryBusy, program_memories
+from quoit.scenario.optical_door import DoorRefused
 from quoit.scenario.schema import NetworkFile
 
 SHORTEST_LIFE = timedelta(seconds=10)
@@ -47,7 +48,11 @@ class UpOptions:
     certificate_life: str = "24h"
     management_port: int | None = None
     kek: str | None = None
+    traces: Path | None = None
+    agents_port: int | None = None
     netqasm: int | None = None
+    tapi_port: int | None = None
+    tapi_yang: Path | None = None
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
@@ -65,12 +70,8 @@ def bring_up(file: Path, options: UpOptions) -> int:
     show.logs_to_stderr(options.json)
     harden()
     network = show.network(file)
-    if options.speed <= 0:
-        raise show.UserError(f"--speed: expected above 0, found {options.speed}")
-    if not 0 <= (options.management_port or 0) <= 65535:
-        raise show.UserError(f"--management-port: expected 0 (any free one) to 65535, found {options.management_port}")
-    if not 0 <= options.port <= 65535:
-        raise show.UserError(f"--port: expected 0 (any free one) to 65535, found {options.port}")
+    _check_numbers(options)
+    _check_agents(options, network)
     if options.digest and options.until is None:
         raise show.UserError("--digest needs --until: a digest is of a whole run")
     if options.resume and (options.processes > 1 or options.start != "0s" or options.digest):
@@ -105,9 +106,37 @@ def bring_up(file: Path, options: UpOptions) -> int:
         tls13_only=options.tls13_only,
         management_port=options.management_port,
         kek=options.kek,
+        traces=_traces(options),
+        agents_port=options.agents_port,
         netqasm=options.netqasm,
+        tapi_port=options.tapi_port,
+        tapi_yang=options.tapi_yang,
     )
     return run_loop(lambda: _host(file, host_options, options.digest, options.json))
+
+
+def _traces(options: UpOptions) -> Path | None:
+    """Where this process writes traces; each of a crew has a file of its own."""
+    path = options.traces
+    if path is not None and options.part is not None:
+        path = path.with_name(f"{path.name}.{options.part}")
+    if path is not None:
+        try:
+            path.open("wb").close()
+        except OSError as fault:
+            raise show.UserError(f"--traces {path}: cannot be written: {fault.strerror}") from fault
+    return path
+
+
+def _check_agents(options: UpOptions, network: NetworkFile) -> None:
+    port = options.agents_port
+    if port is None:
+        return
+    if not network.policies.has_agents:
+        raise show.UserError("--agents: this network's nodes have none; add to its file: policies: {agents: true}")
+    most = 65535 - len(network.nodes) + 1
+    if port and not 1 <= port <= most:
+        raise show.UserError(f"--agents: expected 0 (any free ports) to {most}, one port a node; found {port}")
 
 
 def _check_programs(network: NetworkFile, options: UpOptions) -> None:
@@ -124,6 +153,19 @@ def _check_programs(network: NetworkFile, options: UpOptions) -> None:
         raise show.UserError("doors for programs need the SDK; run: pip install 'quoit[netqasm]'")
 
 
+def _check_numbers(options: UpOptions) -> None:
+    if options.speed <= 0:
+        raise show.UserError(f"--speed: expected above 0, found {options.speed}")
+    if not 0 <= (options.management_port or 0) <= 65535:
+        raise show.UserError(f"--management-port: expected 0 (any free one) to 65535, found {options.management_port}")
+    if not 0 <= (options.tapi_port or 0) <= 65535:
+        raise show.UserError(f"--tapi-port: expected 0 (any free one) to 65535, found {options.tapi_port}")
+    if options.tapi_port is not None and options.processes > 1:
+        raise show.UserError("--tapi-port: the optical network's door is for a twin in one process")
+    if not 0 <= options.port <= 65535:
+        raise show.UserError(f"--port: expected 0 (any free one) to 65535, found {options.port}")
+
+
 def _life(text: str) -> timedelta:
     life = timedelta(microseconds=instant(text, "--certificate-life") // 1000)
     if life < SHORTEST_LIFE:
@@ -137,18 +179,24 @@ def _arguments(options: UpOptions) -> list[str]:
     given += ["--certificate-life", options.certificate_life, "--tls", "modern" if options.tls13_only else "standard"]
     if options.management_port is not None:
         given += ["--management-port", str(options.management_port)]
+    if options.agents_port is not None:
+        given += ["--agents", str(options.agents_port)]
     if options.until is not None:
         given += ["--until", options.until]
     if options.seed is not None:
         given += ["--seed", str(options.seed)]
     if options.kek is not None:
         given += ["--kek", options.kek]
+    if options.traces is not None:
+        given += ["--traces", str(options.traces)]
     return [*given, *(["--digest"] if options.digest else []), *(["--json"] if options.json else [])]
 
 
 async def _host(file: Path, options: HostOptions, digest: bool, json: bool) -> int:
     try:
         host = Host(file.read_text(encoding="utf-8"), options, str(file))
+    except DoorRefused as fault:
+        raise show.UserError(f"--tapi-port: {fault}") from fault
     except (RunDirectoryBusy, NothingToResume, StoreCorrupt, KekError) as fault:
         raise show.UserError(str(fault)) from fault
     with progress_to(options.from_ns) as progress:
@@ -190,11 +238,15 @@ def tell_how_to_go_on(host: Host) -> None:
         apps = [a.sae for a in host.twin.attachments.values() if a.kme == kme]
         if apps:
             console.print(f"  {kme:<18} {host.url(kme):<28} applications: {', '.join(apps)}")
+    for node, door in host.agents.doors.items() if host.agents is not None else ():
+        console.print(f"  agent of {node:<9} {door.url}")
     console.print(
         f"certificates: {host.authority.directory}   metrics and operation: {host.options.directory}/operator.sock"
     )
     if "netqasm" in host.doors_told():
         console.print(f"run a program of NetQASM: quoit netqasm run DIRECTORY --dir {host.options.directory}")
+    if host.tapi is not None:
+        console.print(f"optical network (TAPI): https://127.0.0.1:{host.tapi.listener.port}/restconf")
     line = curl_line(host)
     if line:
         console.print(f"take a key:\n{line}", soft_wrap=True)

@@ -10,12 +10,16 @@ from quoit.connectivity.api import (
     CHANNEL_NEWS,
     CLASSICAL,
     CONTROLLER,
+    GONE,
     LIT,
+    METERS,
     OFF,
+    OTN,
     PLANT,
     QUANTUM,
     SWITCHING,
     ChannelRow,
+    ComputePaths,
     CrossConnect,
     ExtinguishChannel,
     GetInventory,
@@ -23,7 +27,9 @@ from quoit.connectivity.api import (
     GetSpectrum,
     InventoryRows,
     LightChannel,
+    Limits,
     Path,
+    Paths,
     PlannedNoise,
     RequestPath,
     RetuneChannel,
@@ -36,11 +42,13 @@ from quoit.connectivity.plant import Light, SetChannel, SetJoint
 from quoit.model.problem import Problem
 from quoit.model.spectrum import Slot
 from quoit.planes.graph import Graph
+from quoit.planes.telemetry import StartMeter, StopMeter
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 
 WITHIN = 600_000_000_000
 """For an order to the plant: no switch takes longer."""
+PLAN_WITHIN = 2_000_000_000
 MOST_DBM = 30.0
 """1 W: more burns connectors."""
 BAND_MHZ = (180_000_000, 475_000_000)
@@ -53,25 +61,56 @@ class ConnectivityController(Element):
     stratum, plane = Stratum.CONNECTIVITY, Plane.CONTROL
     realises = ("A3", "E1", "E3")
 
-    def __init__(self, place: str, inventory: Inventory) -> None:
+    def __init__(
+        self, place: str, inventory: Inventory, pinned: frozenset[str] = frozenset(), otn: bool = False
+    ) -> None:
+        """`pinned`: spans in use by channels that are not in the inventory, such as those of entangled pairs. `otn`:
+        whether paths are to be asked of the optical network's controller; else this element plans them."""
         super().__init__(CONTROLLER, place)
+        self._pinned = pinned
+        self._requested: set[str] = set()
+        self._metered: set[str] = set()
         self._inventory = inventory
+        self._otn = otn
         self._graph = Graph((span.name, span.a, span.b) for span in inventory.spans.values())
 
     async def start(self, ctx: Context) -> None:
+        self._switch_meters(ctx)
         for channel in list(self._inventory.channels.values()):
             if channel.kind == CLASSICAL and channel.launch_dbm is not None:
                 await self._order(ctx, channel, self._inventory.joints(channel))
 
     @handles(RequestPath)
     async def on_request(self, ctx: Context, msg: RequestPath) -> Path:
-        spans = msg.spans or self._plan(msg)
+        spans, centre_mhz = msg.spans, 0
         channel = self._inventory.channels.get(msg.link)
-        if channel is not None and channel.spans != spans:
-            await self.on_retune(ctx, RetuneChannel(msg.link, spans))
+        if not spans and self._otn:
+            spans, centre_mhz = await self._asked(ctx, msg, channel)
+        spans = spans or self._plan(msg)
+        moves = channel is not None and (channel.spans != spans or centre_mhz not in (0, channel.centre_mhz))
+        if moves:
+            await self.on_retune(ctx, RetuneChannel(msg.link, spans, centre_mhz))
         path = Path(msg.link, spans, self._inventory.loss_db(msg.a, spans), True)
         ctx.tell(PLANT, Light(path))
+        self._requested.add(msg.link)
+        self._switch_meters(ctx)
         return path
+
+    async def _asked(self, ctx: Context, msg: RequestPath, channel: ChannelRow | None) -> tuple[tuple[str, ...], int]:
+        """A path from the optical network, as its customer; at the present wavelength, if that will do."""
+        width = channel.width_mhz if channel is not None else ComputePaths(msg.a, msg.b).width_mhz
+        own = () if channel is None else (channel.centre_mhz,)
+        besides = (msg.link,) if channel is not None else ()
+        for centres in dict.fromkeys((own, ())):
+            question = ComputePaths(msg.a, msg.b, QUANTUM, Limits(centres_mhz=centres), width, besides=besides)
+            try:
+                paths: Paths = await ctx.ask(OTN, question, within=PLAN_WITHIN)
+            except Problem as problem:
+                if not centres or problem.code not in ("no-route", "malformed"):
+                    raise
+                continue
+            return paths.rows[0].spans, paths.rows[0].centre_mhz
+        raise AssertionError("the last question is answered or refused")
 
     def _plan(self, msg: RequestPath) -> tuple[str, ...]:
         found = self._graph.route(msg.a, msg.b, lambda name: self._inventory.spans[name].loss_db)
@@ -103,7 +142,9 @@ class ConnectivityController(Element):
         new = structs.replace(old, launch_dbm=None, state=OFF)
         if not msg.remove:
             return await self._order(ctx, new, ())
-        gone = await self._order(ctx, new, self._inventory.changed_joints(old, None), remove=True)
+        await self._order(ctx, new, self._inventory.changed_joints(old, None), remove=True)
+        gone = structs.replace(new, state=GONE)
+        self._tell(ctx, gone)
         del self._inventory.channels[msg.channel]
         self._inventory.overridden = {k: v for k, v in self._inventory.overridden.items() if k[1] != msg.channel}
         return gone
@@ -170,6 +211,19 @@ class ConnectivityController(Element):
     def _tell(self, ctx: Context, row: ChannelRow) -> None:
         self._inventory.channels[row.channel] = row
         ctx.publish(f"{CHANNEL_NEWS}.{row.channel}", row)
+        self._switch_meters(ctx)
+
+    def _switch_meters(self, ctx: Context) -> None:
+        """Meters are on where a path was asked for or a classical channel is lit, and off elsewhere."""
+        used = set(self._pinned)
+        for row in self._inventory.channels.values():
+            if row.channel in self._requested or (row.kind == CLASSICAL and row.state == LIT):
+                used.update(row.spans)
+        for span in sorted(used - self._metered):
+            ctx.tell(METERS, StartMeter(span))
+        for span in sorted(self._metered - used):
+            ctx.tell(METERS, StopMeter(span))
+        self._metered = used
 
     def _classical(self, name: str) -> ChannelRow:
         channel = self._inventory.channel(name)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from quoit.connectivity.api import (
     ADD_DROP,
     CLASSICAL,
+    GONE,
     QUANTUM,
     SWITCHING,
     ChannelReading,
@@ -113,12 +114,23 @@ class Inventory:
         self.overridden: dict[tuple[str, str], CrossConnect] = {}
         """Cross-connects by (node, channel) that somebody set by hand, other than the channel's path needs."""
 
+    def beside(self, channels: Iterable[ChannelRow]) -> Inventory:
+        """The same plant with these channels alone."""
+        return Inventory(self.spans.values(), self.switches.values(), channels, self.guards)
+
     def channel(self, name: str) -> ChannelRow:
         """Problem `no-such-element` if there is none."""
         found = self.channels.get(name)
         if found is None:
             raise Problem("no-such-element", f"expected a channel of this plant, found {name!r}", channel=name)
         return found
+
+    def note(self, row: ChannelRow) -> None:
+        """News of a channel."""
+        if row.state == GONE:
+            self.channels.pop(row.channel, None)
+        else:
+            self.channels[row.channel] = row
 
     def way(self, source: str, spans: tuple[str, ...]) -> tuple[str, ...]:
         """The nodes along some spans. Problems `no-such-element`, `malformed`."""
@@ -139,9 +151,10 @@ class Inventory:
     def loss_db(self, source: str, spans: tuple[str, ...]) -> float:
         """Loss of commissioning from add to drop."""
         total = sum(self.spans[name].loss_db for name in spans)
-        return total + sum(self._insertion_db(node) for node in self.way(source, spans)) if self.switches else total
+        return total + sum(self.insertion_db(node) for node in self.way(source, spans)) if self.switches else total
 
-    def _insertion_db(self, node: str) -> float:
+    def insertion_db(self, node: str) -> float:
+        """What a node's switch takes from light that passes, enters or leaves there."""
         switch = self.switches.get(node)
         return 0.0 if switch is None else switch.insertion_db
 
@@ -211,7 +224,7 @@ class Inventory:
         power = channel.launch_dbm
         nodes = self.way(channel.source, channel.spans)
         for at, name in enumerate(channel.spans):
-            power -= self._insertion_db(nodes[at]) if at else 0.0
+            power -= self.insertion_db(nodes[at]) if at else 0.0
             out = power - self._span_db(name, slot_of(channel).wavelength_nm)
             yield name, nodes[at + 1], power, out
             power = out
@@ -237,12 +250,12 @@ class Inventory:
         segments = []
         for at in reversed(range(len(spans))):
             span = self.spans[spans[at]]
-            rest_db += self._insertion_db(nodes[at + 1])
+            rest_db += self.insertion_db(nodes[at + 1])
             fibre = Fibre(span.length_km, span.loss_db)
             segments.append(Segment(fibre, guests.get(span.name, ()), 10 ** (-rest_db / 10), at + 1 == len(spans)))
             rest_db += self._span_db(span.name, slot.wavelength_nm)
         found = path_noise(slot, isolation_db, segments)
-        return PlannedNoise(found.raman_hz, found.leaked_hz, found.mixed_hz, rest_db + self._insertion_db(nodes[0]))
+        return PlannedNoise(found.raman_hz, found.leaked_hz, found.mixed_hz, rest_db + self.insertion_db(nodes[0]))
 
     def arrival(self, channel: ChannelRow, span: str) -> str:
         """The node at which a channel comes out of one of its spans."""

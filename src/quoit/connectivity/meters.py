@@ -19,19 +19,23 @@ from quoit.connectivity.api import (
     SpanSpectrum,
 )
 from quoit.connectivity.inventory import Inventory, Span
+from quoit.planes.telemetry import GetMeters, MeterBoard, Meters, StartMeter, StopMeter, TelemetryPlan
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 
+METRICS = ("quoit_span_lit", "quoit_span_loss_db")
+
 
 class ConnectivityMeters(Element):
-    """Collects the power readings of the plant."""
+    """Collects the power readings of the plant. Windows, thresholds and series are of spans in use."""
 
     stratum, plane = Stratum.CONNECTIVITY, Plane.TELEMETRY
     realises = ("A2", "E1", "E3", "G1")
     subscribes = (f"{SPAN_NEWS}.*", f"{SPECTRUM_NEWS}.*", f"{CHANNEL_NEWS}.*")
 
-    def __init__(self, place: str, inventory: Inventory) -> None:
+    def __init__(self, place: str, inventory: Inventory, telemetry: TelemetryPlan | None = None) -> None:
         super().__init__(METERS, place)
+        self._board = MeterBoard(self.stratum, METRICS, telemetry or TelemetryPlan())
         self._inventory = inventory
         self._spans = dict(inventory.spans)
         self._spectra: dict[str, SpanSpectrum] = {}
@@ -40,13 +44,30 @@ class ConnectivityMeters(Element):
     @handles(SpanLight)
     async def on_light(self, ctx: Context, msg: SpanLight) -> None:
         self._light[msg.span] = msg
-        ctx.gauge("quoit_span_lit", (msg.span,), 0.0 if msg.loss_db is None else 1.0)
-        if msg.loss_db is not None:
-            ctx.gauge("quoit_span_loss_db", (msg.span,), msg.loss_db)
+        self._read(ctx, msg)
+
+    def _read(self, ctx: Context, light: SpanLight) -> None:
+        self._board.read(ctx, "quoit_span_lit", light.span, 0.0 if light.loss_db is None else 1.0)
+        if light.loss_db is not None:
+            self._board.read(ctx, "quoit_span_loss_db", light.span, light.loss_db)
+
+    @handles(StartMeter)
+    async def on_start_meter(self, ctx: Context, msg: StartMeter) -> None:
+        light = self._light.get(msg.resource)
+        if self._board.start(ctx, msg.resource) and light is not None:
+            self._read(ctx, light)  # power meters speak when something changes
+
+    @handles(StopMeter)
+    async def on_stop_meter(self, ctx: Context, msg: StopMeter) -> None:
+        self._board.stop(ctx, msg.resource)
+
+    @handles(GetMeters)
+    async def on_get_meters(self, ctx: Context, msg: GetMeters) -> Meters:
+        return self._board.meters()
 
     @handles(ChannelRow)
     async def on_channel(self, ctx: Context, msg: ChannelRow) -> None:
-        self._inventory.channels[msg.channel] = msg
+        self._inventory.note(msg)
 
     @handles(SpanSpectrum)
     async def on_spectrum(self, ctx: Context, msg: SpanSpectrum) -> None:

@@ -66,11 +66,14 @@ class PlannedState:
         grid: Grid | None = None,
         light: PlannedLight | None = None,
         dark: Iterable[str] = (),
+        only: Iterable[int] | None = None,
     ) -> None:
+        """`only`: the channels that will be asked for, if not all of the grid."""
         self._inventory = inventory
         self._grid = grid or Grid()
         self._light = light or PlannedLight()
         self._dark = frozenset(dark)
+        self._only = tuple(range(self._grid.size) if only is None else only)
         self._free: dict[str, int] = {}
         self._noise: dict[tuple[str, str, int, int | None], float] = {}
         self._guests: dict[tuple[str, str], list[tuple[Slot, float, float]]] = {}
@@ -90,7 +93,7 @@ class PlannedState:
                 for _, channel in self._inventory.taken((fibre,))
             ]
             mask = 0
-            for channel in range(self._grid.size):
+            for channel in self._only:
                 slot = Slot(self._grid.centre_mhz(channel), self._light.width_mhz)
                 if not any(slot.overlaps(other, guard) for other, guard in taken):
                     mask |= 1 << channel

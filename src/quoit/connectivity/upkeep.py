@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from quoit.connectivity.api import (
     CHANNEL_NEWS,
+    GONE,
     OFF,
     SPAN_NEWS,
     SPECTRUM_NEWS,
@@ -21,6 +22,7 @@ from quoit.connectivity.api import (
 from quoit.connectivity.inventory import Inventory
 from quoit.connectivity.plant import LOSS_STEP_DB
 from quoit.planes.management import AlarmBook, Alarms, GetAlarms, Severity
+from quoit.planes.telemetry import TELEMETRY_NEWS, ThresholdCrossed, note_crossing
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 
@@ -34,7 +36,12 @@ class ConnectivityUpkeep(Element):
 
     stratum, plane = Stratum.CONNECTIVITY, Plane.MANAGEMENT
     realises = ("A2", "E1", "E3")
-    subscribes = (f"{SPAN_NEWS}.*", f"{SPECTRUM_NEWS}.*", f"{CHANNEL_NEWS}.*")
+    subscribes = (
+        f"{SPAN_NEWS}.*",
+        f"{SPECTRUM_NEWS}.*",
+        f"{CHANNEL_NEWS}.*",
+        f"{TELEMETRY_NEWS}.connectivity.threshold",
+    )
 
     def __init__(self, place: str, inventory: Inventory) -> None:
         super().__init__(UPKEEP, place)
@@ -59,8 +66,8 @@ class ConnectivityUpkeep(Element):
 
     @handles(ChannelRow)
     async def on_channel(self, ctx: Context, msg: ChannelRow) -> None:
-        self._inventory.channels[msg.channel] = msg
-        if msg.state == OFF:
+        self._inventory.note(msg)
+        if msg.state in (OFF, GONE):
             self._alarms.clear(ctx, msg.channel, TOO_STRONG)
 
     @handles(SpanSpectrum)
@@ -86,6 +93,10 @@ class ConnectivityUpkeep(Element):
             self._alarms.raise_(ctx, row.channel, TOO_STRONG, Severity.MAJOR, text)
         else:
             self._alarms.clear(ctx, row.channel, TOO_STRONG)
+
+    @handles(ThresholdCrossed)
+    async def on_crossed(self, ctx: Context, msg: ThresholdCrossed) -> None:
+        note_crossing(self._alarms, ctx, msg)
 
     @handles(GetAlarms)
     async def on_get(self, ctx: Context, msg: GetAlarms) -> Alarms:

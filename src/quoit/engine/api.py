@@ -16,6 +16,9 @@ ENGINE = "engine"
 PAIRS = "engine.pairs"
 """The engine's part that keeps entangled states."""
 
+MEASURED = "engine.measured"
+"""The engine's part whose pairs are measured as soon as they are there."""
+
 
 @message("engine.OpenLink")
 class OpenLink(Message):
@@ -226,6 +229,23 @@ class Operate(Message):
     pauli: str = "I"
 
 
+@message("engine.OperateInTurn")
+class OperateInTurn(Message):
+    """Do these operations at one node, one after the other. Answered by `OperatedInTurn`; Problem `bad-operation` at
+    the first that cannot be done, and what came before it has been done."""
+
+    steps: tuple[Operate, ...]
+
+
+@message("engine.OperatedInTurn")
+class OperatedInTurn(Message):
+    """`bits`: what each operation read."""
+
+    bits: tuple[tuple[int, ...], ...]
+    began_ns: int
+    done_ns: int
+
+
 @message("engine.Operated")
 class Operated(Message):
     """`bits`: what was read."""
@@ -233,3 +253,16 @@ class Operated(Message):
     bits: tuple[int, ...]
     ok: bool
     done_ns: int
+
+
+@message("engine.MeasurePairs")
+class MeasurePairs(Message):
+    """Run `program`, which has no end, along pair links from node `left` to node `right`; both ends read every half as
+    it is handed over, in settings of their own choice. What they count comes as `Chunk`s of `link`, until
+    `CloseLink`."""
+
+    link: str
+    links: tuple[str, ...]
+    left: str
+    right: str
+    program: Circuit

@@ -34,6 +34,7 @@ from quoit.engine.world import (
     BendSpan,
     Blind,
     CutSpan,
+    Depolarise,
     Intercept,
     Mistune,
     SetRate,
@@ -273,7 +274,8 @@ class Engine(Element):
 
     @handles(DrawKey)
     async def on_draw_key(self, ctx: Context, msg: DrawKey) -> DrawnKey:
-        self._running(msg.link)
+        if msg.link not in self._world.links:
+            raise Problem("no-such-element", f"the engine has no link {msg.link!r}", link=msg.link)
         return DrawnKey(Secret(seeds.keystream(self._root, "key", msg.link, msg.block, nbytes=msg.bits // 8)))
 
     @handles(WatchLight)
@@ -361,6 +363,11 @@ class Engine(Element):
         self._edited()
         self._world.spans[msg.span].tapped_db = msg.loss_db
         self._show(ctx, msg.span)
+
+    @handles(Depolarise)
+    async def on_depolarise(self, ctx: Context, msg: Depolarise) -> None:
+        self._edited()
+        self._world.links[msg.link].depolarised = msg.fraction
 
     @handles(Tamper)
     async def on_tamper(self, ctx: Context, msg: Tamper) -> None:

@@ -10,10 +10,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import exp
 
-from quoit.engine.api import PAIRS, InstallCircuit, MorePairs, Operate, Operated, PairHeld, StopCircuit
+from quoit.engine.api import (
+    PAIRS,
+    InstallCircuit,
+    MorePairs,
+    Operate,
+    Operated,
+    OperatedInTurn,
+    OperateInTurn,
+    PairHeld,
+    StopCircuit,
+)
+from quoit.engine.attempts import AttemptBoard, Tally
+from quoit.engine.channels import PairLink, nodes_along, state_now, success_now
 from quoit.engine.kernels.machine import PairMachine
 from quoit.engine.kernels.tables import FAR_FUTURE
 from quoit.engine.ledger import Ledger, LedgerError, Node, Outcome
@@ -53,27 +64,13 @@ class HoldPair(Message):
     tries: tuple[int, int] = (0, 0)
 
 
-@dataclass(frozen=True)
-class PairLink:
-    """What loss does to a link's attempts: success falls by `photons` / 2 times the loss, in dB, that has come on
-    top of `base_db`. Two photons of a coincidence cross the whole path together, one of two only half of it.
-    `between`: its nodes, needed where attempts disturb what a node stores."""
-
-    link: str
-    base_db: float
-    photons: int
-    between: tuple[str, str] = ("", "")
-
-
 class _Running:
-    """A circuit: its machine, since when, and the slots that wait for its pairs. `charged`: by position of a node whose
-    attempts disturb what it stores, how many of them everybody there has paid for."""
+    """A circuit: its machine, since when, and the slots that wait for its pairs."""
 
-    __slots__ = ("charged", "edition", "machine", "nodes", "plan", "since", "slots", "told", "turn")
+    __slots__ = ("edition", "machine", "plan", "since", "slots", "tally", "told", "turn")
 
     def __init__(self, plan: InstallCircuit, nodes: tuple[str, ...], machine: PairMachine, since: int) -> None:
-        self.nodes = nodes
-        self.charged = {n: 0 for n, node in enumerate(plan.program.nodes) if node.attempt_loss}
+        self.tally = Tally(machine, plan.program, nodes)
         self.plan = plan
         self.machine = machine
         self.since = since
@@ -88,13 +85,6 @@ class _Running:
         second one has heard."""
         return sum(hop.light_ns for hop in self.plan.program.hops) if self.plan.early else 0
 
-    def hear_of(self, node: str, attempts: int) -> None:
-        """Another circuit has made attempts at a node."""
-        for position in self.charged:
-            if self.nodes[position] == node:
-                self.machine.disturb(position, attempts)
-                self.charged[position] += attempts
-
 
 class Entangler(Element):
     """Keeps all entangled states of the network. Answers the resource plane only; the kernel enforces it."""
@@ -103,9 +93,18 @@ class Entangler(Element):
     realises = ("F2", "F3", "F5", "F6")
     only_resource_plane = True
 
-    def __init__(self, world: World, links: tuple[PairLink, ...], nodes: Mapping[str, Node], seed: int) -> None:
+    def __init__(
+        self,
+        world: World,
+        links: tuple[PairLink, ...],
+        nodes: Mapping[str, Node],
+        seed: int,
+        board: AttemptBoard | None = None,
+    ) -> None:
+        """`board`: shared with other parts of the engine that run circuits."""
         super().__init__(PAIRS, "engine")
         self._world = world
+        self._board = board or AttemptBoard()
         self._links = {link.link: link for link in links}
         self._seed = seed
         self._ledger = Ledger(seeds.generator(seed, PAIRS, "outcomes"), nodes)
@@ -142,7 +141,8 @@ class Entangler(Element):
             lambda purpose, number: seeds.generator(self._seed, PAIRS, f"{stream} {purpose} {number}"),
             compiled=False,
         )
-        self._circuits[msg.circuit] = _Running(msg, self._nodes_of(msg), machine, ctx.now)
+        nodes = nodes_along(msg.left, (self._links[name] for name in msg.links))
+        self._circuits[msg.circuit] = _Running(msg, nodes, machine, ctx.now)
 
     def _catch_up(self, ctx: Context, running: _Running) -> None:
         """Bring a circuit that has slept to the present."""
@@ -190,13 +190,6 @@ class Entangler(Element):
         elif running.slots or running.plan.program.wanted is None:  # all is dark: look again
             ctx.tell(PAIRS, msg, after=DARK_NS)
 
-    def _nodes_of(self, plan: InstallCircuit) -> tuple[str, ...]:
-        nodes = [plan.left]
-        for name in plan.links:
-            a, b = self._links[name].between
-            nodes.append(b if nodes[-1] == a else a)
-        return tuple(nodes)
-
     def _go_on(self, ctx: Context, running: _Running) -> None:
         running.turn += 1
         ctx.tell(PAIRS, RunCircuit(running.plan.circuit, running.turn))
@@ -205,14 +198,14 @@ class Entangler(Element):
         if running.edition == self._world.edition:
             return
         running.edition = self._world.edition
-        for number, name in enumerate(running.plan.links):
-            link, loss_db = self._links[name], self._world.loss_db(name)
-            share = 0.0 if loss_db is None else 10 ** (-(loss_db - link.base_db) * link.photons / 20)
-            running.machine.set_success(number, min(1.0, running.plan.program.hops[number].success * share))
+        for number, (name, hop) in enumerate(zip(running.plan.links, running.plan.program.hops, strict=True)):
+            running.machine.set_success(number, success_now(self._world, self._links[name], hop))
+            running.machine.set_state(number, state_now(self._world, self._links[name], hop))
 
     def _deliver(self, ctx: Context, running: _Running, edge: int) -> None:
         plan = running.plan
         ends = plan.program.nodes[0].decay, plan.program.nodes[-1].decay
+        self._hear()
         found = running.machine.run(edge)
         self._charge(running)
         columns = found.left_ns, found.right_ns, found.born_ns, found.state, found.tries
@@ -233,15 +226,20 @@ class Entangler(Element):
     def _charge(self, running: _Running) -> None:
         """Attempts of the window cost whatever else their nodes store, in the ledger and in other circuits' memories:
         all at once and so up to a window too soon or too late, which control allows for."""
-        for position, charged in running.charged.items():
-            made = running.machine.tries(position) - charged
-            if made:
-                running.charged[position] += made
-                node = running.nodes[position]
-                self._ledger.disturb(node, made)
-                for other in self._circuits.values():
-                    if other is not running:
-                        other.hear_of(node, made)
+        for node, attempts in running.tally.made():
+            self._board.tell(PAIRS, node, attempts)
+            self._pay(node, attempts, running)
+
+    def _hear(self) -> None:
+        """The same for what other parts of the engine have had made."""
+        for node, attempts in self._board.news(PAIRS):
+            self._pay(node, attempts, None)
+
+    def _pay(self, node: str, attempts: int, making: _Running | None) -> None:
+        self._ledger.disturb(node, attempts)
+        for other in self._circuits.values():
+            if other is not making:
+                other.tally.hear_of(node, attempts)
 
     @handles(HoldPair)
     async def on_hold(self, ctx: Context, msg: HoldPair) -> None:
@@ -250,10 +248,11 @@ class Entangler(Element):
             return
         plan = running.plan
         slots = (plan.left, msg.left_slot), (plan.right, msg.right_slot)
+        self._hear()
         try:
             self._ledger.herald(slots, msg.bell, ctx.now)
             for (node, slot), position, paid in zip(slots, (0, len(plan.links)), msg.tries, strict=True):
-                if position in running.charged:  # the window under way has been charged before the pair came
+                if position in running.tally:  # the window under way has been charged before the pair came
                     made = running.machine.tries(position) - paid
                     self._ledger.disturb(node, made, (node, slot))
         except LedgerError as fault:
@@ -283,7 +282,21 @@ class Entangler(Element):
         await ctx.sleep_until(ready_ns)
         return Operated(done.bits, done.ok, ready_ns)
 
+    @handles(OperateInTurn)
+    async def on_operate_in_turn(self, ctx: Context, msg: OperateInTurn) -> OperatedInTurn:
+        """Each as soon as the one before is done."""
+        began, bits = ctx.now, []
+        for step in msg.steps:
+            try:
+                done = self._operate(step, ctx.now)
+            except (LedgerError, Unsupported, ValueError) as fault:
+                raise Problem("bad-operation", str(fault)) from fault
+            bits.append(done.bits)
+            await ctx.sleep_until(round(max((at for _, at in done.known), default=done.done_ns)))
+        return OperatedInTurn(tuple(bits), began, ctx.now)
+
     def _operate(self, msg: Operate, now: int) -> Outcome:
+        self._hear()
         slots = [(msg.node, slot) for slot in msg.slots]
         ledger = self._ledger
         match msg.name:

@@ -61,10 +61,12 @@ class TrueLink:
     """The quantum channel of one link as it really is.
 
     `intercepted` is the fraction of pulses that an eavesdropper measures and sends on (intercept-resend).
+    `depolarised` is the share of a pair link's pairs that a fault of its devices replaces by white noise.
     `tampered` is the probability with which somebody on the classical channel alters a message of a round.
     `rate_bps` overrides the key rate of a link whose rate is given instead of modelled; None: as given.
-    `source` is the sender's node, `slot` where in the spectrum it sends, `drift` what slow changes of polarisation or
-    phase add to its error rate (or take away from it).
+    `source` is the sender's node (empty: it has no light of its own, and goes over others that have), `slot` where in
+    the spectrum it sends, `drift` what slow changes of polarisation or phase add to its error rate (or take away from
+    it).
 
     `split` is the share of single photons that an eavesdropper blocks while she keeps one photon of each pulse of
     several (photon-number splitting). `blinded`: she has taken over the receiver's detectors with bright light and
@@ -74,6 +76,7 @@ class TrueLink:
     name: str
     spans: tuple[str, ...]
     intercepted: float = 0.0
+    depolarised: float = 0.0
     tampered: float = 0.0
     rate_bps: float | None = None
     source: str = ""
@@ -191,7 +194,7 @@ class World:
         return switch.insertion_db if joint is not None and joint.ports == {port, other} else None
 
     def _switched(self, name: str, source: str, spans: tuple[str, ...]) -> Iterator[float | None]:
-        if not self.switches:
+        if not self.switches or not source:  # without a source it is no light
             return
         ports = [ADD_DROP, *spans, ADD_DROP]
         nodes = [source, *(hop.exit for hop in self.hops(source, spans))]
@@ -247,6 +250,14 @@ class Tap(Message):
 
     span: str
     loss_db: float
+
+
+@message("world.Depolarise")
+class Depolarise(Message):
+    """A fault turns this share of a pair link's pairs into white noise (0: it is mended)."""
+
+    link: str
+    fraction: float
 
 
 @message("world.Tamper")

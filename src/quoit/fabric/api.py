@@ -32,6 +32,16 @@ def module(link: str, node: str) -> str:
     return f"module:{link}:{node}"
 
 
+def agent(node: str) -> str:
+    """Name of a node's SDN agent (ETSI GS QKD 015), in twins that have agents."""
+    return f"agent:{node}"
+
+
+def controller_instance(number: int) -> str:
+    """Name of one of several controllers of the fabric; `CONTROLLER` hands on to the one that leads."""
+    return f"{CONTROLLER}.{number}"
+
+
 class Piece(Message):
     """A stretch of link key: the coordinate that every secret bit has. `use`: delivered, pad, tag..."""
 
@@ -157,6 +167,45 @@ class Stored(Message):
     bits: int
 
 
+@message("fabric.AcquireLease")
+class AcquireLease(Message):
+    """A controller's instance, in its life that began at `life`, wants to lead, or go on leading, for `ttl_ns`.
+    Answered with `Lease`."""
+
+    holder: str
+    life: int
+    ttl_ns: int
+
+
+@message("fabric.Lease")
+class Lease(Message):
+    """Who leads until when, in which epoch: each time that the leader is another, or comes back, it is higher. The
+    holder is told what is wanted of the network: `sessions`, whose reservations stand."""
+
+    holder: str
+    epoch: int
+    until_ns: int
+    sessions: tuple[ReserveFlows, ...] = ()
+
+
+APPLICATION_NEWS = "fabric.application"
+"""Subjects are `fabric.application.<node>`."""
+
+
+@message("fabric.KeysAsked")
+class KeysAsked(Message):
+    """News from Service: an application at `node` asked for keys with others; it got `bits`, which may be 0. Names are
+    endpoint URNs; `peer_node` is where the first of `clients` is. `least_bps`: the rate that was agreed with it."""
+
+    node: str
+    server: str
+    clients: tuple[str, ...]
+    peer_node: str
+    bits: int
+    least_bps: float
+    priority: int
+
+
 @message("fabric.LinkReading")
 class LinkReading(Message):
     """News, once a telemetry interval of `took_ns`: test detections and errors among them, and rates of one link.
@@ -177,7 +226,8 @@ class LinkReading(Message):
 
 @message("fabric.BlockMade")
 class BlockMade(Message):
-    """News: a block went through distillation. `secret_bits` 0: it failed, and `why` says so."""
+    """News: a block went through distillation. `secret_bits` 0: it failed, and `why` says so. `chsh`: its estimate of
+    S, where the protocol tests it."""
 
     link: str
     block: int
@@ -188,6 +238,7 @@ class BlockMade(Message):
     made_ns: int
     took_ns: int
     why: str | None = None
+    chsh: float | None = None
 
 
 @message("fabric.EndReading")
@@ -318,6 +369,14 @@ class PoolLevel(Message):
     open: bool
 
 
+@message("fabric.PoolReading")
+class PoolReading(Message):
+    """To the meters, once an interval in which a pool has changed: its level at the end of it."""
+
+    link: str
+    bits: int
+
+
 @message("fabric.FlowChanged")
 class FlowChanged(Message):
     """News: a route was moved, or (`nodes` empty) lost."""
@@ -329,12 +388,28 @@ class FlowChanged(Message):
     why: str
 
 
+@message("fabric.GetFlows")
+class GetFlows(Message):
+    """Management asks control: which routes are there? Answered with `Flows`."""
+
+
+@message("fabric.Flows")
+class Flows(Message):
+    """Routes that Service asked for (`nodes` empty: there is none now), and those that sessions have reserved."""
+
+    flows: tuple[Flow, ...]
+    sessions: tuple[ReservedFlows, ...]
+
+
 @message("fabric.GetLinks")
 class GetLinks(Message):
     """Ask the meters for the table of all links."""
 
 
 class LinkRow(Message):
+    """`over`: links for entangled pairs that it goes over, none if it has a light of its own. `chsh`: S of the last
+    block, where the protocol tests it. `rests_on`: what its key's secrecy does."""
+
     link: str
     a: str
     b: str
@@ -345,6 +420,9 @@ class LinkRow(Message):
     pool_bits: int
     blocks: int
     failed_blocks: int
+    over: tuple[str, ...] = ()
+    chsh: float | None = None
+    rests_on: str = ""
 
 
 @message("fabric.Links")
@@ -446,6 +524,44 @@ class OperateSlots(Message):
     pauli: str = "I"
 
 
+class SlotStep(Message):
+    """One of several operations on memories of one node."""
+
+    name: str
+    slots: tuple[int, ...]
+    basis: str = "Z"
+    angle_rad: float = 0.0
+
+
+@message("fabric.RunSteps")
+class RunSteps(Message):
+    """Do these operations, one after the other, on memories of one node that are the holder's. Answered by
+    `StepsDone`; Problem `bad-operation`, and what came before the fault has been done."""
+
+    holder: str
+    steps: tuple[SlotStep, ...]
+
+
+@message("fabric.StepsDone")
+class StepsDone(Message):
+    """`bits`: what each step read. The device was at it from `began_ns` to `done_ns`."""
+
+    bits: tuple[tuple[int, ...], ...]
+    began_ns: int
+    done_ns: int
+
+
+@message("fabric.CountSlots")
+class CountSlots(Message):
+    """How many memories of a node are free? Answered with `SlotCount`."""
+
+
+@message("fabric.SlotCount")
+class SlotCount(Message):
+    free: int
+    number: int
+
+
 @message("fabric.SlotsDone")
 class SlotsDone(Message):
     bits: tuple[int, ...]
@@ -453,28 +569,47 @@ class SlotsDone(Message):
     done_ns: int
 
 
+PAIR_NEWS = "fabric.pair"
+"""Subjects are `fabric.pair.<node>`, the node of the circuit's head."""
+
+
+@message("fabric.PairDelivered")
+class PairDelivered(Message):
+    """News: a pair of a circuit is in the memories of those who asked for it."""
+
+    node: str
+    circuit: str
+    at_ns: int
+
+
 @message("fabric.PlanPairs")
 class PlanPairs(Message):
-    """What would a circuit between two nodes give? Answered with `PairPlan`; Problem `no-route`. `fidelity` None: at
-    best, with qubits that need not wait. `via`: over these links and no others; empty: control's choice."""
+    """What would a circuit between two nodes give? Answered with `PairPlan`; Problems `no-route`, `link-suspect`.
+    `fidelity` None: at best, with qubits that need not wait. `via`: over these links and no others; empty: control's
+    choice. `idle`: as if nobody else used links. `tested`: its pairs will be tested, so that links under suspicion may
+    be taken where there is no other."""
 
     head: str
     tail: str
     fidelity: float | None = None
     via: tuple[str, ...] = ()
+    idle: bool = False
+    tested: bool = False
 
 
 @message("fabric.PairPlan")
 class PairPlan(Message):
     """The path that control would take. `state`: eigenvalues of a delivered pair at its worst, with that cut-off.
-    `decay_hz`: rates at which its two halves lose the correlators XX, YY, ZZ together while they wait. `turned`: of an
-    open circuit, its program begins at the tail, since it goes on from virtual links that were made that way."""
+    `decay_hz`: rates at which its two halves lose the correlators XX, YY, ZZ together while they wait. `rate_hz`: pairs
+    a second that the slowest of its links makes; circuits of several links are slower. `turned`: of an open circuit,
+    its program begins at the tail, since it goes on from virtual links that were made that way."""
 
     nodes: tuple[str, ...]
     links: tuple[str, ...]
     state: tuple[float, float, float]
     decay_hz: tuple[float, float, float]
     cutoff_ns: int | None
+    rate_hz: float = 0.0
     turned: bool = False
 
 
@@ -482,8 +617,8 @@ class PairPlan(Message):
 class OpenCircuit(Message):
     """Make `number` pairs between two nodes, none worse than `fidelity` when it is delivered, into memories that the
     holders have reserved. `via`: over these links and no others. `early`: each end has its half as soon as it has heard
-    of all swaps, and need not wait for the other. Problems `no-route`, `fidelity-unreachable` (with `best`),
-    `no-memory` of a link."""
+    of all swaps, and need not wait for the other. `tested`: as in `PlanPairs`. Problems `no-route`, `link-suspect`,
+    `fidelity-unreachable` (with `best`), `no-memory` of a link."""
 
     circuit: str
     head: str
@@ -495,6 +630,30 @@ class OpenCircuit(Message):
     tail_holder: str
     via: tuple[str, ...] = ()
     early: bool = False
+    tested: bool = False
+
+
+@message("fabric.OpenKeyCircuit")
+class OpenKeyCircuit(Message):
+    """Bring pairs without end to both ends of `link`, along `over`, links for entangled pairs in order from `head` to
+    `tail`; none worse than `fidelity`. `width`: memories on each side of each of them. The head's module is programmed.
+    Answered with `PairPlan`; Problems `no-route` if a link is used up, `fidelity-unreachable`."""
+
+    link: str
+    head: str
+    tail: str
+    over: tuple[str, ...]
+    fidelity: float
+    width: int = 1
+
+
+@message("fabric.JudgeLinks")
+class JudgeLinks(Message):
+    """News to control: tests of states that were made over these links contradict what was promised of them, or
+    (`sound`) bear it out. Suspected links are avoided, and closed to those who do not test."""
+
+    links: tuple[str, ...]
+    sound: bool
 
 
 @message("fabric.RenewHalf")

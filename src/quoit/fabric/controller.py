@@ -6,7 +6,7 @@ route is complete before the entries of the old one go (make before break).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec.structs import replace
 
 from quoit.connectivity.api import CONTROLLER as PATHS
 from quoit.connectivity.api import PATH_NEWS, Path, PathDown, PathUp, RequestPath
@@ -16,9 +16,12 @@ from quoit.fabric.api import (
     BlockMade,
     Flow,
     FlowChanged,
+    Flows,
+    GetFlows,
     LinkQuarantined,
     LinkReleased,
     OpenFlow,
+    OpenKeyCircuit,
     PoolLevel,
     ReleasedFlows,
     ReleaseFlows,
@@ -26,12 +29,11 @@ from quoit.fabric.api import (
     ReserveFlows,
     SessionFlows,
 )
-from quoit.fabric.kma import GuardPool
-from quoit.fabric.module import ActivateLink
-from quoit.fabric.relay import SetForwarding
 from quoit.fabric.reservations import Reservations
+from quoit.fabric.southbound import DirectSouthbound, LinkEntry, Southbound
 from quoit.model.problem import Problem
 from quoit.planes.graph import Graph
+from quoit.planes.telemetry import StartMeter
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 
@@ -39,16 +41,6 @@ WITHIN = 2_000_000_000
 INSTALL_POLL_NS = 1_000_000
 TIE, TIE_BITS = 0.01, 1e7
 """Weight of an empty pool among equally short routes, and the level that halves it."""
-
-
-@dataclass(frozen=True)
-class LinkEntry:
-    """A link as control knows it: ends, and the spans it is pinned to (empty: any)."""
-
-    link: str
-    sender: str
-    receiver: str
-    spans: tuple[str, ...] = ()
 
 
 class _State:
@@ -68,7 +60,7 @@ class FabricController(Element):
 
     stratum, plane = Stratum.FABRIC, Plane.CONTROL
     realises = ("A3", "C4", "C5", "C6")
-    subscribes = (
+    subscribes: tuple[str, ...] = (
         f"{PATH_NEWS}.*",
         f"{api.LINK_NEWS}.*.pool",
         f"{api.LINK_NEWS}.*.block",
@@ -76,26 +68,56 @@ class FabricController(Element):
         f"{api.LINK_NEWS}.*.released",
     )
 
-    def __init__(self, place: str, links: tuple[LinkEntry, ...]) -> None:
-        super().__init__(api.CONTROLLER, place)
+    def __init__(
+        self, place: str, links: tuple[LinkEntry, ...], name: str = api.CONTROLLER, southbound: Southbound | None = None
+    ) -> None:
+        super().__init__(name, place)
+        self._south: Southbound = southbound or DirectSouthbound()
         self._links = {entry.link: entry for entry in links}
-        self._graph = Graph((entry.link, entry.sender, entry.receiver) for entry in links)
         self._states = {entry.link: _State() for entry in links}
         self._flows: dict[tuple[str, str], Flow | None] = {}
-        self._reservations = Reservations(
-            ((entry.link, entry.sender, entry.receiver) for entry in links), self._able_bps
-        )
+        self._graph = Graph(self._edges())
+        self._reservations = Reservations(self._edges(), self._able_bps)
         self._installed: dict[str, tuple[Flow, ...]] = {}
         self._installing: set[str] = set()
         self._guards: dict[str, int] = {}
         self._epoch = 0
 
     async def start(self, ctx: Context) -> None:
+        # Above the epochs of an earlier life, whose entries the relays keep.
+        self._epoch = ctx.now
         for entry in self._links.values():
-            request = RequestPath(entry.link, entry.sender, entry.receiver, entry.spans)
-            path: Path = await ctx.ask(PATHS, request, within=WITHIN)
-            ctx.gauge("quoit_link_loss_db", (entry.link,), path.loss_db)
-            ctx.tell(api.module(entry.link, entry.sender), ActivateLink(entry.link))
+            await self._light(ctx, entry)
+            if entry.pairs is None:
+                await self._south.activate(ctx, entry)
+            else:
+                await self._open_circuit(ctx, entry.pairs)
+
+    async def _open_circuit(self, ctx: Context, wanted: OpenKeyCircuit) -> None:
+        """A link without a circuit makes no key; the others do."""
+        try:
+            await ctx.ask(api.PAIR_CONTROLLER, wanted, within=WITHIN)
+        except Problem as problem:
+            ctx.emit("link.refused", link=wanted.link, code=problem.code, why=problem.detail)
+            ctx.log.warning("link.refused", link=wanted.link, code=problem.code)
+
+    def _edges(self) -> list[tuple[str, str, str]]:
+        return [(entry.link, entry.sender, entry.receiver) for entry in self._links.values()]
+
+    def _learn(self, entry: LinkEntry) -> None:
+        """A link that was not known: routes may use it from now on."""
+        if entry.link in self._links:
+            return
+        self._links[entry.link] = entry
+        self._states[entry.link] = _State()
+        self._graph = Graph(self._edges())
+        self._reservations.edges = tuple(self._edges())
+
+    async def _light(self, ctx: Context, entry: LinkEntry) -> None:
+        request = RequestPath(entry.link, entry.sender, entry.receiver, entry.spans)
+        path: Path = await ctx.ask(PATHS, request, within=WITHIN)
+        ctx.gauge("quoit_link_loss_db", (entry.link,), path.loss_db)
+        ctx.tell(api.METERS, StartMeter(entry.link))
 
     # -- what Service asks ---------------------------------------------------------------------------
 
@@ -169,8 +191,7 @@ class FabricController(Element):
         for flow in old:
             if flow.name not in {kept.name for kept in flows}:
                 self._epoch += 1
-                gone = SetForwarding(flow.src, flow.dst, None, self._epoch, flow.name)
-                await self._write_all(ctx, flow.nodes[:-1], [gone] * (len(flow.nodes) - 1))
+                await self._remove(ctx, replace(flow, epoch=self._epoch), flow.nodes)
         if flows:
             self._installed[session] = tuple(flows)
         self._installing.discard(session)
@@ -178,24 +199,24 @@ class FabricController(Element):
         return tuple(flows)
 
     async def _write_route(self, ctx: Context, flow: Flow) -> None:
-        """All entries at once: nobody uses a flow before it is told of."""
-        hops = zip(flow.nodes[:-1], flow.links, strict=True)
-        entries = [SetForwarding(flow.src, flow.dst, link, flow.epoch, flow.name) for _, link in hops]
-        await self._write_all(ctx, flow.nodes[:-1], entries)
+        try:
+            await self._south.install(ctx, flow)
+        except Problem as problem:
+            ctx.log.warning("forwarding.refused", flow=flow.name, nodes=list(flow.nodes), code=problem.code)
 
-    async def _write_all(self, ctx: Context, nodes: tuple[str, ...], entries: list[SetForwarding]) -> None:
-        orders = [(api.relay(node), entry) for node, entry in zip(nodes, entries, strict=True)]
-        for reply in await ctx.ask_all(orders, within=WITHIN):
-            if isinstance(reply, Problem):
-                ctx.log.warning("forwarding.refused", code=reply.code, **reply.fields)
+    async def _remove(self, ctx: Context, flow: Flow, nodes: tuple[str, ...]) -> None:
+        """Forget a flow's entries at these nodes of its."""
+        try:
+            await self._south.remove(ctx, flow, nodes)
+        except Problem as problem:
+            ctx.log.warning("forwarding.refused", flow=flow.name, nodes=list(nodes), code=problem.code)
 
     def _guard(self, ctx: Context, links: set[str]) -> None:
         for link in sorted(links):
             bits = self._reservations.guarded_bits(link)
             if bits != self._guards.get(link, 0):
                 self._guards[link] = bits
-                for node in (self._links[link].sender, self._links[link].receiver):
-                    ctx.tell(api.kma(node), GuardPool(link, bits))
+                self._south.guard(ctx, self._links[link], bits)
 
     async def _repair(self, ctx: Context, link: str, why: str) -> None:
         """Sessions over a link that has changed, and sessions that miss a route since another one did."""
@@ -211,6 +232,12 @@ class FabricController(Element):
             if [flow.links for flow in flows] != [flow.links for flow in before]:
                 ctx.emit("session.moved", session=session, flows=[list(flow.nodes) for flow in flows], why=why)
                 ctx.publish(f"{SESSION_NEWS}.{session}", SessionFlows(session, flows, why))
+
+    @handles(GetFlows)
+    async def on_get_flows(self, ctx: Context, msg: GetFlows) -> Flows:
+        flows = [flow or Flow(*pair, 0, (), (), 0.0) for pair, flow in sorted(self._flows.items())]
+        sessions = [ReservedFlows(session, held) for session, held in sorted(self._installed.items())]
+        return Flows(tuple(flows), tuple(sessions))
 
     # -- news ----------------------------------------------------------------------------------------
 
@@ -282,30 +309,21 @@ class FabricController(Element):
         self._epoch += 1
         flow = Flow(*pair, self._epoch, nodes, links, 0.0)
         self._flows[pair] = flow
-        for node, link in zip(reversed(nodes[:-1]), reversed(links), strict=True):
-            await self._write(ctx, node, SetForwarding(*pair, link, flow.epoch))
-        for node in old.nodes[:-1] if old is not None else ():
-            if node not in nodes[:-1]:
-                await self._write(ctx, node, SetForwarding(*pair, None, flow.epoch))
+        await self._write_route(ctx, flow)
+        if old is not None:
+            await self._remove(ctx, replace(old, epoch=flow.epoch), tuple(n for n in old.nodes if n not in nodes))
         self._tell(ctx, pair, flow.epoch, nodes, why)
 
     async def _lose(self, ctx: Context, pair: tuple[str, str], old: Flow, why: str) -> None:
         self._epoch += 1
         epoch = self._epoch
         self._flows[pair] = None
-        for node in old.nodes[:-1]:
-            await self._write(ctx, node, SetForwarding(*pair, None, epoch))
+        await self._remove(ctx, replace(old, epoch=epoch), old.nodes)
         self._tell(ctx, pair, epoch, (), why)
 
     def _tell(self, ctx: Context, pair: tuple[str, str], epoch: int, nodes: tuple[str, ...], why: str) -> None:
         ctx.emit("flow.changed", src=pair[0], dst=pair[1], nodes=list(nodes), why=why)
         ctx.publish(f"fabric.flow.{pair[0]}.{pair[1]}", FlowChanged(*pair, epoch, nodes, why))
-
-    async def _write(self, ctx: Context, node: str, entry: SetForwarding) -> None:
-        try:
-            await ctx.ask(api.relay(node), entry, within=WITHIN)
-        except Problem as problem:
-            ctx.log.warning("forwarding.refused", node=node, code=problem.code)
 
 
 def _free_name(session: str, number: int, taken: tuple[Flow, ...]) -> str:

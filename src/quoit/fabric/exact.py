@@ -396,6 +396,7 @@ class ExactReceiver(Element):
         self._number = plan.ends.first_block + 1
         self._round = 0
         self._trusted = True
+        self._active = True
         self._busy = False
         self._parked = False
         self._visits = 0
@@ -431,7 +432,7 @@ class ExactReceiver(Element):
         disclosed = self._disclosure.add(msg.end_ns, tested, errors)
         if disclosed is not None:
             ctx.tell(self._sender, disclosed)
-        if not self._trusted or self._parked:
+        if not (self._trusted and self._active) or self._parked:
             self._tags.sifting.clear()
             return
         if not self._parts:
@@ -577,6 +578,16 @@ class ExactReceiver(Element):
     @handles(Trust)
     async def on_trust(self, ctx: Context, msg: Trust) -> None:
         self._trusted = True
+        self._drop()
+
+    @handles(ActivateLink)
+    async def on_activate(self, ctx: Context, msg: ActivateLink) -> None:
+        self._active = True
+        self._drop()
+
+    @handles(DeactivateLink)
+    async def on_deactivate(self, ctx: Context, msg: DeactivateLink) -> None:
+        self._active = False
         self._drop()
 
     def _drop(self) -> None:

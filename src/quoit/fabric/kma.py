@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from quoit.fabric import api
-from quoit.fabric.api import Piece, PoolLevel
+from quoit.fabric.api import Piece, PoolLevel, PoolReading
 from quoit.fabric.pool import LinkPool
 from quoit.model.bans import Bans
 from quoit.model.problem import Problem
@@ -17,6 +17,8 @@ from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 from quoit.runtime.wire import Message, message
 
+READING_NS = 1_000_000_000
+"""How often the meters are told the level of a pool that changes."""
 WITHIN = 2_000_000_000
 """How long an end waits for the allocating end, ns."""
 
@@ -55,6 +57,13 @@ class GuardPool(Message):
 
     link: str
     bits: int
+
+
+@message("fabric.ReadLevel")
+class ReadLevel(Message):
+    """An agent to itself: tell the meters the level of this pool."""
+
+    link: str
 
 
 @message("fabric.ReadKey")
@@ -126,6 +135,7 @@ class Kma(Element):
         self._drained: set[str] = set()
         self._bans = Bans()
         self._guarded: dict[str, int] = {}
+        self._to_read: set[str] = set()
 
     async def start(self, ctx: Context) -> None:
         for link, value in self._initial.items():
@@ -151,7 +161,9 @@ class Kma(Element):
         if not self._allocates(link):
             return
         pool = self._pools[link]
-        ctx.gauge("quoit_pool_bits", (link,), pool.unallocated_bits)
+        if link not in self._to_read:
+            self._to_read.add(link)
+            ctx.tell(self.name, ReadLevel(link), after=READING_NS)
         needed = self._plans[link].reopen_bits if link in self._drained else 0
         is_open = pool.usable_bits > (0 if self._open[link] else needed)
         if is_open != self._open[link]:
@@ -160,6 +172,11 @@ class Kma(Element):
             ctx.emit("pool.open" if is_open else "pool.closed", link=link, bits=pool.unallocated_bits)
             news = PoolLevel(link, pool.unallocated_bits, is_open)
             ctx.publish(f"{api.LINK_NEWS}.{link}.pool", news)
+
+    @handles(ReadLevel)
+    async def on_read_level(self, ctx: Context, msg: ReadLevel) -> None:
+        self._to_read.discard(msg.link)
+        ctx.tell(api.METERS, PoolReading(msg.link, self._pools[msg.link].unallocated_bits))
 
     @handles(Deposit)
     async def on_deposit(self, ctx: Context, msg: Deposit) -> None:

@@ -6,9 +6,21 @@ it is. Whoever reserved a memory, its *holder*, is the only one who may have it 
 
 from __future__ import annotations
 
-from quoit.engine.api import PAIRS, InstallCircuit, MorePairs, Operate, Operated, PairHeld, StopCircuit
+from quoit.engine.api import (
+    PAIRS,
+    InstallCircuit,
+    MorePairs,
+    Operate,
+    Operated,
+    OperatedInTurn,
+    OperateInTurn,
+    PairHeld,
+    StopCircuit,
+)
 from quoit.engine.program import Circuit
 from quoit.fabric.api import (
+    PAIR_NEWS,
+    CountSlots,
     FreeSlots,
     GetMemories,
     HalfReady,
@@ -16,9 +28,14 @@ from quoit.fabric.api import (
     MemoryRow,
     MemoryRows,
     OperateSlots,
+    PairDelivered,
     ReserveSlots,
+    RunSteps,
+    SlotCount,
     Slots,
     SlotsDone,
+    SlotStep,
+    StepsDone,
     memory,
 )
 from quoit.fabric.qubits import MemoryQubit, QubitState
@@ -28,6 +45,8 @@ from quoit.runtime.element import Element, Plane, Stratum, handles
 from quoit.runtime.wire import Message, message
 
 WITHIN = 5_000_000_000
+BUSY_NS = 50_000
+"""How often a memory that is to be given back is looked at while its device is at work."""
 
 
 @message("fabric.RunProgram")
@@ -82,6 +101,7 @@ class MemoryAgent(Element):
         self._node = node
         self._slots = [MemoryQubit() for _ in range(memories)]
         self._holders: dict[str, str] = {}
+        self._heads: set[str] = set()
         self._tries: dict[int, str] = {}
         """Memories for which attempts have begun, each with the circuit that makes them."""
 
@@ -103,19 +123,25 @@ class MemoryAgent(Element):
         ctx.emit("memory.reserved", node=self._node, slots=taken, holder=msg.holder)
         return Slots(taken)
 
+    @handles(CountSlots)
+    async def on_count(self, ctx: Context, msg: CountSlots) -> SlotCount:
+        return SlotCount(sum(not slot.holder for slot in self._slots), len(self._slots))
+
     @handles(FreeSlots)
     async def on_free(self, ctx: Context, msg: FreeSlots) -> Slots:
+        while any(self._slots[number].busy for number in msg.slots):
+            await ctx.sleep(BUSY_NS)  # what its later steps would do to another's qubits is nobody's wish
         freed = []
         for number in msg.slots:
             slot = self._slots[number]
             if slot.holder != msg.holder:
                 continue
-            if slot.held:
+            if slot.held or slot.doubtful:
                 await self._discard(ctx, number)
             if slot.holder != msg.holder:
                 continue  # given back twice, and the other time was quicker
             slot.walk(ctx.now, QubitState.RELEASE, QubitState.RAW)
-            slot.holder = ""
+            slot.holder, slot.doubtful = "", False
             self._tries.pop(number, None)
             freed.append(number)
         if freed:
@@ -124,9 +150,10 @@ class MemoryAgent(Element):
 
     @handles(HandOver)
     async def on_hand_over(self, ctx: Context, msg: HandOver) -> Slots:
-        strange = [n for n in msg.slots if not self._is_of(n, msg.holder)]
-        if strange:
-            raise Problem("bad-operation", f"memory {strange[0]} of {self._node} is not the caller's")
+        for number in msg.slots:
+            self._need_holder(number, msg.holder)
+        if any(self._slots[number].busy for number in msg.slots):
+            raise Problem("bad-operation", f"{self._node} is still at a program with these memories")
         for number in msg.slots:
             self._slots[number].holder = msg.to
         return Slots(msg.slots)
@@ -171,6 +198,7 @@ class MemoryAgent(Element):
     @handles(RunProgram)
     async def on_run(self, ctx: Context, msg: RunProgram) -> None:
         self._holders[msg.circuit] = msg.head_holder
+        self._heads.add(msg.circuit)
         self._attempting(ctx, msg.circuit, msg.head_slots)
         install = InstallCircuit(
             msg.circuit,
@@ -198,6 +226,7 @@ class MemoryAgent(Element):
 
     @handles(EndProgram)
     async def on_end(self, ctx: Context, msg: EndProgram) -> None:
+        self._heads.discard(msg.circuit)
         if self._holders.pop(msg.circuit, None) is not None:
             self._attempts_over(ctx, msg.circuit)
             ctx.tell(PAIRS, StopCircuit(msg.circuit, msg.leaves))
@@ -213,6 +242,9 @@ class MemoryAgent(Element):
         self._tries.pop(msg.slot, None)
         slot.walk(ctx.now, QubitState.ENTANGLED, QubitState.ELIGIBLE)
         ctx.emit("memory.held", node=self._node, slot=msg.slot, circuit=msg.circuit, number=msg.number)
+        if msg.circuit in self._heads:  # one of the two ends counts
+            ctx.count("quoit_pairs_delivered_total", (self._node,))
+            ctx.publish(f"{PAIR_NEWS}.{self._node}", PairDelivered(self._node, msg.circuit, msg.at_ns))
         ready = HalfReady(
             msg.circuit, msg.number, self._node, msg.slot, msg.at_ns, msg.attempt_ns, msg.heralded_ns, msg.corrected_ns
         )
@@ -223,8 +255,7 @@ class MemoryAgent(Element):
     @handles(OperateSlots)
     async def on_operate(self, ctx: Context, msg: OperateSlots) -> SlotsDone:
         for number in msg.slots:
-            if not self._is_of(number, msg.holder):
-                raise Problem("bad-operation", f"memory {number} of {self._node} is not the caller's")
+            self._need_holder(number, msg.holder)
         self._check(msg)
         begun_ns, lives = ctx.now, {number: self._slots[number].lives for number in msg.slots}
         done: Operated = await ctx.ask(
@@ -233,25 +264,56 @@ class MemoryAgent(Element):
         self._note(ctx, msg, begun_ns, lives)
         return SlotsDone(done.bits, done.ok, done.done_ns)
 
-    def _note(self, ctx: Context, msg: OperateSlots, begun_ns: int, lives: dict[int, int]) -> None:
+    @handles(RunSteps)
+    async def on_steps(self, ctx: Context, msg: RunSteps) -> StepsDone:
+        named = {number for step in msg.steps for number in step.slots}
+        for number in named:
+            self._need_holder(number, msg.holder)
+        qubits = [self._slots[number] for number in named]
+        if any(qubit.busy for qubit in qubits):
+            raise Problem("bad-operation", f"{self._node} is still at another program with these memories")
+        orders = tuple(Operate(self._node, s.name, s.slots, s.basis, s.angle_rad) for s in msg.steps)
+        for qubit in qubits:
+            qubit.busy = True
+        try:
+            done: OperatedInTurn = await ctx.ask(PAIRS, OperateInTurn(orders), within=WITHIN)
+        except Problem:
+            # How far it came is not known: whoever gives these memories back has all of them emptied.
+            for qubit in qubits:
+                qubit.doubtful = True
+            raise
+        finally:
+            for qubit in qubits:
+                qubit.busy = False
+        for step in msg.steps:
+            self._note(ctx, step, done.began_ns, {number: self._slots[number].lives for number in step.slots})
+        return StepsDone(done.bits, done.began_ns, done.done_ns)
+
+    def _note(self, ctx: Context, done: OperateSlots | SlotStep, begun_ns: int, lives: dict[int, int]) -> None:
         """What an operation has done to the memories' lives; not to those that were given up meanwhile."""
-        for number in msg.slots:
+        for number in done.slots:
             qubit = self._slots[number]
             if qubit.held and qubit.lives == lives[number]:
                 qubit.worked(begun_ns, ctx.now)
-        before = {number: self._slots[number].state for number in msg.slots}
-        for number in _emptied(msg):
+        before = {number: self._slots[number].state for number in done.slots}
+        holder = done.holder if isinstance(done, OperateSlots) else None  # busy memories are not given up
+        for number in _emptied(done):
             qubit = self._slots[number]
-            if qubit.held and qubit.lives == lives[number] and qubit.holder == msg.holder:
-                qubit.walk(ctx.now, *_END[msg.name], QubitState.RELEASE, QubitState.RESERVED)
-        if msg.name in ("init", "move"):
-            target = self._slots[msg.slots[-1]]
-            if target.state is QubitState.RESERVED and target.holder == msg.holder:
-                is_pair = msg.name == "move" and before[msg.slots[0]] is not QubitState.LOCAL
+            if qubit.held and qubit.lives == lives[number] and holder in (None, qubit.holder):
+                qubit.walk(ctx.now, *_END[done.name], QubitState.RELEASE, QubitState.RESERVED)
+        if done.name in ("init", "move"):
+            target = self._slots[done.slots[-1]]
+            if target.state is QubitState.RESERVED and holder in (None, target.holder):
+                is_pair = done.name == "move" and before[done.slots[0]] is not QubitState.LOCAL
                 target.step(QubitState.ELIGIBLE if is_pair else QubitState.LOCAL, ctx.now)
 
+    def _need_holder(self, number: int, holder: str) -> None:
+        if not self._is_of(number, holder):
+            raise Problem("bad-operation", f"memory {number} of {self._node} is not the caller's")
+
     def _check(self, msg: OperateSlots) -> None:
-        held = [self._slots[number].held for number in msg.slots]
+        qubits = [self._slots[number] for number in msg.slots]
+        held = [qubit.held or qubit.doubtful for qubit in qubits]
         wanted = [msg.name != "init"] * len(held)
         if msg.name == "move":
             wanted = [True, False]
@@ -272,7 +334,7 @@ _END = {
 """How a qubit's life ends by each operation that empties memories."""
 
 
-def _emptied(msg: OperateSlots) -> tuple[int, ...]:
+def _emptied(msg: OperateSlots | SlotStep) -> tuple[int, ...]:
     """Memories that an operation leaves empty."""
     match msg.name:
         case "measure" | "discard" | "bell-measure":

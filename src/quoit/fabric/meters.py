@@ -21,24 +21,29 @@ from quoit.fabric.api import (
     Links,
     LinkSuspect,
     PoolLevel,
+    PoolReading,
 )
 from quoit.fabric.detection import Battery, BatteryPlan, Cause, Finding, LinkDetector
 from quoit.fabric.light_news import LightNews
 from quoit.planes.management import ALARM_NEWS, Alarm
+from quoit.planes.telemetry import GetMeters, MeterBoard, Meters, StartMeter, StopMeter, TelemetryPlan
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 
 
 @dataclass(frozen=True)
 class MeterPlan:
-    """What the meters must know of a link: its ends, the error rate that is an alarm at once, hold time; the fibres it
-    uses and what its tests need; further detectors by name."""
+    """What the meters must know of a link: its ends, the error rate that is an alarm at once, hold time. `over`: links
+    for entangled pairs that it goes over. `rests_on`: what its key's secrecy does. Then the fibres it uses and what its
+    tests need; further detectors by name."""
 
     link: str
     a: str
     b: str
     ceiling: float
     hold_ns: int
+    over: tuple[str, ...] = ()
+    rests_on: str = ""
     spans: tuple[str, ...] = ()
     shares: tuple[float, ...] = ()
     steady: bool = True
@@ -46,14 +51,15 @@ class MeterPlan:
 
 
 class _Meter:
-    __slots__ = ("battery", "blocks", "calm_ns", "dark", "failed", "plan", "pool", "qber", "quarantined", "secret",
-                 "sifted", "suspect")  # fmt: skip
+    __slots__ = ("battery", "blocks", "calm_ns", "chsh", "dark", "failed", "plan", "pool", "qber", "quarantined",
+                 "secret", "sifted", "suspect")  # fmt: skip
 
     def __init__(self, plan: MeterPlan) -> None:
         self.plan = plan
         further = [(name, make()) for name, make in plan.detectors]
         self.battery = Battery(BatteryPlan(plan.ceiling, plan.shares, plan.steady), further)
         self.qber: float | None = None
+        self.chsh: float | None = None
         self.sifted = 0.0
         self.secret = 0.0
         self.pool = 0
@@ -72,9 +78,21 @@ class _Meter:
             return "quarantined"
         return "up" if self.blocks else "starting"
 
+    def row(self) -> LinkRow:
+        """What an operator sees."""
+        p = self.plan
+        made = self.sifted, self.secret, self.pool, self.blocks, self.failed
+        return LinkRow(p.link, p.a, p.b, self.state, self.qber, *made, p.over, self.chsh, p.rests_on)
+
+
+METRICS = ("quoit_link_qber", "quoit_link_sifted_bps", "quoit_link_secret_bps", "quoit_pool_bits")
+
 
 class FabricMeters(Element):
-    """Collects what both ends of links report, and says what has changed and what it looks like."""
+    """Collects what both ends of links report, and says what has changed and what it looks like.
+
+    That, and the table of links, are supervision and always on; windows, thresholds and series are of links in use.
+    """
 
     stratum, plane = Stratum.FABRIC, Plane.TELEMETRY
     realises = ("C6", "G1", "I2")
@@ -87,21 +105,39 @@ class FabricMeters(Element):
         f"{CHANNEL_NEWS}.*",
     )
 
-    def __init__(self, place: str, plans: tuple[MeterPlan, ...], channels: dict[str, tuple[str, ...]]) -> None:
+    def __init__(
+        self,
+        place: str,
+        plans: tuple[MeterPlan, ...],
+        channels: dict[str, tuple[str, ...]],
+        telemetry: TelemetryPlan | None = None,
+    ) -> None:
         """`channels`: the fibres of each classical channel."""
         super().__init__(api.METERS, place)
+        self._board = MeterBoard(self.stratum, METRICS, telemetry or TelemetryPlan())
         self._meters = {plan.link: _Meter(plan) for plan in plans}
         self._light = LightNews({plan.link: plan.spans for plan in plans}, channels)
+
+    @handles(StartMeter)
+    async def on_start_meter(self, ctx: Context, msg: StartMeter) -> None:
+        self._board.start(ctx, msg.resource)
+
+    @handles(StopMeter)
+    async def on_stop_meter(self, ctx: Context, msg: StopMeter) -> None:
+        self._board.stop(ctx, msg.resource)
+
+    @handles(GetMeters)
+    async def on_get_meters(self, ctx: Context, msg: GetMeters) -> Meters:
+        return self._board.meters()
 
     @handles(LinkReading)
     async def on_reading(self, ctx: Context, msg: LinkReading) -> None:
         meter = self._meters[msg.link]
-        label = (msg.link,)
         meter.sifted = msg.sifted_bps
-        ctx.gauge("quoit_link_sifted_bps", label, msg.sifted_bps)
+        self._board.read(ctx, "quoit_link_sifted_bps", msg.link, msg.sifted_bps)
         if msg.tested:
             meter.qber = msg.errors / msg.tested
-            ctx.gauge("quoit_link_qber", label, meter.qber)
+            self._board.read(ctx, "quoit_link_qber", msg.link, meter.qber)
         self._disagree(ctx, meter, meter.battery.ends.near(msg))
         if meter.dark or meter.suspect:
             meter.battery.skip(msg.block)
@@ -177,8 +213,11 @@ class FabricMeters(Element):
         verdict = "made" if msg.secret_bits else "failed"
         ctx.count("quoit_link_blocks_total", (msg.link, verdict))
         meter.secret = msg.secret_bits / (msg.took_ns / 1e9)
-        ctx.gauge("quoit_link_secret_bps", (msg.link,), meter.secret)
+        self._board.read(ctx, "quoit_link_secret_bps", msg.link, meter.secret)
         ctx.gauge("quoit_link_block_bits", (msg.link,), msg.secret_bits)
+        if msg.chsh is not None:
+            meter.chsh = msg.chsh
+            ctx.gauge("quoit_link_chsh", (msg.link,), msg.chsh)
         ctx.publish(f"{api.LINK_NEWS}.{msg.link}.block", msg)
         self._disagree(ctx, meter, meter.battery.ends.made(msg))
         if not msg.secret_bits:
@@ -192,6 +231,10 @@ class FabricMeters(Element):
     @handles(PoolLevel)
     async def on_pool(self, ctx: Context, msg: PoolLevel) -> None:
         self._meters[msg.link].pool = msg.bits
+
+    @handles(PoolReading)
+    async def on_pool_reading(self, ctx: Context, msg: PoolReading) -> None:
+        self._board.read(ctx, "quoit_pool_bits", msg.link, msg.bits)
 
     @handles(LinkQuarantined)
     async def on_quarantined(self, ctx: Context, msg: LinkQuarantined) -> None:
@@ -230,11 +273,4 @@ class FabricMeters(Element):
 
     @handles(GetLinks)
     async def on_get(self, ctx: Context, msg: GetLinks) -> Links:
-        return Links(
-            tuple(
-                LinkRow(
-                    m.plan.link, m.plan.a, m.plan.b, m.state, m.qber, m.sifted, m.secret, m.pool, m.blocks, m.failed
-                )
-                for m in self._meters.values()
-            )
-        )
+        return Links(tuple(meter.row() for meter in self._meters.values()))

@@ -21,7 +21,7 @@ from quoit.fabric.api import (
     LinkReading,
 )
 from quoit.fabric.kma import Deposit
-from quoit.fabric.links.receiver import EMPTY, BlockVerdict, LinkProtocol, RawBlock, Reading
+from quoit.fabric.links.receiver import EMPTY, BlockVerdict, Distillation, RawBlock, Reading
 from quoit.fabric.reporting import Agent, Disclosure
 from quoit.fabric.reserve import BLOCK_BITS, AuthReserve
 from quoit.runtime.context import Context
@@ -34,13 +34,16 @@ SILENCE = Reading(0, 0, 0, 0)
 
 @message("fabric.ActivateLink")
 class ActivateLink(Message):
-    """Control: start making key on this link."""
+    """Control: start making key on this link. The sender sends from now on; a receiver, which listens from the start,
+    is told only after a `DeactivateLink`."""
 
     link: str
 
 
 @message("fabric.DeactivateLink")
 class DeactivateLink(Message):
+    """Control: make no key on this link. Either end may be told; trust in the link is another matter."""
+
     link: str
 
 
@@ -127,7 +130,7 @@ class ReceiverModule(Element):
     stratum, plane = Stratum.FABRIC, Plane.RESOURCE
     realises = ("C1", "F4")
 
-    def __init__(self, ends: LinkEnds, protocol: LinkProtocol, gross: bool = True) -> None:
+    def __init__(self, ends: LinkEnds, protocol: Distillation, gross: bool = True) -> None:
         """`gross`: the protocol's verdict is before the cost of tags; a rate that was given is after it."""
         super().__init__(api.module(ends.link, ends.receiver), ends.receiver)
         self._gross = gross
@@ -145,6 +148,7 @@ class ReceiverModule(Element):
         self._number = ends.first_block + 1
         self._round = 0
         self._trusted = True
+        self._active = True
         self._seen = SILENCE
         self._seen_ns = 0
 
@@ -156,7 +160,7 @@ class ReceiverModule(Element):
     @handles(Chunk)
     async def on_chunk(self, ctx: Context, msg: Chunk) -> None:
         self._tell_meters(ctx, msg)
-        if not self._trusted or self._parked:
+        if not (self._trusted and self._active) or self._parked:
             return
         self._tampered = self._tampered or msg.tampered
         if not self._block.chunks:
@@ -213,6 +217,7 @@ class ReceiverModule(Element):
             ctx.now,
             block.duration_ns,
             verdict.why,
+            verdict.chsh,
         )
         ctx.emit(
             "block.made" if verdict.secret_bits else "block.failed",
@@ -225,6 +230,7 @@ class ReceiverModule(Element):
             why=verdict.why,
             began=ctx.now - self._protocol.post_time_ns - block.duration_ns,
             chunks=chunks,
+            **({} if verdict.chsh is None else {"chsh": round(verdict.chsh, 4)}),
         )
         ctx.tell(api.METERS, self._agent.block(made))
         if verdict.secret_bits:
@@ -265,6 +271,16 @@ class ReceiverModule(Element):
         self._drop(ctx)
         ctx.emit("link.commissioned", link=msg.link, level=self._auth.bits)
         self._tell_auth(ctx)
+
+    @handles(ActivateLink)
+    async def on_activate(self, ctx: Context, msg: ActivateLink) -> None:
+        self._active = True
+        self._drop(ctx)
+
+    @handles(DeactivateLink)
+    async def on_deactivate(self, ctx: Context, msg: DeactivateLink) -> None:
+        self._active = False
+        self._drop(ctx)
 
     @handles(Distrust)
     async def on_distrust(self, ctx: Context, msg: Distrust) -> None:

@@ -6,7 +6,7 @@ those that the engine counts sooner or later than they are made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import ceil, exp
 
@@ -24,6 +24,25 @@ class PairLinkEntry:
     b: str
     hop: Hop
     width: int
+
+
+def cost_of(link: PairLinkEntry, stations: Mapping[str, Station]) -> float:
+    """What a link costs on a path: what a pair loses of its eigenvalues, and waiting for success."""
+    x, y, z = link.hop.state
+    waits_s = link.hop.cycle_ns / link.hop.success * 1e-9
+    rate = max(stations[n].decay.x_hz for n in (link.a, link.b))
+    return (3 - x - y - z) / 4 + min(1.0, rate * waits_s) + 1e-6
+
+
+def walk(head: str, links: Iterable[PairLinkEntry]) -> tuple[str, ...]:
+    """Nodes of a path from `head` over these links in order. ValueError names a link that does not go on from there."""
+    nodes = [head]
+    for link in links:
+        here = nodes[-1]
+        if here not in (link.a, link.b):
+            raise ValueError(f"{link.link} joins {link.a} and {link.b}, and the path before it ends at {here}")
+        nodes.append(link.b if here == link.a else link.a)
+    return tuple(nodes)
 
 
 @dataclass(frozen=True, slots=True)

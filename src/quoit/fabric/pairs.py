@@ -5,38 +5,61 @@ What a circuit promises is its compiler's to say (`fabric.programs`): a bound th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from quoit.engine.program import Circuit, fidelity_of
 from quoit.fabric.api import (
+    METERS,
     PAIR_CONTROLLER,
     CloseCircuit,
     Done,
+    JudgeLinks,
     OpenCircuit,
+    OpenKeyCircuit,
     PairPlan,
     PlanPairs,
     RenewHalf,
     memory,
+    module,
 )
 from quoit.fabric.memory import EndProgram, ExpectPairs, RenewPair, RunProgram
-from quoit.fabric.pair_links import PairLinkEntry, PairLinks
+from quoit.fabric.pair_links import PairLinkEntry, PairLinks, cost_of, walk
+from quoit.fabric.pair_module import RunKeyCircuit
 from quoit.fabric.programs.demand import Compiler, Demand, Refused, Station
 from quoit.model.problem import Problem
 from quoit.planes.graph import Graph
+from quoit.planes.telemetry import StartMeter, StopMeter
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 
 ROUNDING = 1e-9
 """Taken off the best floor, which a compiler may have rounded up."""
+DISTRUST = 100.0
+"""What a link under suspicion costs: more than any path without one."""
 
 
 @dataclass(frozen=True)
 class KeptReady:
     """What a compiler that keeps virtual links ready (`keeps_ready`) is to keep ready from the start: pairs of nodes,
-    and the floor that their circuits keep."""
+    and the floor that their circuits keep. `apart`: how many circuits of each link are for keys."""
 
     ends: tuple[tuple[str, str], ...] = ()
     floor: float = 0.8
+    apart: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Among which links a path is looked for. `via`: these alone, if any; `tested`: those under suspicion, too;
+    `idle`: those that others use, too."""
+
+    via: tuple[str, ...] = ()
+    tested: bool = False
+    idle: bool = False
+
+
+ANY = _Choice()
 
 
 @dataclass(frozen=True)
@@ -85,6 +108,7 @@ class PairController(Element):
         self._graph = Graph((entry.link, entry.a, entry.b) for entry in links)
         self._used = dict.fromkeys(self._links, 0)
         self._open: dict[str, _Open] = {}
+        self._suspect: set[str] = set()
 
     # -- virtual links, ahead of demand --------------------------------------------------------------
 
@@ -100,20 +124,24 @@ class PairController(Element):
             except Problem as problem:
                 ctx.emit("virtual-links.refused", head=head, tail=tail, why=problem.detail)
                 continue
-            if program.wanted is not None or any(self._links[n].width - self._used[n] < 2 for n in links):
+            if program.wanted is not None or any(self._left(n) < 2 for n in links):
                 continue
             found = _Standing(f"standing {head} {tail}", nodes, links, program)
             self._standing[frozenset((head, tail))] = found
             for link in links:
-                self._used[link] += 1
+                self._use(ctx, link, 1)
             ctx.emit("virtual-links.ready", nodes=nodes, links=links)
             ctx.tell(memory(head), RunProgram(found.name, links, tail, program, (), (), ""))
+
+    def _left(self, link: str) -> int:
+        """How many circuits more a link can bear, those for keys apart."""
+        return self._links[link].width - self._used[link] - self._ready.apart.get(link, 0)
 
     def _adopted(self, msg: OpenCircuit) -> tuple[_Standing, PairPlan] | None:
         """Virtual links that are kept ready between these nodes and keep what is asked for: of a path that has been
         chosen, all that a circuit of its own would keep, since that is what has been promised of it."""
         found = self._standing.get(frozenset((msg.head, msg.tail)))
-        if found is None or not found.free:
+        if found is None or not found.free or (self._suspect.intersection(found.links) and not msg.tested):
             return None
         plan = self._plan(found.nodes, found.links, found.program)
         if fidelity_of(plan.state) < msg.fidelity:
@@ -131,7 +159,7 @@ class PairController(Element):
 
     @handles(PlanPairs)
     async def on_plan(self, ctx: Context, msg: PlanPairs) -> PairPlan:
-        nodes, links = self._route(msg.head, msg.tail, msg.via)
+        nodes, links = self._route(msg.head, msg.tail, _Choice(msg.via, msg.tested, msg.idle))
         return self._plan(nodes, links, self._compiled(nodes, links, msg.fidelity, 1))
 
     @handles(OpenCircuit)
@@ -141,11 +169,11 @@ class PairController(Element):
         adopted = self._adopted(msg)
         if adopted is not None:
             return self._join(ctx, msg, *adopted)
-        nodes, links = self._route(msg.head, msg.tail, msg.via)
+        nodes, links = self._route(msg.head, msg.tail, _Choice(msg.via, msg.tested))
         program = self._compiled(nodes, links, msg.fidelity, len(msg.head_slots))
         plan = self._plan(nodes, links, program)
         for link in links:
-            self._used[link] += 1
+            self._use(ctx, link, 1)
         self._open[msg.circuit] = _Open(msg.head, msg.tail, links)
         ctx.emit("circuit.opened", circuit=msg.circuit, nodes=nodes, cutoff_ns=plan.cutoff_ns)
         ctx.tell(memory(msg.tail), ExpectPairs(msg.circuit, msg.tail_holder))
@@ -170,7 +198,26 @@ class PairController(Element):
         )
         ctx.tell(memory(first[0]), run)
         links = found.links[::-1] if turned else found.links
-        return PairPlan(nodes, links, plan.state, plan.decay_hz, plan.cutoff_ns, turned)
+        return PairPlan(nodes, links, plan.state, plan.decay_hz, plan.cutoff_ns, plan.rate_hz, turned)
+
+    @handles(OpenKeyCircuit)
+    async def on_open_key(self, ctx: Context, msg: OpenKeyCircuit) -> PairPlan:
+        full = [name for name in msg.over if self._used[name] + msg.width > self._links[name].width]
+        if full:
+            raise Problem(
+                "no-route", f"{msg.link} needs {msg.width} memories on a side of {', '.join(full)}", busy=full
+            )
+        nodes = walk(msg.head, [self._links[name] for name in msg.over])
+        try:  # both halves are read when they are handed over, and wait for nobody
+            program = self._compiler.compile(self._demand(nodes, msg.over, msg.fidelity, None, msg.width)).circuit
+        except Refused as refused:
+            raise self._unreachable(nodes, refused, refused.could_have) from refused
+        plan = self._plan(nodes, msg.over, program)
+        for name in msg.over:
+            self._use(ctx, name, msg.width)
+        ctx.emit("circuit.opened", circuit=msg.link, nodes=nodes, cutoff_ns=plan.cutoff_ns)
+        ctx.tell(module(msg.link, msg.head), RunKeyCircuit(msg.link, msg.over, program))
+        return plan
 
     @handles(RenewHalf)
     async def on_renew(self, ctx: Context, msg: RenewHalf) -> Done:
@@ -189,55 +236,91 @@ class PairController(Element):
             if found.standing is not None:
                 found.standing.free, leaves = True, found.standing.name
             for link in () if found.standing else found.links:
-                self._used[link] -= 1
+                self._use(ctx, link, -1)
             for node in (found.head, found.tail):
                 ctx.tell(memory(node), EndProgram(msg.circuit, leaves))
             ctx.emit("circuit.closed", circuit=msg.circuit)
         return Done()
 
+    def _use(self, ctx: Context, link: str, more: int) -> None:
+        """Count who uses a link; its meters are on as long as somebody does."""
+        before = self._used[link]
+        self._used[link] += more
+        if not before and self._used[link]:
+            ctx.tell(METERS, StartMeter(link))
+        elif before and not self._used[link]:
+            ctx.tell(METERS, StopMeter(link))
+
+    @handles(JudgeLinks)
+    async def on_judge(self, ctx: Context, msg: JudgeLinks) -> None:
+        """Trust is lost by a test that failed and comes back by one that was passed; time alone mends nothing."""
+        known = set(msg.links) & self._links.keys()
+        changed = known & self._suspect if msg.sound else known - self._suspect
+        for link in sorted(changed):
+            ctx.emit("pairs.trusted" if msg.sound else "pairs.suspected", link=link)
+        self._suspect = self._suspect - known if msg.sound else self._suspect | known
+
     # -- routes and promises -------------------------------------------------------------------------
 
-    def _route(self, head: str, tail: str, via: tuple[str, ...] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _route(self, head: str, tail: str, among: _Choice = ANY) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The path with the best pairs among links that are not used up: a pair's loss of its eigenvalues adds up
-        over the hops, and waiting for success counts as well. `via`: among these links alone."""
+        over the hops, and waiting for success counts as well. Links under suspicion are for those who test, and for
+        them the last choice."""
         if head not in self._graph or tail not in self._graph:
             raise Problem("no-route", f"no link for entangled pairs joins {head} and {tail}")
-        route = self._graph.route(head, tail, lambda link: self._cost(link) if not via or link in via else None)
-        if route is None:
-            busy = sorted(name for name, used in self._used.items() if used >= self._links[name].width)
-            raise Problem("no-route", f"no path from {head} to {tail} has a link free", busy=busy)
-        return route
+        found = self._graph.route(head, tail, lambda link: self._cost(link, among))
+        if found is not None:
+            return found
+        trusting = replace(among, tested=True)
+        if not among.tested and self._graph.route(head, tail, lambda link: self._cost(link, trusting)) is not None:
+            raise Problem(
+                "link-suspect", f"from {head} to {tail} only over {', '.join(sorted(self._suspect))}",
+                suspect=sorted(self._suspect),
+            )  # fmt: skip
+        busy = sorted(name for name, used in self._used.items() if used >= self._links[name].width)
+        raise Problem("no-route", f"no path from {head} to {tail} has a link free", busy=busy)
 
-    def _cost(self, link: str) -> float | None:
+    def _cost(self, link: str, among: _Choice) -> float | None:
         entry = self._links[link]
-        if self._used[link] >= entry.width:
+        taken = self._ready.apart.get(link, 0) if among.idle else self._used[link]  # keys never end
+        if taken >= entry.width or (among.via and link not in among.via):
             return None
-        x, y, z = entry.hop.state
-        waits_s = entry.hop.cycle_ns / entry.hop.success * 1e-9
-        rate = max(self._known.stations[n].decay.x_hz for n in (entry.a, entry.b))
-        return (3 - x - y - z) / 4 + min(1.0, rate * waits_s) + 1e-6
+        if link in self._suspect and not among.tested:
+            return None
+        return cost_of(entry, self._known.stations) + (link in self._suspect) * DISTRUST
 
     def _compiled(self, nodes: tuple[str, ...], links: tuple[str, ...], fidelity: float | None, wanted: int) -> Circuit:
-        """The program for a path; `fidelity` None: the one that promises most. Problem `fidelity-unreachable`."""
-        stations = tuple(self._known.beside(node, links) for node in nodes)
-        hops = tuple(self._links[link].hop for link in links)
+        """The program for a path whose pairs are kept; `fidelity` None: the one that promises most. Problem
+        `fidelity-unreachable`."""
         floor = 1.0 if fidelity is None else fidelity
         try:
-            made = self._compiler.compile(Demand(stations, hops, floor, wanted)).circuit
+            made = self._compiler.compile(self._demand(nodes, links, floor, wanted)).circuit
             if fidelity is None or self._keeps(nodes, made, fidelity):
                 return made
             needed = self._known.raised(nodes, fidelity)  # for what the engine counts sooner or later than it is
             if needed > 1:
                 raise Refused("attempts at the ends cost too much of what they keep", 1.0)
-            return self._compiler.compile(Demand(stations, hops, needed, wanted)).circuit
+            return self._compiler.compile(self._demand(nodes, links, needed, wanted)).circuit
         except Refused as refused:
             best = refused.could_have
             if fidelity is None and best is not None:
-                return self._compiler.compile(Demand(stations, hops, best - ROUNDING, wanted)).circuit
-            offered = {} if best is None else {"best": round(self._known.lowered(nodes, best), 6)}
-            raise Problem(
-                "fidelity-unreachable", f"from {nodes[0]} to {nodes[-1]}: {refused}", nodes=list(nodes), **offered
+                return self._compiler.compile(self._demand(nodes, links, best - ROUNDING, wanted)).circuit
+            raise self._unreachable(
+                nodes, refused, None if best is None else self._known.lowered(nodes, best)
             ) from refused
+
+    def _demand(
+        self, nodes: tuple[str, ...], links: tuple[str, ...], floor: float, wanted: int | None, memories: int = 1
+    ) -> Demand:
+        stations = tuple(replace(self._known.beside(node, links), memories=memories) for node in nodes)
+        return Demand(stations, tuple(self._links[link].hop for link in links), floor, wanted)
+
+    @staticmethod
+    def _unreachable(nodes: tuple[str, ...], refused: Refused, best: float | None) -> Problem:
+        offered = {} if best is None else {"best": round(best, 6)}
+        return Problem(
+            "fidelity-unreachable", f"from {nodes[0]} to {nodes[-1]}: {refused}", nodes=list(nodes), **offered
+        )
 
     def _keeps(self, nodes: tuple[str, ...], circuit: Circuit, fidelity: float) -> bool:
         kept = self._known.kept(nodes, circuit)
@@ -249,4 +332,6 @@ class PairController(Element):
             raise Problem("fidelity-unreachable", "nothing is proved of the compiler's circuit", nodes=list(nodes))
         cutoffs = [node.cutoff_ns for node in circuit.nodes if node.cutoff_ns is not None]
         cutoff_ns = min(cutoffs, default=None)
-        return PairPlan(nodes, links, kept.state, kept.decay_hz, cutoff_ns)
+        hops = [self._links[link].hop for link in links]
+        rate_hz = min(hop.success / hop.cycle_ns * 1e9 for hop in hops)
+        return PairPlan(nodes, links, kept.state, kept.decay_hz, cutoff_ns, rate_hz)

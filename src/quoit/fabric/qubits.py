@@ -75,17 +75,20 @@ HOLDING = frozenset({S.ENTANGLED, S.PURIF, S.PENDING, S.ELIGIBLE, S.LOCAL})
 
 
 class MemoryQubit:
-    """One memory's qubit. `holder`: element that keeps the memory, empty if none. Times in ns.
+    """One memory's qubit. `holder`: element that keeps the memory, empty if none. `busy`: the device is at a program
+    that has this memory in it; `doubtful`: such a program has failed somewhere, so there may be a qubit. Times in ns.
 
     `idle_ns` is time in which a qubit was stored and nothing was done to it (RFC 9340, sec. 6.2: time is expensive):
     over all qubits that this memory has held.
     """
 
-    __slots__ = ("_touched_ns", "holder", "idle_ns", "lives", "since_ns", "state")
+    __slots__ = ("_touched_ns", "busy", "doubtful", "holder", "idle_ns", "lives", "since_ns", "state")
 
     def __init__(self) -> None:
         self.state = QubitState.RAW
         self.holder = ""
+        self.busy = False
+        self.doubtful = False
         self.since_ns = 0
         self.idle_ns = 0
         self.lives = 0

@@ -40,7 +40,7 @@ class Reservations:
     that must not be used."""
 
     def __init__(self, edges: Iterable[tuple[str, str, str]], able: Callable[[str], float]) -> None:
-        self._edges = tuple(edges)
+        self.edges = tuple(edges)
         self._able = able
         self.held: dict[str, Reservation] = {}
 
@@ -108,7 +108,7 @@ class Reservations:
         routes the least sum of hops is looked for, and then each must keep `most_transit`: a set of evenly long ones
         can be missed."""
         avoid = frozenset(asked.avoid) - {asked.src, asked.dst}
-        edges = [edge for edge in self._edges if avoid.isdisjoint(edge[1:]) and edge[0] not in without]
+        edges = [edge for edge in self.edges if avoid.isdisjoint(edge[1:]) and edge[0] not in without]
 
         def cost(link: str) -> float | None:
             left = self._able(link) * RESERVABLE - self.reserved_bps(link, floor)
@@ -135,7 +135,7 @@ class Reservations:
 
     def _refusal(self, asked: ReserveFlows) -> Problem:
         """What could be had: the best rate with all other wishes, or which wish cannot be met at any rate."""
-        left = {self._able(link) * RESERVABLE - self.reserved_bps(link) for link, _, _ in self._edges}
+        left = {self._able(link) * RESERVABLE - self.reserved_bps(link) for link, _, _ in self.edges}
         for rate in sorted((rate for rate in left if rate > 0), reverse=True):
             if len(self._free_routes(replace(asked, rate_bps=rate), asked.paths)) == asked.paths:
                 detail = f"{asked.rate_bps:.0f} bit/s are asked, the network can give {rate:.0f} bit/s on such routes"

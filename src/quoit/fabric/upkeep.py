@@ -29,6 +29,7 @@ from quoit.fabric.module import Distrust, Trust
 from quoit.fabric.reserve import ALARM_BLOCKS
 from quoit.model.bans import Bans
 from quoit.planes.management import AlarmBook, Alarms, GetAlarms, Severity
+from quoit.planes.telemetry import TELEMETRY_NEWS, ThresholdCrossed, note_crossing
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 
@@ -51,8 +52,14 @@ class FabricUpkeep(Element):
 
     stratum, plane = Stratum.FABRIC, Plane.MANAGEMENT
     realises = ("A2", "C6", "G2", "I2")
-    subscribes = (f"{PATH_NEWS}.*", f"{api.LINK_NEWS}.*.suspect", f"{api.LINK_NEWS}.*.calm", f"{api.LINK_NEWS}.*.auth",
-                  f"{api.LINK_NEWS}.*.finding")  # fmt: skip
+    subscribes = (
+        f"{PATH_NEWS}.*",
+        f"{api.LINK_NEWS}.*.suspect",
+        f"{api.LINK_NEWS}.*.calm",
+        f"{api.LINK_NEWS}.*.auth",
+        f"{api.LINK_NEWS}.*.finding",
+        f"{TELEMETRY_NEWS}.fabric.threshold",
+    )
 
     def __init__(self, place: str, plans: tuple[UpkeepPlan, ...]) -> None:
         super().__init__(api.UPKEEP, place)
@@ -143,6 +150,10 @@ class FabricUpkeep(Element):
     @handles(GetIncidents)
     async def on_incidents(self, ctx: Context, msg: GetIncidents) -> Incidents:
         return Incidents(tuple(Incident(*stretch) for stretch in self._bans))
+
+    @handles(ThresholdCrossed)
+    async def on_crossed(self, ctx: Context, msg: ThresholdCrossed) -> None:
+        note_crossing(self._alarms, ctx, msg)
 
     @handles(GetAlarms)
     async def on_get(self, ctx: Context, msg: GetAlarms) -> Alarms:

@@ -20,9 +20,9 @@ class Role(StrEnum):
     KME = "kme"
     """A KME, and the processes of one twin towards each other."""
     AGENT = "agent"
-    """Acts for a device towards a controller. No listener lets it in yet."""
+    """Acts for a device: what an SDN agent shows to controllers. No listener lets it in."""
     CONTROLLER = "controller"
-    """A control plane from outside. No listener lets it in yet."""
+    """A control plane: configures nodes through their SDN agents, and the optical network (TAPI)."""
     OBSERVER = "observer"
     """Reads what the twin tells of itself."""
     OPERATOR = "operator"
@@ -45,7 +45,11 @@ class Operation(StrEnum):
     USE_UNITS = "KME: units, memories and messages"
     DESCRIBE = "KME: its OpenAPI documents, whether it lives and whether it is ready"
     READ = "management: GET and HEAD of what there is"
-    STRIKE = "management: POST of a strike"
+    STRIKE = "management: POST of a strike, or of planned works"
+    READ_OPTICS = "optical network (TAPI): GET and HEAD of what there is, event streams"
+    CONFIGURE_OPTICS = "optical network (TAPI): services, path computation, subscriptions"
+    READ_NODE = "SDN agent: what the node is, how it does, and its notifications"
+    EDIT_NODE = "SDN agent: its configuration"
 
 
 MAY: Mapping[Operation, frozenset[Role]] = {
@@ -54,6 +58,10 @@ MAY: Mapping[Operation, frozenset[Role]] = {
     Operation.DESCRIBE: frozenset(Role),  # the same for all, and no network's own; still only by a valid certificate
     Operation.READ: frozenset({Role.OBSERVER, Role.OPERATOR}),
     Operation.STRIKE: frozenset({Role.OPERATOR}),
+    Operation.READ_OPTICS: frozenset({Role.OBSERVER, Role.CONTROLLER, Role.OPERATOR}),
+    Operation.CONFIGURE_OPTICS: frozenset({Role.CONTROLLER, Role.OPERATOR}),
+    Operation.READ_NODE: frozenset({Role.CONTROLLER, Role.OBSERVER, Role.OPERATOR}),
+    Operation.EDIT_NODE: frozenset({Role.CONTROLLER}),
 }
 """The table of roles. Which keys and units an application may have, its KME decides for each of them."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -14,6 +14,13 @@ from typing import Self
 from quoit.model.lifecycle import Lifecycle
 from quoit.model.problem import Problem
 from quoit.model.urn import Namespace, Urn
+
+
+def seats(urns: Sequence[str]) -> tuple[int, ...]:
+    """The seat of each of a unit's parties, from 0: their places in the order of their canonical URNs. So parties have
+    numbers, for the edges of a graph, and the order in which they are named still does not count."""
+    order = sorted(range(len(urns)), key=lambda number: Urn.parse(urns[number]).canonical)
+    return tuple(order.index(number) for number in range(len(urns)))
 
 
 class UnitState(StrEnum):

@@ -2,8 +2,9 @@
 
 A subservice is anything that can be well or ill: a key session, a route, a link, a pool, a fibre. Its own symptoms
 come from measurements; its health is the least of its own and of all that it depends on with impact. Informational
-dependencies are shown and weigh nothing. Causes of an illness are the symptoms at the far end of the dependencies:
-a symptom whose subservice depends on something that is at least as ill is explained by it, not a cause.
+dependencies are shown and weigh nothing; behind a buffer, an illness counts half. Causes of an illness are the
+symptoms at the far end of the dependencies: a symptom whose subservice depends on something that is at least as ill
+is explained by it, not a cause.
 """
 
 from __future__ import annotations
@@ -17,9 +18,14 @@ WELL = 100
 
 
 class Impact(StrEnum):
-    """How a dependency counts (RFC 9418, dependency-type)."""
+    """How a dependency counts (RFC 9418, dependency-type; its list is open, and *buffered* is ours).
+
+    Buffered: a store lies between, such as a pool of key between a dark link and those who draw from it. What is
+    behind it takes half of its illness away: the service is in danger and not yet ill.
+    """
 
     IMPACTING = "impacting"
+    BUFFERED = "buffered"
     INFORMATIONAL = "informational"
 
 
@@ -85,13 +91,13 @@ class Assurance:
         since_ns = now_ns if standing is None else standing.since_ns
         self._symptoms[about][name] = Symptom(about, name, text, weight, since_ns)
 
-    def heal(self, about: str, name: str) -> None:
-        """A symptom is over."""
-        self._symptoms[about].pop(name, None)
+    def heal(self, about: str, name: str) -> bool:
+        """A symptom is over; says whether there was one."""
+        return self._symptoms[about].pop(name, None) is not None
 
-    def standing(self, name: str) -> Standing:
-        """Raises KeyError for what is not in the graph."""
-        healths: dict[str, int] = {}
+    def standing(self, name: str, healths: dict[str, int] | None = None) -> Standing:
+        """`healths`: those of everything, if they are known already. Raises KeyError for what is not in the graph."""
+        healths = {} if healths is None else healths
         health = self._health(name, healths)
         own = tuple(sorted(self._symptoms[name].values(), key=_order))
         causes = () if health == WELL else tuple(sorted(self._causes(name, healths), key=_order))
@@ -99,7 +105,26 @@ class Assurance:
 
     def all(self) -> tuple[Standing, ...]:
         """Every subservice, by name."""
-        return tuple(self.standing(name) for name in sorted(self._kinds))
+        healths = self.healths()
+        return tuple(self.standing(name, healths) for name in sorted(self._kinds))
+
+    def healths(self) -> dict[str, int]:
+        """Health of every subservice."""
+        healths: dict[str, int] = {}
+        for name in self._kinds:
+            self._health(name, healths)
+        return healths
+
+    def kind(self, name: str) -> str:
+        """KeyError for what is not in the graph."""
+        return self._kinds[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._kinds
+
+    def below(self, name: str) -> frozenset[str]:
+        """All that a subservice depends on in whatever way, however far, without itself. KeyError as above."""
+        return frozenset(self._below(name) - {name})
 
     def needs(self, name: str) -> tuple[tuple[str, Impact], ...]:
         """What a subservice depends on, by name."""
@@ -118,20 +143,23 @@ class Assurance:
     def _own(self, name: str) -> int:
         return max(0, WELL - sum(symptom.weight for symptom in self._symptoms[name].values()))
 
-    def _impacting(self, name: str) -> Iterator[str]:
-        return (other for other, how in self._needs[name].items() if how is Impact.IMPACTING)
+    def _weighing(self, name: str) -> Iterator[str]:
+        return (other for other, how in self._needs[name].items() if how is not Impact.INFORMATIONAL)
 
     def _health(self, name: str, healths: dict[str, int]) -> int:
         if name not in healths:
-            below = [self._health(other, healths) for other in self._impacting(name)]
-            healths[name] = min(self._own(name), *below) if below else self._own(name)
+            health = self._own(name)
+            for other, how in self._needs[name].items():
+                if how is Impact.IMPACTING:
+                    health = min(health, self._health(other, healths))
+                elif how is Impact.BUFFERED:
+                    health = min(health, (WELL + self._health(other, healths)) // 2)
+            healths[name] = health
         return healths[name]
 
     def _causes(self, name: str, healths: dict[str, int]) -> set[Symptom]:
         """Symptoms of the ones below that are at least as ill as this one; where none is, its own."""
-        worse = [
-            other for other in self._impacting(name) if healths[other] <= self._own(name) and healths[other] < WELL
-        ]
+        worse = [other for other in self._weighing(name) if healths[other] <= self._own(name) and healths[other] < WELL]
         if not worse:
             return set(self._symptoms[name].values())
         return {cause for other in worse for cause in self._causes(other, healths)}

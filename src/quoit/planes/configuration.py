@@ -27,6 +27,18 @@ class StateRead(Message):
     tree: str
 
 
+@message("planes.ReadConfiguration")
+class ReadConfiguration(Message):
+    """What is your configuration now? Answered with `ConfigurationRead`."""
+
+
+@message("planes.ConfigurationRead")
+class ConfigurationRead(Message):
+    """The configuration as a data tree, without state."""
+
+    tree: str
+
+
 @message("planes.ApplyConfiguration")
 class ApplyConfiguration(Message):
     """Make `after` hold where `before` does: configurations below the element's top-level nodes.
@@ -66,6 +78,14 @@ class StateChanged(Message):
     """News: the state of `element` is another than when it was last read."""
 
     element: str
+
+
+@message("planes.ConfigurationChanged")
+class ConfigurationChanged(Message):
+    """News: the configuration of `element` is another, whoever changed it. Ask for it with `ReadConfiguration`."""
+
+    element: str
+    caller: str
 
 
 @message("planes.Notification")

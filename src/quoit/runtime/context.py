@@ -198,6 +198,10 @@ class Context:
         """Set a gauge of the metric table."""
         self._kernel.instruments.gauge(metric, labels, value)
 
+    def forget(self, metric: str, labels: tuple[str, ...]) -> None:
+        """End a series of the metric table."""
+        self._kernel.instruments.forget(metric, labels)
+
     def spawn(self, msg: Message) -> None:
         """Start work of one's own beside the current handler: `msg` to oneself, at once."""
         self.tell(self._name, msg)

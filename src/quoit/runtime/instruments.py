@@ -51,6 +51,10 @@ class Instruments:
     def gauge(self, name: str, labels: Labels, value: float) -> None:
         self.values[name, labels] = value
 
+    def forget(self, name: str, labels: Labels) -> None:
+        """End a series: what it measured is no longer there."""
+        self.values.pop((name, labels), None)
+
     def observe(self, name: str, labels: Labels, value: float) -> None:
         key = (name, labels)
         histogram = self.histograms.get(key)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from heapq import heappop
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from quoit.model.problem import Problem
 from quoit.runtime.agenda import COUNT_BITS, Agenda, Entry, order_of
@@ -85,6 +85,8 @@ class Kernel:
     `latency(place, place)` gives the classical path's delay in nanoseconds.
     """
 
+    context_class: ClassVar[type[Context]] = Context
+
     def __init__(
         self,
         elements: Iterable[Element],
@@ -118,7 +120,7 @@ class Kernel:
             raise ValueError("two elements of one scenario share a name")
         self._process_of = [0] * len(self.elements)
         self._contexts = [
-            Context(self, i, e.name, e.place, {"stratum": str(e.stratum), "plane": str(e.plane)})
+            self.context_class(self, i, e.name, e.place, {"stratum": str(e.stratum), "plane": str(e.plane)})
             for i, e in enumerate(self.elements)
         ]
         self._tables = [{kind: handler.__get__(e) for kind, handler in e.handlers.items()} for e in self.elements]

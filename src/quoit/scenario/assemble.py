@@ -11,17 +11,18 @@ from importlib.metadata import entry_points
 from typing import Any, cast
 
 from quoit.connectivity.controller import ConnectivityController
-from quoit.connectivity.inventory import Inventory
 from quoit.connectivity.meters import ConnectivityMeters
 from quoit.connectivity.plant import Plant
 from quoit.connectivity.upkeep import ConnectivityUpkeep
 from quoit.engine.api import ENGINE
 from quoit.engine.engine import Engine, LinkPlan
+from quoit.engine.measured import MeasuredPlan
 from quoit.engine.physics import fibre
 from quoit.engine.world import (
     BendSpan,
     Blind,
     CutSpan,
+    Depolarise,
     Intercept,
     Mistune,
     SetRate,
@@ -32,31 +33,46 @@ from quoit.engine.world import (
     World,
 )
 from quoit.fabric.api import Falsify, module
-from quoit.fabric.controller import FabricController, LinkEntry
+from quoit.fabric.control_front import ControlFront
+from quoit.fabric.controller import FabricController
 from quoit.fabric.distill.estimation import Proof, Security
 from quoit.fabric.exact import ExactPlan, ExactReceiver, ExactSender
 from quoit.fabric.kma import Kma, PoolPlan
 from quoit.fabric.links.bb84 import DecoyBB84
-from quoit.fabric.links.profile import BUILT_IN, PROTOCOL_OF, Profile, RatedProfile, with_overrides
-from quoit.fabric.links.receiver import LinkProtocol
+from quoit.fabric.links.profile import OVER_PAIRS, PROTOCOL_OF, Profile, RatedProfile, with_overrides
+from quoit.fabric.links.receiver import Distillation, LinkProtocol, PairProtocol
 from quoit.fabric.meters import FabricMeters, MeterPlan
 from quoit.fabric.module import LinkEnds, ReceiverModule, SenderModule
+from quoit.fabric.pair_module import PairSenderModule
 from quoit.fabric.relay import Relay
+from quoit.fabric.sdqkd_controller import SdqkdController
+from quoit.fabric.southbound import LinkEntry
+from quoit.fabric.standing_flows import StandingFlows
 from quoit.fabric.upkeep import FabricUpkeep, UpkeepPlan
 from quoit.model.secret import Secret
 from quoit.model.urn import Namespace
+from quoit.orchestration.assurance import AssuranceElement
+from quoit.orchestration.footprint import FootprintElement
+from quoit.orchestration.service_graph import AssurancePlan, AssuredLink
 from quoit.planes.graph import Graph
 from quoit.runtime import seeds
 from quoit.runtime.context import Device
 from quoit.runtime.element import Element
 from quoit.runtime.kernel import Kernel
+from quoit.runtime.tracing import SpanSink, TracedKernel
 from quoit.runtime.wire import Message
-from quoit.scenario.entanglement import EntanglementSide
+from quoit.scenario.agents import sdqkd_agents
+from quoit.scenario.energy import footprint_plan
+from quoit.scenario.entanglement import EntanglementSide, MeasuredKeys, span_finder
 from quoit.scenario.fate import Fate, Load, LoadPlan, Stroke
 from quoit.scenario.light import LightSide
-from quoit.scenario.schema import Application, Attack, Event, Link, NetworkFile, PairLink, Span
+from quoit.scenario.optical import optical_elements
+from quoit.scenario.pair_keys import PROTOCOLS, PairKeys, profile_of
+from quoit.scenario.schema import Application, Attack, Event, Link, NetworkFile, PairLink
+from quoit.scenario.thresholds import telemetry_plan
 from quoit.service.access import AccessControl, Contract
 from quoit.service.admission import AdmissionControl
+from quoit.service.api import CloseSession, CloseUnit, OpenKeys, OpenSession, OpenUnit, TakeKeys
 from quoit.service.calendar import Calendar
 from quoit.service.controller import ServiceController
 from quoit.service.directory import Attachment
@@ -67,18 +83,14 @@ from quoit.service.policy import KeyPolicy
 from quoit.service.router import RoutingModule
 from quoit.service.upkeep import ServiceUpkeep
 
-DEFAULT_PROFILE: Mapping[str, str] = {
-    "bb84-decoy": "bb84-gigahertz",
-    "bbm92": "bbm92-cw",
-    "cv-gg02": "cv-metro",
-    "rated": "rated",
-}
-
 BOOTSTRAP_BYTES = 16 + 16 * 64
 """Key that a link is commissioned with for its own messages: a hash key and the pads of 64 blocks."""
 
 BLOCKS_OF_A_LIFE = 2**32
 """More blocks than any link makes between two starts of a twin."""
+
+TRACED: frozenset[type[Message]] = frozenset({OpenKeys, TakeKeys, OpenUnit, CloseUnit, OpenSession, CloseSession})
+"""Requests that are followed through all strata in a twin that traces."""
 
 StoreMaker = Callable[[str], Device]
 
@@ -103,7 +115,8 @@ class Parts:
 
     `root` None: key material grows from the seed, so whoever knows the seed knows all keys; live twins pass 32
     random bytes. `life` and `start_ns`: which life of a twin this is that goes on after it was stopped, and from
-    which instant; its links' blocks have numbers that no earlier life used. `mark_key`: see `Kme`.
+    which instant; its links' blocks have numbers that no earlier life used. `mark_key`: see `Kme`. `trace_sink`: gets
+    the spans of what comes of applications' requests.
     """
 
     make_store: StoreMaker
@@ -112,6 +125,7 @@ class Parts:
     life: int = 0
     start_ns: int = 0
     mark_key: bytes | None = None
+    trace_sink: SpanSink | None = None
 
 
 class Assembler:
@@ -127,10 +141,13 @@ class Assembler:
         self.center = next(iter(network.nodes))
         self.stores: dict[str, Device] = {}
         self.labels: dict[str, str] = {}
-        self.entanglement = EntanglementSide(network, self._spans_of, self.seed)
+        self._direct_spans = span_finder(network)
         self.light = LightSide(network, self._spans_of)
-        self._protocols: dict[str, LinkProtocol] = {}
-        classes = {e.name: e for e in entry_points(group="quoit.link_protocols")}
+        self.entanglement = EntanglementSide(network, self._direct_spans, self.seed, self.root)
+        self.pair_keys = PairKeys(network, self.entanglement)
+        self.telemetry = telemetry_plan(network)
+        self._protocols: dict[str, Distillation] = {}
+        classes = {e.name: e for e in entry_points(group=PROTOCOLS)}
         for link in network.links:
             self._protocols[link.id] = classes[link.protocol].load()(self._profile(link))
             self.labels[link.id] = self._protocols[link.id].security_label
@@ -138,14 +155,12 @@ class Assembler:
         self.detectors = tuple((name, found[name].load()) for name in network.policies.detectors)
 
     def _profile(self, link: Link) -> Profile:
-        name = link.profile or DEFAULT_PROFILE[link.protocol]
-        body = self.n.profiles.get(name)
-        profile = BUILT_IN[name] if body is None else _derived(body)
+        profile = profile_of(self.n, link)
         if isinstance(profile, RatedProfile):
             given: dict[str, Any] = {"rate_bps": link.rate_bps, "qber": link.qber}
             profile = with_overrides(profile, {k: v for k, v in given.items() if v is not None})
         if PROTOCOL_OF[type(profile)] != link.protocol:
-            raise ValueError(f"link {link.id}: profile {name} is not for protocol {link.protocol}")
+            raise ValueError(f"link {link.id}: profile {link.profile} is not for protocol {link.protocol}")
         return profile
 
     def twin(self) -> Twin:
@@ -157,29 +172,30 @@ class Assembler:
             *self._connectivity(),
             *self._fabric(),
             *self._service(attachments, policy),
+            AssuranceElement(self.center, self._assurance_plan()),
+            FootprintElement(self.center, footprint_plan(self.n, self._profile_of, self._pair_spans())),
         ]
         calendar = Calendar(self.n.epoch_unix_s, Namespace(self.n.nid))
-        elements += self.entanglement.elements(self.world, self.center, attachments, calendar)
-        kernel = Kernel(elements, seed=self.seed, latency=Latency(self.n), start_ns=self.parts.start_ns)
+        keys = MeasuredKeys(self._measured(), self.pair_keys.apart())
+        elements += self.entanglement.elements(self.world, self.center, attachments, calendar, keys)
+        kernel = self._kernel(elements)
         kmes = {k.id: k.node for k in self.n.all_kmes()}
         return Twin(
             self.n, kernel, kmes, attachments, self.stores, policy, self.labels, self._kme_maker(attachments, policy)
         )
 
+    def _kernel(self, elements: list[Element]) -> Kernel:
+        latency, start_ns, sink = Latency(self.n), self.parts.start_ns, self.parts.trace_sink
+        if sink is None:
+            return Kernel(elements, seed=self.seed, latency=latency, start_ns=start_ns)
+        return TracedKernel(elements, roots=TRACED, sink=sink, seed=self.seed, latency=latency, start_ns=start_ns)
+
     # -- engine --------------------------------------------------------------------------------------
 
     def _spans_of(self, link: Link | PairLink) -> tuple[str, ...]:
-        if link.spans is not None:
-            return tuple(link.spans)
-        direct = self._spans_between[frozenset(link.between)]
-        return (min(direct, key=lambda s: (s.loss_db, s.id)).id,)
-
-    @cached_property
-    def _spans_between(self) -> dict[frozenset[str], list[Span]]:
-        found: dict[frozenset[str], list[Span]] = {}
-        for span in self.n.spans:
-            found.setdefault(frozenset(span.between), []).append(span)
-        return found
+        if isinstance(link, Link) and link.protocol in OVER_PAIRS:
+            return self.pair_keys.path(link).spans
+        return self._direct_spans(link)
 
     @cached_property
     def _links_at(self) -> dict[str, list[Link]]:
@@ -196,7 +212,9 @@ class Assembler:
         inventory = self.light.inventory()
         plans = []
         for link in self.n.links:
-            protocol = self._protocols[link.id]
+            if link.protocol in OVER_PAIRS:
+                continue
+            protocol = cast(LinkProtocol, self._protocols[link.id])
             loss = world.loss_db(link.id)
             if loss is None:  # a satellite has not risen yet: what counts is its highest culmination
                 loss = inventory.loss_db(link.between[0], self._spans_of(link))
@@ -209,16 +227,26 @@ class Assembler:
         strokes = [stroke for event in self.n.events for stroke in strokes_of(event, ends)]
         return [Engine(world, plans, self.root, self.seed, self.light.drifts()), Fate(tuple(strokes), ends)]
 
+    def _measured(self) -> tuple[MeasuredPlan, ...]:
+        plans = []
+        for link in self.n.links:
+            protocol = self._protocols[link.id]
+            if isinstance(protocol, PairProtocol):
+                receiver = f"module:{link.id}:{link.between[1]}"
+                plans.append(MeasuredPlan(link.id, receiver, self.n.telemetry_interval_ns, protocol.settings()))
+        return tuple(plans)
+
     # -- connectivity --------------------------------------------------------------------------------
 
     def _connectivity(self) -> list[Element]:
-        kinds: tuple[Callable[[str, Inventory], Element], ...] = (
-            Plant,
-            ConnectivityController,
-            ConnectivityMeters,
-            ConnectivityUpkeep,
-        )
-        return [kind(self.center, self.light.inventory()) for kind in kinds]
+        light, center = self.light, self.center
+        return [
+            Plant(center, light.inventory()),
+            ConnectivityController(center, light.inventory(), self._pair_spans(), otn=self.n.has_plant),
+            ConnectivityMeters(center, light.inventory(), self.telemetry),
+            ConnectivityUpkeep(center, light.inventory()),
+            *optical_elements(self.n, light, center),
+        ]
 
     # -- fabric --------------------------------------------------------------------------------------
 
@@ -232,21 +260,54 @@ class Assembler:
             ends = LinkEnds(link.id, a, b, self.n.telemetry_interval_ns, self.first_block)
             out += self._modules(link, ends, protocol)
             abort = getattr(getattr(protocol, "profile", None), "qber_abort", 0.08)
+            pairs = self.pair_keys.circuit(link, protocol) if isinstance(protocol, PairProtocol) else None
             spans = self._spans_of(link)
-            entries.append(LinkEntry(link.id, a, b, spans))
-            # Light through air comes and goes by itself, and so does a rate that is given.
-            steady = link.protocol != "rated" and not self.light.through_air(spans)
-            hold, watch = self.n.policies.quarantine_hold_ns, (spans, protocol.shares, steady, self.detectors)
-            meters.append(MeterPlan(link.id, a, b, ceiling or abort, hold, *watch))
+            entries.append(LinkEntry(link.id, a, b, spans, pairs))
+            over = pairs.over if pairs is not None else ()
+            # Light through air comes and goes by itself, so does a rate that is given; a circuit's has other reasons
+            # than light.
+            steady = link.protocol != "rated" and pairs is None and not self.light.through_air(spans)
+            meters.append(
+                MeterPlan(
+                    link.id,
+                    a,
+                    b,
+                    ceiling or abort,
+                    self.n.policies.quarantine_hold_ns,
+                    over,
+                    protocol.security_label,
+                    spans=spans,
+                    shares=protocol.shares,
+                    steady=steady,
+                    detectors=self.detectors,
+                )
+            )
             upkeep.append(UpkeepPlan(link.id, a, b))
+        channels = {c.name: tuple(c.spans) for c in self.n.plant.channels}
         out += [
-            FabricController(self.center, tuple(entries)),
-            FabricMeters(self.center, tuple(meters), {c.name: tuple(c.spans) for c in self.n.plant.channels}),
+            *self._fabric_control(tuple(entries)),
+            FabricMeters(self.center, tuple(meters), channels, self.telemetry),
             FabricUpkeep(self.center, tuple(upkeep)),
         ]
         for node in self.n.nodes:
             out += self._trusted_node(node)
+        if self.n.policies.has_agents:
+            out += sdqkd_agents(self.n, self.light.inventory())
         return out
+
+    def _fabric_control(self, entries: tuple[LinkEntry, ...]) -> list[Element]:
+        """The controller by itself; or instances of one that knows agents alone, behind one name."""
+        policies = self.n.policies
+        if policies.control == "direct":
+            return [FabricController(self.center, entries)]
+        nodes = tuple(self.n.nodes)
+        if policies.control == "external":
+            return [StandingFlows(self.center, self.n.name, nodes)]
+        instances = [
+            SdqkdController(nodes[number % len(nodes)], self.n.name, nodes, entries, number)
+            for number in range(policies.fabric_controllers)
+        ]
+        return [ControlFront(self.center), *instances]
 
     def _exact_of(self, link: Link) -> DecoyBB84 | None:
         """The protocol if this link is to run in mode `exact`; only decoy BB84 can."""
@@ -254,7 +315,9 @@ class Assembler:
         wanted = (link.mode or self.n.mode) == "exact"
         return protocol if wanted and isinstance(protocol, DecoyBB84) else None
 
-    def _modules(self, link: Link, ends: LinkEnds, protocol: LinkProtocol) -> list[Element]:
+    def _modules(self, link: Link, ends: LinkEnds, protocol: Distillation) -> list[Element]:
+        if isinstance(protocol, PairProtocol):
+            return [PairSenderModule(ends), ReceiverModule(ends, protocol)]
         exact = self._exact_of(link)
         if exact is None:
             gross = link.protocol != "rated"  # a rate that is given is what is left
@@ -292,6 +355,19 @@ class Assembler:
         neighbours = {k.id: k.between[1] if k.between[0] == node else k.between[0] for k in here}
         hashes = {k.id: Secret(seeds.keystream(self.root, "commission", k.id, nbytes=16)) for k in here}
         return [Kma(node, plans, initial, self.first_block), Relay(node, neighbours, hashes)]
+
+    # -- across the strata ---------------------------------------------------------------------------
+
+    def _pair_spans(self) -> frozenset[str]:
+        return frozenset(span for link in self.n.pair_links for span in self._spans_of(link))
+
+    def _profile_of(self, link: str) -> object:
+        return getattr(self._protocols[link], "profile", None)
+
+    def _assurance_plan(self) -> AssurancePlan:
+        links = [AssuredLink(k.id, k.between[0], k.between[1], self._spans_of(k)) for k in self.n.links]
+        kmes = tuple((kme.id, kme.node) for kme in self.n.all_kmes())
+        return AssurancePlan(tuple(links), tuple(span.id for span in self.n.spans), kmes)
 
     # -- service -------------------------------------------------------------------------------------
 
@@ -344,7 +420,7 @@ class Assembler:
         apps = {app.sae: app for app in self.n.applications}
         contracts = tuple(Contract(a, apps[a.sae].rate_bps, apps[a.sae].priority) for a in mine)
         number = policy.control_instances
-        out: list[Element] = [ServiceMonitor(place, domain)]
+        out: list[Element] = [ServiceMonitor(place, domain, self.telemetry)]
         for n in range(number):
             out += [
                 AccessControl(place, domain, contracts, n),
@@ -400,15 +476,12 @@ class Assembler:
         )
 
 
-def _derived(body: dict[str, Any]) -> Profile:
-    return with_overrides(BUILT_IN[body["base"]], {k: v for k, v in body.items() if k != "base"})
-
-
 def _attack(attack: Attack) -> tuple[Message, Message, str]:
     link, share = attack.link, attack.fraction or 0.0
     edits: dict[str, tuple[Message, Message]] = {
         "intercept-resend": (Intercept(link, share), Intercept(link, 0.0)),
         "photon-number-splitting": (Split(link, share), Split(link, 0.0)),
+        "depolarise": (Depolarise(link, share), Depolarise(link, 0.0)),
         "tamper-messages": (Tamper(link, share), Tamper(link, 0.0)),
         "blinding": (Blind(link), Blind(link, False)),
         "falsify-telemetry": (Falsify(link), Falsify(link, False)),

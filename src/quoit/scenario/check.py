@@ -14,14 +14,18 @@ from pydantic import BaseModel, ValidationError
 
 from quoit.engine.hardware import PROFILES
 from quoit.fabric.links.bb84 import NO_DECOYS
-from quoit.fabric.links.profile import BUILT_IN, PROTOCOL_OF, with_overrides
+from quoit.fabric.links.profile import BUILT_IN, OVER_PAIRS, PROTOCOL_OF, with_overrides
 from quoit.fabric.programs.demand import GROUP
 from quoit.model.problem import Problem
 from quoit.model.urn import Urn
 from quoit.scenario import yamlfile
-from quoit.scenario.entanglement import hop_of, memory_plan
+from quoit.scenario.energy import check_powers
+from quoit.scenario.entanglement import EntanglementSide, hop_of, memory_plan, span_finder
 from quoit.scenario.light_check import check_light
-from quoit.scenario.schema import Memories, NetworkFile
+from quoit.scenario.pair_keys import PairKeys, structure_faults
+from quoit.scenario.schema import Attack, Memories, NetworkFile
+from quoit.scenario.targets import targets_of, without_light
+from quoit.scenario.thresholds import check_thresholds
 from quoit.scenario.yamlfile import Loc, Place
 from quoit.service.states import STAGES
 
@@ -151,7 +155,7 @@ def _further_faults(file: str, document: yamlfile.Document, broken: list[Loc]) -
     except ValidationError:
         return []
     found = []
-    for loc, what in cross_check(network):
+    for loc, what in _structure(network):
         if _may_follow(what, kept):
             continue
         if len(loc) > 1 and kept.get(str(loc[0])) and isinstance(loc[1], int):
@@ -229,14 +233,25 @@ def _inner_model(annotation: Any) -> Any:
 
 def cross_check(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
     """Faults that only two parts of a network together have."""
+    found = [*_structure(n)]
+    yield from found
+    if not found:  # a path over pair links can be judged when all of it is there
+        side = EntanglementSide(n, span_finder(n), n.seed)
+        yield from PairKeys(n, side).faults()
+
+
+def _structure(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
     yield from _check_names(n)
     yield from _check_places(n)
     yield from _check_links(n)
+    yield from structure_faults(n)
     yield from _check_memories(n)
     yield from _check_pair_links(n)
     yield from _check_service(n)
     yield from _check_events(n)
     yield from check_light(n, _unknown)
+    yield from check_thresholds(n, _unknown)
+    yield from check_powers(n, _unknown)
 
 
 def _unknown(loc: Loc, what: str, name: str, known: Iterable[str]) -> Iterator[tuple[Loc, str]]:
@@ -257,6 +272,10 @@ def _check_names(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
     yield from _twice("spans", [s.id for s in n.spans])
     yield from _twice("links", [link.id for link in n.links])
     yield from _twice("pair_links", [link.id for link in n.pair_links])
+    taken = {link.id for link in n.links}
+    for i, pair_link in enumerate(n.pair_links):
+        if pair_link.id in taken:
+            yield ("pair_links", i), f"the name {pair_link.id!r} is taken by one of links; give one of them another"
     yield from _twice("kmes", [k.id for k in n.all_kmes()])
     yield from _twice("applications", [a.sae for a in n.applications])
     yield from _twice("domains", [d.name for d in n.domains])
@@ -304,7 +323,10 @@ def _check_links(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
             yield from _unknown(("links", i, "profile"), "profile", link.profile, [*BUILT_IN, *n.profiles])
         for k, span in enumerate(link.spans or []):
             yield from _unknown(("links", i, "spans", k), "span", span, spans)
-        if link.spans is None and frozenset(link.between) not in ends:
+        for k, name in enumerate(link.over or []):
+            yield from _unknown(("links", i, "over", k), "pair link", name, [p.id for p in n.pair_links])
+        own_fibre = link.protocol not in OVER_PAIRS
+        if own_fibre and link.spans is None and frozenset(link.between) not in ends:
             yield ("links", i, "between"), "no span joins these nodes; add one, or list the link's spans"
         if (link.mode or n.mode) == "exact" and link.protocol != "bb84-decoy":
             where = ("links", i, "mode" if link.mode else "protocol")
@@ -406,9 +428,31 @@ def _check_events(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
         if event.tap is not None:
             yield from _unknown(("events", i, "tap", "span"), "span", event.tap.span, spans)
         if event.attack is not None:
-            yield from _unknown(("events", i, "attack", "link"), "link", event.attack.link, links)
+            yield from _check_target(n, i, event.attack)
         if event.rate is not None:
             yield from _unknown(("events", i, "rate", "link"), "link", event.rate.link, links)
         if event.load is not None:
             for key, sae in (("from", event.load.source), ("to", event.load.to)):
                 yield from _unknown(("events", i, "load", key), "application", sae, saes)
+
+
+STRIKE_OF = {
+    "intercept-resend": "intercept",
+    "photon-number-splitting": "split",
+    "blinding": "blind",
+    "depolarise": "depolarise",
+    "tamper-messages": "tamper",
+    "falsify-telemetry": "falsify-sender",
+}
+"""Attacks of a file, and what `fate.STRIKES` calls what has the same targets."""
+
+
+def _check_target(n: NetworkFile, i: int, attack: Attack) -> Iterator[tuple[Loc, str]]:
+    at = ("events", i, "attack", "link")
+    kind = STRIKE_OF[attack.kind]
+    why = without_light(n, kind, attack.link)
+    if why is not None:
+        yield at, why
+    else:
+        what, known = targets_of(n, kind)
+        yield from _unknown(at, what, attack.link, known)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import entry_points
 from itertools import combinations
 
-from quoit.engine.entangler import Entangler, PairLink
+from quoit.engine.attempts import AttemptBoard
+from quoit.engine.channels import PairLink
+from quoit.engine.entangler import Entangler
 from quoit.engine.equipment import (
     SCHEMES,
     Heralded,
@@ -22,6 +25,7 @@ from quoit.engine.equipment import (
 )
 from quoit.engine.hardware import PROFILES, HardwareProfile
 from quoit.engine.ledger import Node as TrueNode
+from quoit.engine.measured import MeasuredPairs, MeasuredPlan, Reader
 from quoit.engine.physics.bell_pairs import werner
 from quoit.engine.program import Hop
 from quoit.engine.world import TrueLink, World
@@ -31,15 +35,19 @@ from quoit.fabric.linkservice.rules import Devices, Facts
 from quoit.fabric.memory import MemoryAgent
 from quoit.fabric.pair_links import PairLinkEntry, PairLinks
 from quoit.fabric.pairs import KeptReady, PairController
-from quoit.fabric.programs.demand import GROUP, Station
+from quoit.fabric.programs.demand import GROUP, Compiler, Station
+from quoit.runtime import seeds
 from quoit.runtime.element import Element
 from quoit.scenario import schema
+from quoit.scenario.light import LightSide
 from quoit.service.calendar import Calendar
 from quoit.service.directory import Attachment
-from quoit.service.eme import Centre, Eme
+from quoit.service.eme import Eme
+from quoit.service.planning import Centre
 from quoit.service.qnpu import Qnpu
+from quoit.service.scheduler import Scheduler
 
-Spans = Callable[[schema.PairLink], tuple[str, ...]]
+Spans = Callable[[schema.Link | schema.PairLink], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -120,12 +128,36 @@ def _told(link: schema.PairLink, *keys: str) -> list[float]:
     return values
 
 
+def span_finder(network: schema.NetworkFile) -> Callable[[schema.Link | schema.PairLink], tuple[str, ...]]:
+    """Gives the spans of a link that the file names, else the one of least loss that joins its ends."""
+    between: dict[frozenset[str], list[schema.Span]] = {}
+    for span in network.spans:
+        between.setdefault(frozenset(span.between), []).append(span)
+
+    def spans_of(link: schema.Link | schema.PairLink) -> tuple[str, ...]:
+        if link.spans is not None:
+            return tuple(link.spans)
+        return (min(between[frozenset(link.between)], key=lambda s: (s.loss_db, s.id)).id,)
+
+    return spans_of
+
+
+@dataclass(frozen=True)
+class MeasuredKeys:
+    """Links whose key comes of pairs: how the engine runs each, and how many circuits of each pair link they need."""
+
+    plans: tuple[MeasuredPlan, ...] = ()
+    apart: Mapping[str, int] = field(default_factory=dict)
+
+
 class EntanglementSide:
     """Elements of all strata that have to do with entangled states. Empty for a network without memories."""
 
-    def __init__(self, network: schema.NetworkFile, spans_of: Spans, seed: int) -> None:
+    def __init__(self, network: schema.NetworkFile, spans_of: Spans, seed: int, root: bytes | None = None) -> None:
+        """`root`: what the ends' choices of test rounds grow from; needed for elements alone."""
         self._n = network
         self._seed = seed
+        self._root = root
         self._spans_of = spans_of
         self._memories = {
             name: memory_plan(node.memories) for name, node in network.nodes.items() if node.memories is not None
@@ -133,39 +165,75 @@ class EntanglementSide:
 
     def true_links(self) -> dict[str, TrueLink]:
         """The paths of pair links, for the world."""
-        return {link.id: TrueLink(link.id, self._spans_of(link)) for link in self._n.pair_links}
+        return {link.id: TrueLink(link.id, self._spans_of(link), source=link.between[0]) for link in self._n.pair_links}
+
+    @cached_property
+    def links(self) -> dict[str, PairLinkEntry]:
+        """Pair links as control knows them. ValueError names what the hardware's paper does not say."""
+        lengths = {span.id: span.length_km for span in self._n.spans}
+        found = {}
+        for link in self._n.pair_links:
+            hop = hop_of(link, sum(lengths[span] for span in self._spans_of(link)), self._losses_db[link.id])
+            found[link.id] = PairLinkEntry(link.id, link.between[0], link.between[1], hop, link.pairs)
+        return found
+
+    @cached_property
+    def _losses_db(self) -> dict[str, float]:
+        """Of each pair link as long as nothing has happened: spans, and switches on the way."""
+        light = LightSide(self._n, self._spans_of)
+        world = World(light.true_spans(), self.true_links(), switches=light.true_switches())
+        return {link.id: world.loss_db(link.id) or 0.0 for link in self._n.pair_links}
+
+    def _true_link(self, link: schema.PairLink) -> PairLink:
+        scheme = SCHEMES.get(link.scheme.replace("-", "_"))
+        photons = 2 if scheme is None else scheme.photons
+        return PairLink(link.id, self._losses_db[link.id], photons, (link.between[0], link.between[1]))
+
+    @cached_property
+    def known(self) -> PairLinks:
+        """Pair links and nodes with memories, as control knows them. ValueError names what the hardware's paper does
+        not say."""
+        stations = (_station(name, plan) for name, plan in self._memories.items())
+        return PairLinks(self.links.values(), stations)
+
+    @property
+    def compiler(self) -> Compiler:
+        """That the policies name."""
+        compiler: Compiler = {e.name: e for e in entry_points(group=GROUP)}[self._n.policies.pair_compiler].load()()
+        return compiler
 
     def elements(
-        self, world: World, center: str, attachments: Mapping[str, Attachment], calendar: Calendar
+        self,
+        world: World,
+        center: str,
+        attachments: Mapping[str, Attachment],
+        calendar: Calendar,
+        keys: MeasuredKeys = MeasuredKeys(),
     ) -> list[Element]:
         """Engine, agents, control and EMEs; none if no node has memories."""
         if not self._memories:
             return []
-        lengths = {span.id: span.length_km for span in self._n.spans}
-        true_links, entries = [], []
-        for link in self._n.pair_links:
-            loss_db = world.loss_db(link.id) or 0.0
-            hop = hop_of(link, sum(lengths[span] for span in self._spans_of(link)), loss_db)
-            scheme = SCHEMES.get(link.scheme.replace("-", "_"))
-            photons = 2 if scheme is None else scheme.photons
-            true_links.append(PairLink(link.id, loss_db, photons, (link.between[0], link.between[1])))
-            entries.append(PairLinkEntry(link.id, link.between[0], link.between[1], hop, link.pairs))
-        stations = tuple(_station(name, plan) for name, plan in self._memories.items())
-        compiler = {e.name: e for e in entry_points(group=GROUP)}[self._n.policies.pair_compiler].load()()
+        true_links = tuple(self._true_link(link) for link in self._n.pair_links)
         true_nodes = {name: plan.true_node for name, plan in self._memories.items()}
+        readers = {name: Reader(plan.model.readout, plan.readout_ns) for name, plan in self._memories.items()}
+        board = AttemptBoard()
+        key_side = [MeasuredPairs(world, true_links, keys.plans, readers, self._seed, board)] if keys.plans else []
+        links, stations = tuple(self.links.values()), tuple(self.known.stations.values())
         return [
-            Entangler(world, tuple(true_links), true_nodes, self._seed),
-            PairController(center, tuple(entries), stations, compiler, self._kept_ready(attachments)),
+            Entangler(world, true_links, true_nodes, self._seed, board),
+            *key_side,
+            PairController(center, links, stations, self.compiler, self._kept_ready(attachments, keys)),
             *(MemoryAgent(name, plan.number) for name, plan in self._memories.items()),
-            *self._pair_services(PairLinks(entries, stations)),
+            *self._pair_services(self.known),
+            Scheduler(center, {name: plan.number for name, plan in self._memories.items()}),
             *self._emes(attachments, calendar),
             *(Qnpu(name, self._settle_ns) for name in self._memories),
         ]
 
-    def _kept_ready(self, attachments: Mapping[str, Attachment]) -> KeptReady:
+    def _kept_ready(self, attachments: Mapping[str, Attachment], keys: MeasuredKeys) -> KeptReady:
         """Between all nodes that have applications and memories."""
         nodes = sorted({a.node for a in attachments.values()} & set(self._memories))
-        return KeptReady(tuple(combinations(nodes, 2)), self._n.policies.virtual_link_fidelity)
+        return KeptReady(tuple(combinations(nodes, 2)), self._n.policies.virtual_link_fidelity, keys.apart)
 
     def _pair_services(self, known: PairLinks) -> list[Element]:
         """Link service and network service of each node."""
@@ -191,12 +259,17 @@ class EntanglementSide:
 
     def _emes(self, attachments: Mapping[str, Attachment], calendar: Calendar) -> list[Element]:
         stages = {domain.name: domain.stage for domain in self._n.all_domains()}
-        centres = tuple(Centre(name, plan.model.gate, plan.model.readout) for name, plan in self._memories.items())
+        centres = tuple(
+            Centre(name, plan.model.gate, plan.model.readout, plan.gate_ns, plan.readout_ns, plan.number)
+            for name, plan in self._memories.items()
+        )
         emes: list[Element] = []
+        assert self._root is not None
         for name in self._memories:
             domain = self._n.domain_of(name)
             apps = tuple(a for a in attachments.values() if a.node == name)
-            emes.append(Eme(name, domain, stages[domain], apps, centres, calendar))
+            dice = seeds.keystream(self._root, "dice", name, nbytes=32)
+            emes.append(Eme(name, domain, stages[domain], apps, centres, calendar, dice))
         return emes
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from quoit.engine.api import ENGINE
-from quoit.engine.world import BendSpan, Blind, CutSpan, Intercept, Mistune, Shine, Split, Tamper, Tap
+from quoit.engine.world import BendSpan, Blind, CutSpan, Depolarise, Intercept, Mistune, Shine, Split, Tamper, Tap
 from quoit.fabric.api import UPKEEP, CommissionLink, Falsify, module
 from quoit.model.problem import Problem
 from quoit.runtime.context import Context
@@ -20,25 +20,26 @@ from quoit.scenario.schema import SHONE_MHZ, SHONE_WIDTH_MHZ
 from quoit.service.api import Keys, OpenKeys, TakeKeys
 
 FATE = "engine.fate"
-
 STRIKES = {
     "cut": "span",
     "splice": "span",
-    "bend": "span",
-    "weather": "air",
-    "light": "span",
-    "extinguish": "span",
+    "bend": "fibre",
+    "weather": "path through air",
+    "light": "fibre",
+    "extinguish": "fibre",
     "power": "channel",
-    "tap": "span",
-    "intercept": "link",
-    "split": "link",
-    "blind": "link",
+    "tap": "fibre",
+    "intercept": "lit link",
+    "depolarise": "pair link",
+    "split": "lit QKD link",
+    "blind": "lit QKD link",
     "falsify-sender": "link",
     "falsify-receiver": "link",
     "tamper": "link",
     "commission": "link",
 }
-"""What can be done to a running twin, and to what: a span, a path through air, a channel, a link. Amount 0 ends it."""
+"""What can be done to a running twin, and to what: a span, which is a fibre or a path through air; a channel; a link
+for keys, one that has a light of its own (pair links have), or a pair link. Amount 0 ends it."""
 
 
 @message("fate.Strike")
@@ -107,6 +108,7 @@ def _edit(msg: Strike) -> Message:
         "extinguish": Shine(msg.target, None, SHONE_MHZ, SHONE_WIDTH_MHZ),
         "power": Mistune(msg.target, msg.amount),
         "intercept": Intercept(msg.target, msg.amount),
+        "depolarise": Depolarise(msg.target, msg.amount),
         "tamper": Tamper(msg.target, msg.amount),
         "tap": Tap(msg.target, msg.amount),
         "split": Split(msg.target, msg.amount),

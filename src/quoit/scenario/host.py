@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -24,24 +24,34 @@ import structlog
 
 from quoit.adapters.crypto.kek_uri import open_kek
 from quoit.adapters.crypto.pki import LEAF_LIFE, Authority, Issued, PkiError
+from quoit.adapters.exporters.traces import OtlpJsonFile
 from quoit.adapters.stores.sealed import SealedStore
 from quoit.adapters.stores.sqlite import SqliteStore
+from quoit.fabric.api import agent
 from quoit.interfaces.etsi014.codec import Compat, Limits
 from quoit.interfaces.identity import Identities
 from quoit.interfaces.listener import Census, Listener, ListenerLimits, listen
 from quoit.interfaces.northbound import Counted, make_app
 from quoit.interfaces.repeated import Repeated
+from quoit.interfaces.restconf.core import Restconf
+from quoit.interfaces.restconf.library import ModuleSet
+from quoit.interfaces.restconf.server import RestconfApp
 from quoit.model.role import Role
 from quoit.runtime.journal import FORMAT, Header, JournalWriter
 from quoit.runtime.kernel import Kernel
 from quoit.runtime.live import LiveWorld
 from quoit.runtime.trace import Digest, Event, Sink, to_line
 from quoit.runtime.virtual import VirtualWorld
+from quoit.scenario.agent_doors import AgentDoor, AgentDoors
 from quoit.scenario.assemble import Parts, Twin, assemble
 from quoit.scenario.check import loads
-from quoit.scenario.operator import ROLES, OperatorSocket, RoleGate, role_identities
+from quoit.scenario.operator import ROLES, ManagementDoor, OperatorSocket, role_identities
+from quoit.scenario.optical_door import ROLES as TAPI_ROLES
+from quoit.scenario.optical_door import OpticalDoor
 from quoit.scenario.schema import NetworkFile
 from quoit.scenario.spread import Spread
+from quoit.scenario.telemetry_data import MODULE, TelemetryProvider, tell_changes
+from quoit.service.agreements import monitor
 from quoit.service.api import eme
 from quoit.service.keystore import StoreFailed
 
@@ -51,8 +61,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("quoit", element="host")
 CERTIFICATE_CHECK_S = 1.0
-MANAGEMENT = "management"
-"""Name on the certificate of the operator's door."""
+MANAGEMENT, TAPI = "management", "tapi"
+"""Names on the certificates of the operator's door and of the optical network's."""
 """How soon `quoit pki --revoke` beside a running twin ends live connections, at the latest."""
 
 
@@ -74,8 +84,11 @@ class HostOptions:
     URL of a PostgreSQL that holds the key stores instead of files, one schema a KME. `kek`: name of the key-encryption
     key of all stores (`quoit.adapters.crypto.kek_uri`), instead of a file in each. `certificate_life`: of the KMEs' and
     the applications' certificates. `tls13_only`: listeners refuse TLS 1.2, which ETSI GS QKD 014 permits.
+    `agents_port`: RESTCONF listeners of SDN agents from that port on, in the order of nodes (0: any); None: none.
     `management_port`: the operator's door over mutual TLS on that port of 127.0.0.1 (0: any); None: only its socket.
-    `netqasm`: so many memories of each node that has some for programs of hosts, whatever the network file says."""
+    `traces`: file for spans of what comes of requests, as OTLP/JSON.
+    `netqasm`: so many memories of each node that has some for programs of hosts, whatever the network file says.
+    `tapi_port`: the optical network's (ONF TAPI over RESTCONF), with TAPI's YANG modules from `tapi_yang`."""
 
     directory: Path
     seed: int | None = None
@@ -92,7 +105,11 @@ class HostOptions:
     tls13_only: bool = False
     management_port: int | None = None
     kek: str | None = None
+    traces: Path | None = None
+    agents_port: int | None = None
     netqasm: int | None = None
+    tapi_port: int | None = None
+    tapi_yang: Path | None = None
 
 
 @dataclass
@@ -116,13 +133,20 @@ class Host:
     apps: dict[str, Issued] = field(default_factory=dict)
     roles: dict[Role, Issued] = field(default_factory=dict)
     management: Door | None = None
+    tapi: Door | None = None
+    agents: AgentDoors | None = None
 
     def __post_init__(self) -> None:
         self.network = loads(self.network_text, self.file)
+        self._optical: OpticalDoor | None = None
+        if self.options.tapi_port is not None:  # before anything is made: without its modules there is no door
+            self._optical = OpticalDoor(self.network, self.options.tapi_yang)
         self.digest = Digest()
         share = self.options.share
         self._spread = None if share is None else Spread(self.network, share.processes)
         self._renewal: asyncio.Task[None] | None = None
+        self._changes: asyncio.Task[None] | None = None
+        self._restconf: Restconf | None = None
         self._operator: OperatorSocket | None = None
         self._limits_of_doors = ListenerLimits()
         self._census = Census(self._limits_of_doors.in_all, self._limits_of_doors.per_identity)
@@ -136,6 +160,10 @@ class Host:
         kek = self.options.kek
         self._kek = None if kek is None else open_kek(kek, make=not self.options.resume)
         self._opened: dict[str, SealedStore] = {k.id: self._open_store(k.id) for k in self.network.all_kmes()}
+        traces = self.options.traces
+        self._traces = None
+        if traces is not None:
+            self._traces = OtlpJsonFile(traces, self.network.name, self.network.epoch_unix_s)
         self.twin: Twin = assemble(self.network, self._parts())
         self.authority = Authority(self.options.directory / "pki", self.network.name)
         # Unbuffered: what a killed twin had done before it answered is in its log.
@@ -143,6 +171,7 @@ class Host:
         self._events = (self.options.directory / f"events{self._suffix}.jsonl").open(mode, buffering=0)
         self._note_resumption()
         elements = self._elements_here(self.twin.kernel)
+        self._here_elements = elements
         self.here = elements & self.twin.kmes.keys()
         self.twin.kernel.sinks += [_only(elements, self.digest), _only(elements, self._write_event)]
         life = self._state.life
@@ -175,8 +204,9 @@ class Host:
             start_ns = max((store.latest_ns for store in self._opened.values()), default=0)
             start_ns = max(start_ns, self._state.now_ns) + 1 if self.options.resume else 0
             make_store = self._opened.__getitem__
-            return Parts(make_store, self.options.seed, root, self._state.life, start_ns, self._state.mark_key)
-        return Parts(self._opened.__getitem__, self.options.seed, share.root)
+            life, mark_key = self._state.life, self._state.mark_key
+            return Parts(make_store, self.options.seed, root, life, start_ns, mark_key, self._traces)
+        return Parts(self._opened.__getitem__, self.options.seed, share.root, trace_sink=self._traces)
 
     def _prepare_directory(self) -> None:
         directory = self.options.directory
@@ -235,15 +265,18 @@ class Host:
             )
         if self.options.serve:
             await self._open_doors()
-            self._write_doors()
             if share is None or share.process == 0:
                 self._operator = OperatorSocket(self.options.directory / "operator.sock", self)
                 await self._operator.start()
                 await self._open_management(self._operator)
+                await self._open_tapi()
+            self._write_doors()
         programs = program_memories(self.network, self.options.netqasm)
         if programs:
             import quoit.scenario.netqasm.doors  # noqa: F401  takes a second, in which a live twin would be late
         self.world.begin(stop_at=self.options.until_ns, wall_ns=wall_ns)
+        if self.options.serve:
+            await self._open_agents()
         if programs and self.options.serve and share is None:
             await self._open_program_doors(programs)
         self._renewal = asyncio.get_running_loop().create_task(self._renew())
@@ -321,16 +354,55 @@ class Host:
             return
         life = self.options.certificate_life
         leaf = self.authority.issue_kme(MANAGEMENT, ["127.0.0.1"], ["localhost"], life)
-        self.roles = {role: self.authority.issue_role(role, role.value, life) for role in ROLES}
+        self._issue_roles(ROLES)
         context = self.authority.server_context(leaf, tls13_only=True)
         identify = role_identities(self.authority.is_revoked).read
-        listener = await listen(
-            RoleGate(operator.app()), "127.0.0.1", self.options.management_port, context, {}, identify=identify
-        )
+        monitors = [monitor(domain.name) for domain in self.network.all_domains()]
+        core = Restconf(ModuleSet.of([MODULE]), [TelemetryProvider(self.world, monitors)], now=self._instant)
+        door = ManagementDoor(operator.app(), RestconfApp(core))
+        port = self.options.management_port
+        listener = await listen(door, "127.0.0.1", port, context, {}, identify=identify)
+        self._restconf = core
+        self._changes = asyncio.get_running_loop().create_task(tell_changes(self.world, core))
         self.management = Door(MANAGEMENT, listener, leaf, context)
 
-    def _all_doors(self) -> list[Door]:
-        return [*self.doors.values(), *([self.management] if self.management is not None else [])]
+    def _issue_roles(self, roles: Iterable[Role]) -> None:
+        for role in roles:
+            if role not in self.roles:
+                self.roles[role] = self.authority.issue_role(role, role.value, self.options.certificate_life)
+
+    async def _open_tapi(self) -> None:
+        """The optical network's door over mutual TLS, for controllers, operators and observers."""
+        if self._optical is None or self.options.tapi_port is None:
+            return
+        self._issue_roles(TAPI_ROLES)
+        leaf = self.authority.issue_kme(TAPI, ["127.0.0.1"], ["localhost"], self.options.certificate_life)
+        context = self.authority.server_context(leaf, tls13_only=True)
+        identify = role_identities(self.authority.is_revoked, TAPI_ROLES).read
+        listener = await self._optical.open(
+            self.world, self.twin.kernel.watchers, self.options.tapi_port, context, identify
+        )
+        self.tapi = Door(TAPI, listener, leaf, context)
+
+    def _instant(self) -> datetime:
+        """Simulated time as the scenario dates it, also before the world has begun."""
+        at_ns = self.world.now_ns() if self.world.running else self.twin.kernel.now
+        return datetime.fromtimestamp(self.network.epoch_unix_s, UTC) + timedelta(microseconds=at_ns // 1000)
+
+    async def _open_agents(self) -> None:
+        """RESTCONF listeners of SDN agents, and certificates for who may come in."""
+        if self.options.agents_port is None:
+            return
+        nodes = [node for node in self.network.nodes if agent(node) in self._here_elements]
+        self.agents = AgentDoors(self.network.name, self.world, self.authority, self.options.certificate_life)
+        dialects = {node: self.network.nodes[node].dialect for node in nodes}
+        await self.agents.open(dialects, self.options.agents_port)
+        self._write_doors()
+
+    def _all_doors(self) -> list[Door | AgentDoor]:
+        agents = self.agents.doors.values() if self.agents is not None else ()
+        single = (door for door in (self.management, self.tapi) if door is not None)
+        return [*self.doors.values(), *single, *agents]
 
     def _eme_of(self, kme: str) -> str | None:
         """The element that keeps shared states at a KME's node, if there is one."""
@@ -374,9 +446,12 @@ class Host:
         }  # fmt: skip
         if self._programs is not None:
             told["netqasm"] = self._programs.told()
-        if self.management is not None:
-            roles = {role: _files(leaf) for role, leaf in self.roles.items()}
-            told["management"] = {"url": f"https://127.0.0.1:{self.management.listener.port}", "roles": roles}
+        for door, roles in ((self.management, ROLES), (self.tapi, TAPI_ROLES)):
+            if door is not None:
+                files = {role: _files(self.roles[role]) for role in roles}
+                told[door.kme] = {"url": f"https://127.0.0.1:{door.listener.port}", "roles": files}
+        if self.agents is not None:
+            told["agents"] = self.agents.told()
         return told
 
     # -- upkeep --------------------------------------------------------------------------------------
@@ -421,26 +496,38 @@ class Host:
         for sae, leaf in self.apps.items():
             if everything or leaf.due(now):
                 self.apps[sae] = self.authority.renew(leaf)
+        if self.agents is not None:
+            self.agents.renew_due(now, everything)
         for role, leaf in self.roles.items():
             if everything or leaf.due(now):
                 self.roles[role] = self.authority.renew(leaf)
 
-    async def stop(self) -> None:
-        """Close listeners, stop pacing, flush logs."""
-        if self._renewal is not None:
-            self._renewal.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._renewal
+    async def _close_doors(self) -> None:
+        """Nobody comes in any more."""
         if self._operator is not None:
             await self._operator.stop()
-        if self._programs is not None:
-            await self._programs.close()
+        if self.agents is not None:
+            await self.agents.stop()
+        for served in (self._restconf, self._programs, self._optical):
+            if served is not None:
+                await served.close()
         for door in self._all_doors():
             await door.listener.close()
+
+    async def stop(self) -> None:
+        """Close listeners, stop pacing, flush logs."""
+        for task in (self._renewal, self._changes):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        await self._close_doors()
         self.world.end()
         if self.options.share is not None:
             await self.options.share.bus.close()
         self._faults.close()
+        if self._traces is not None:
+            self._traces.finish(self.twin.kernel)
         ends = [self._note_state, lambda: self.journal.close(self.twin.kernel.now), self._events.close]
         for end in (*ends, *(store.close for store in self._opened.values())):
             try:

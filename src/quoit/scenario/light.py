@@ -12,6 +12,7 @@ from quoit.engine.engine import DriftPlan
 from quoit.engine.physics.free_space import RADIANCE
 from quoit.engine.physics.satellite import pass_duration_s
 from quoit.engine.world import ISOLATION_DB, TrueLink, TrueSpan, TrueSwitch
+from quoit.fabric.links.profile import OVER_PAIRS
 from quoit.model.spectrum import Slot, centre_of
 from quoit.scenario import schema
 
@@ -78,6 +79,8 @@ class LightSide:
         return TrueSpan(span.id, span.loss_db, a=a, b=b, length_km=span.length_km, air=air)
 
     def true_link(self, link: schema.Link) -> TrueLink:
+        if link.protocol in OVER_PAIRS:
+            return TrueLink(link.id, self._spans_of(link))
         isolation = link.spectrum.isolation_db if link.spectrum else ISOLATION_DB
         source, slot = link.between[0], self._slot(link)
         return TrueLink(link.id, self._spans_of(link), source=source, slot=slot, isolation_db=isolation)
@@ -129,6 +132,8 @@ class LightSide:
 
     def _quantum(self) -> Iterator[ChannelRow]:
         for link in self._n.links:
+            if link.protocol in OVER_PAIRS:
+                continue
             slot, spans = self._slot(link), self._spans_of(link)
             row = (link.id, QUANTUM, link.between[0], spans, slot.centre_mhz, slot.width_mhz, None, LIT)
             yield ChannelRow(*row)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import entry_points
 from itertools import combinations
 
 from quoit.connectivity.api import CLASSICAL, QUANTUM
 from quoit.connectivity.inventory import Guards
+from quoit.fabric.links.profile import OVER_PAIRS
 from quoit.model.spectrum import Slot
 from quoit.scenario import schema
 from quoit.scenario.yamlfile import Loc
@@ -25,6 +27,8 @@ def check_light(n: schema.NetworkFile, unknown: Unknown) -> Found:
     yield from _check_links(n)
     yield from _check_slots(n)
     yield from _check_events(n, unknown)
+    yield from _check_services(n, unknown)
+    yield from _check_works(n, unknown)
 
 
 def _spans(n: schema.NetworkFile) -> dict[str, schema.Span]:
@@ -106,6 +110,8 @@ def _path_of(n: schema.NetworkFile, link: schema.Link | schema.PairLink) -> list
 def _check_links(n: schema.NetworkFile) -> Found:
     spans = _spans(n)
     for i, link in enumerate(n.links):
+        if link.protocol in OVER_PAIRS:
+            continue
         airy = [name for name in _path_of(n, link) if name in spans and spans[name].air is not None]
         if link.spectrum is not None and link.protocol == "rated":
             yield ("links", i, "spectrum"), "a rated link has no optics that other light could disturb; leave it out"
@@ -133,6 +139,8 @@ def _check_slots(n: schema.NetworkFile) -> Found:
     guards = Guards(n.plant.guard_mhz, n.plant.quantum_guard_mhz)
     rows: list[tuple[Loc, str, str, Slot, set[str], bool]] = []
     for i, link in enumerate(n.links):
+        if link.protocol in OVER_PAIRS:
+            continue
         said = link.spectrum
         centre, width = (said.centre_mhz, said.filter_mhz) if said else (schema.QUANTUM_MHZ, schema.QUANTUM_WIDTH_MHZ)
         at: Loc = ("links", i, "spectrum") if said else ("links", i)
@@ -157,6 +165,8 @@ def _check_events(n: schema.NetworkFile, unknown: Unknown) -> Found:
     for i, event in enumerate(n.events):
         if event.bend is not None and event.bend.span in air:
             yield ("events", i, "bend", "span"), f"{event.bend.span!r} is not a fibre; say weather instead of bend"
+        if event.tap is not None and event.tap.span in air:
+            yield ("events", i, "tap", "span"), f"{event.tap.span!r} is not a fibre: no coupler leads its light away"
         if event.light is not None:
             yield from unknown(("events", i, "light", "span"), "fibre", event.light.span, fibres)
         if event.power is not None:
@@ -164,3 +174,40 @@ def _check_events(n: schema.NetworkFile, unknown: Unknown) -> Found:
             yield from unknown(("events", i, "power", "channel"), "channel", event.power.channel, names)
         if event.weather is not None:
             yield from unknown(("events", i, "weather", "span"), "path through air", event.weather.span, air)
+
+
+def _check_services(n: schema.NetworkFile, unknown: Unknown) -> Found:
+    links = [link.id for link in n.links]
+    known = [entry.name for entry in entry_points(group="quoit.path_computation")]
+    yield from unknown(("plant", "path_computation"), "path computation", n.plant.path_computation, known)
+    for i, name in enumerate(n.plant.packets.links):
+        yield from unknown(("plant", "packets", "links", i), "link", name, links)
+    taken = {*links, *(link.id for link in n.pair_links), *(channel.name for channel in n.plant.channels)}
+    carried: set[str] = set()
+    earlier: list[str] = []
+    for i, service in enumerate(n.plant.services):
+        at: Loc = ("plant", "services", i)
+        if service.name in earlier or (service.link is None and service.name in taken):
+            yield (*at, "name"), f"the name {service.name!r} is taken; give this service another"
+        if service.link is not None:
+            yield from unknown((*at, "link"), "link", service.link, links)
+            if service.link in carried:
+                yield (*at, "link"), f"a service carries link {service.link!r} already; leave one of them out"
+            carried.add(service.link)
+        for key, node in (("from", service.source), ("to", service.to)):
+            if node is not None:
+                yield from unknown((*at, key), "node", node, n.nodes)
+        for key, other in (("coroute", service.coroute), ("apart_from", service.apart_from)):
+            if other is not None:
+                yield from unknown((*at, key), "earlier service", other, earlier)
+        earlier.append(service.name)
+
+
+def _check_works(n: schema.NetworkFile, unknown: Unknown) -> Found:
+    seen: set[str] = set()
+    for i, works in enumerate(n.plant.works):
+        if works.name in seen:
+            yield ("plant", "works", i, "name"), f"the name {works.name!r} is taken; give these works another"
+        seen.add(works.name)
+        for k, span in enumerate(works.spans):
+            yield from unknown(("plant", "works", i, "spans", k), "span", span, [s.id for s in n.spans])

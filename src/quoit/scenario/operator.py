@@ -5,7 +5,7 @@ strike the world; they cannot read keys.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,20 +21,22 @@ from uvicorn import Config, Server
 
 from quoit.adapters.exporters.prometheus import registry_of
 from quoit.connectivity import api as connectivity
-from quoit.fabric import api as fabric
 from quoit.fabric.api import METERS, GetLinks
 from quoit.interfaces.identity import Identities, NameKind, caller_of
+from quoit.interfaces.restconf.server import send_feed
 from quoit.model.problem import Problem
 from quoit.model.role import Operation, Role, may
-from quoit.planes.management import Alarms, GetAlarms
+from quoit.orchestration.telemetry_api import ASSURANCE, FOOTPRINT, GetAssurance, GetCorrelatedAlarms, GetFootprint
+from quoit.planes.telemetry import GetMeters, Meters
+from quoit.runtime.wire import Message
 from quoit.scenario.fate import FATE, STRIKES, Strike
+from quoit.scenario.news import UNREAD_S, NewsDesk
+from quoit.scenario.targets import targets_of, without_light
 from quoit.service import api as service
+from quoit.service.agreements import monitor
 
 if TYPE_CHECKING:
     from quoit.scenario.host import Host
-
-
-UPKEEPS = (connectivity.UPKEEP, fabric.UPKEEP, service.UPKEEP)
 
 
 def _json(value: Any, status: int = 200) -> Response:
@@ -66,15 +68,38 @@ class RoleGate:
         await self._app(scope, receive, send)
 
 
-def role_identities(is_revoked: Callable[[int], bool]) -> Identities:
+class ManagementDoor:
+    """The door over TLS: what the socket serves, for roles, and RESTCONF for those who may read. Its data are state
+    alone, so nobody writes; subscriptions are established by POST and are reading all the same."""
+
+    def __init__(self, operator: ASGIApp, restconf: ASGIApp) -> None:
+        self._operator = RoleGate(operator)
+        self._restconf = restconf
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not str(scope.get("path", "")).startswith(("/restconf", "/.well-known/")):
+            await self._operator(scope, receive, send)
+            return
+        try:
+            role = Role(caller_of(scope))
+        except Problem as problem:
+            await _json({"message": problem.row.title}, 401)(scope, receive, send)
+            return
+        if may(role, Operation.READ):
+            await self._restconf(scope, receive, send)
+        else:
+            await _json({"message": f"not for the role {role}"}, 403)(scope, receive, send)
+
+
+def role_identities(is_revoked: Callable[[int], bool], roles: Iterable[Role] = ROLES) -> Identities:
     """Who comes in: certificates by the role that they name."""
-    names = {(NameKind.URI, role.urn): role.value for role in ROLES}
+    names = {(NameKind.URI, role.urn): role.value for role in roles}
     return Identities(names, kinds=(NameKind.URI,), is_revoked=is_revoked)
 
 
 class OperatorSocket:
-    """Serves GET /links, /spans, /channels, /units, /alarms, /doors, /status, /metrics, /livez, /readyz, and POST
-    /strike."""
+    """Serves GET /links, /spans, /channels, /services, /works, /units, /alarms, /assurance, /telemetry, /footprint,
+    /events, /doors, /status, /metrics, /livez, /readyz, and POST /strike, /works."""
 
     def __init__(self, path: Path, host: Host) -> None:
         self._path = path
@@ -82,6 +107,7 @@ class OperatorSocket:
         self._server: Server | None = None
         self._task: asyncio.Task[None] | None = None
         self._registry = registry_of(host.twin.kernel)
+        self._news = NewsDesk(host.twin.kernel)
 
     def app(self) -> Starlette:
         """What both doors serve."""
@@ -90,8 +116,15 @@ class OperatorSocket:
                 Route("/links", self._links),
                 Route("/spans", self._spans),
                 Route("/channels", self._channels),
+                Route("/services", self._services),
+                Route("/works", self._works),
+                Route("/works", self._announce, methods=["POST"]),
                 Route("/units", self._units),
                 Route("/alarms", self._alarms),
+                Route("/assurance", self._assurance),
+                Route("/telemetry", self._telemetry),
+                Route("/footprint", self._footprint),
+                Route("/events", _Events(self._news), methods=["GET"]),
                 Route("/doors", self._doors),
                 Route("/status", self._status),
                 Route("/metrics", self._metrics),
@@ -115,6 +148,7 @@ class OperatorSocket:
 
     async def stop(self) -> None:
         """Close the socket."""
+        self._news.close()
         if self._server is not None and self._task is not None:
             self._server.should_exit = True
             await self._task
@@ -129,13 +163,48 @@ class OperatorSocket:
     async def _channels(self, request: Request) -> Response:
         return _json(await self._host.world.ask(connectivity.METERS, connectivity.GetChannels()))
 
+    async def _services(self, request: Request) -> Response:
+        return await self._optical(connectivity.OTN, connectivity.GetServices())
+
+    async def _works(self, request: Request) -> Response:
+        return await self._optical(connectivity.WORKS, connectivity.GetWorks())
+
+    async def _announce(self, request: Request) -> Response:
+        """Works are announced, or ended if they have no spans."""
+        try:
+            asked = msgspec.json.decode(await request.body(), type=connectivity.AnnounceWorks)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
+            return _json({"message": str(fault)}, 400)
+        return await self._optical(connectivity.WORKS, asked if asked.spans else connectivity.EndWorks(asked.works))
+
+    async def _optical(self, to: str, msg: Message) -> Response:
+        try:
+            return _json(await self._host.world.ask(to, msg))
+        except Problem as problem:
+            return _json({"message": problem.detail, **problem.fields}, problem.row.status)
+
     async def _units(self, request: Request) -> Response:
         return _json(await self._host.world.ask(service.METERS, service.GetUnitCounts()))
 
     async def _alarms(self, request: Request) -> Response:
-        """Standing alarms of all strata, the lowest stratum first: what is below is often the cause."""
-        answers = [await self._host.world.ask(upkeep, GetAlarms()) for upkeep in UPKEEPS]
-        return _json(Alarms(tuple(alarm for answer in answers for alarm in answer.alarms)))
+        """Standing alarms of all strata with their root causes; roots first."""
+        return _json(await self._host.world.ask(ASSURANCE, GetCorrelatedAlarms()))
+
+    async def _assurance(self, request: Request) -> Response:
+        """Health of all subservices; with `?below=N` of those that have less."""
+        below = request.query_params.get("below", "101")
+        if not (below.isascii() and below.isdecimal() and len(below) <= 3):
+            return _json({"message": f"below: a health of 0 to 101 is expected, found {below!r}"}, 400)
+        return _json(await self._host.world.ask(ASSURANCE, GetAssurance(int(below))))
+
+    async def _telemetry(self, request: Request) -> Response:
+        """Meters that are on, with their windows, of all strata."""
+        of = [connectivity.METERS, METERS, *(monitor(domain.name) for domain in self._host.network.all_domains())]
+        answers: list[Meters] = [await self._host.world.ask(name, GetMeters()) for name in of]
+        return _json(Meters(tuple(row for answer in answers for row in answer.meters)))
+
+    async def _footprint(self, request: Request) -> Response:
+        return _json(await self._host.world.ask(FOOTPRINT, GetFootprint()))
 
     async def _doors(self, request: Request) -> Response:
         return _json(self._host.doors_told())
@@ -177,25 +246,41 @@ class OperatorSocket:
     def _check(self, strike: Strike) -> None:
         """The target must exist before fate is told: the engine is not asked by outsiders."""
         network = self._host.network
-        target = STRIKES.get(strike.kind)
-        if target is None:
+        if strike.kind not in STRIKES:
             raise Problem("malformed", f"expected one of {', '.join(STRIKES)}, found {strike.kind!r}")
-        known = {
-            "link": [link.id for link in network.links],
-            "span": [span.id for span in network.spans if span.air is None or strike.kind in ("cut", "splice")],
-            "air": [span.id for span in network.spans if span.air is not None],
-            "channel": [channel.name for channel in network.plant.channels],
-        }[target]
-        if target == "link" and not 0 <= strike.amount <= 1:
+        what, known = targets_of(network, strike.kind)
+        if what.endswith("link") and not 0 <= strike.amount <= 1:
             raise Problem("malformed", f"a fraction of 0 to 1 is expected, found {strike.amount}")
         if strike.kind in ("bend", "weather", "tap") and not 0 <= strike.amount < inf:
             raise Problem("malformed", f"a loss of 0 dB or more is expected, found {strike.amount}")
         if strike.kind in ("light", "power") and not -100 <= strike.amount <= 30:
             raise Problem("malformed", f"a power of -100 to 30 dBm is expected, found {strike.amount}")
+        why = without_light(network, strike.kind, strike.target)
+        if why is not None:
+            raise Problem("malformed", why)
         if strike.target not in known:
-            what = {"air": "path through air", "span": "fibre"}.get(target, target)
             listed = f"known: {', '.join(known[:20])}" if known else "this network has none"
             raise Problem("no-such-element", f"no {what} is called {strike.target!r}; {listed}")
+
+
+class _Events:
+    """GET /events?subject=...: news as server-sent events until the reader goes."""
+
+    def __init__(self, desk: NewsDesk) -> None:
+        self._desk = desk
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        if request.method == "HEAD":
+            await Response(media_type="text/event-stream")(scope, receive, send)
+            return
+        try:
+            feed = self._desk.open(request.query_params.getlist("subject"))
+        except Problem as problem:
+            await _json({"message": problem.detail}, problem.row.status)(scope, receive, send)
+            return
+        cut = scope.get("state", {}).get("cut")
+        await send_feed(feed, 200, [(b"content-type", b"text/event-stream")], UNREAD_S, receive, send, cut)
 
 
 class _no_signals:  # noqa: N801 - stands in for a context manager function of uvicorn's

@@ -74,7 +74,10 @@ class Memories(Section):
 
 
 class Node(Section):
+    """`dialect`: what the node's SDN agent speaks on its listener; `teraflow`: as TeraFlowSDN's driver does."""
+
     memories: Memories | None = None
+    dialect: Literal["restconf", "teraflow"] = "restconf"
     domain: str | None = None
     title: str | None = None
     lat: Annotated[float, Field(ge=-90, le=90)] | None = None
@@ -312,24 +315,125 @@ class Channel(Section):
         return _centre(self)
 
 
+class CompanionSection(Section):
+    """A classical channel on the very fibres of a quantum one."""
+
+    width_mhz: Frequency = Field(default=50_000, alias="width")
+    launch_dbm: Power = Field(default=-20.0, alias="launch")
+
+
+class RestorationSection(Section):
+    """`hold_off` before a lost path is replaced; `revertive`: back when the first one has been whole for `wait`."""
+
+    enabled: bool = True
+    hold_off_ns: Duration = Field(default=0, alias="hold_off")
+    revertive: bool = False
+    wait_ns: Duration = Field(default=300 * 10**9, alias="wait")
+
+
+class ConnectivityService(Section):
+    """A service of the optical network: the quantum channel of `link`, or a classical channel `from` node `to` node.
+
+    `max_noise`: noise photons per second in the filter at the receiver's input. `coroute`, `apart_from`: services that
+    come before it in the file.
+    """
+
+    name: Name
+    link: str | None = None
+    source: str | None = Field(default=None, alias="from")
+    to: str | None = None
+    width_mhz: Frequency = Field(default=50_000, alias="width")
+    launch_dbm: Power = Field(default=-20.0, alias="launch")
+    objective: Literal["loss", "latency"] = "loss"
+    max_loss_db: Loss | None = Field(default=None, alias="max_loss")
+    max_latency_ns: Duration | None = Field(default=None, alias="max_latency")
+    max_switches: Annotated[int, Field(ge=0)] | None = None
+    max_noise_hz: Annotated[float, Field(ge=0)] | None = Field(default=None, alias="max_noise")
+    avoid: list[str] = Field(default_factory=list)
+    companion: CompanionSection | None = None
+    coroute: str | None = None
+    apart_from: str | None = None
+    at_ns: Duration | None = Field(default=None, alias="at")
+    until_ns: Duration | None = Field(default=None, alias="until")
+    restoration: RestorationSection = Field(default_factory=RestorationSection)
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> ConnectivityService:
+        classical = self.source is not None and self.to is not None and self.source != self.to
+        if (self.link is not None) == classical or (self.link is not None and (self.source or self.to)):
+            raise ValueError("expected either link, or two different nodes from and to")
+        if self.link is None and (self.companion is not None or self.max_noise_hz is not None):
+            raise ValueError("companion and max_noise are for the quantum channel of a link")
+        if self.until_ns is not None and self.until_ns <= (self.at_ns or 0):
+            raise ValueError("until must come after at")
+        return self
+
+
+class WorksSection(Section):
+    """Planned works on spans, known from the start. Services give way `lead` before they begin."""
+
+    name: Name
+    spans: Annotated[list[str], Field(min_length=1)]
+    at_ns: Duration = Field(alias="at")
+    until_ns: Duration = Field(alias="until")
+    lead_ns: Duration = Field(default=60 * 10**9, alias="lead")
+    force: bool = False
+
+    @model_validator(mode="after")
+    def _lasts(self) -> WorksSection:
+        if self.until_ns <= self.at_ns:
+            raise ValueError("until must come after at")
+        return self
+
+
+class PacketSection(Section):
+    """Packet switching of quantum payloads. `links` whose payloads go as packets from the start; those of others go
+    over circuits. `policy`: what happens to a payload whose port is taken."""
+
+    links: list[str] = Field(default_factory=list)
+    policy: Literal["drop", "delay", "buffer"] = "drop"
+    processing_ns: Duration = Field(default=2_000, alias="processing")
+    switching_ns: Duration = Field(default=1_000, alias="switching")
+    channels: Annotated[int, Field(ge=1, le=96)] = 1
+    loop_ns: Annotated[Duration, Field(ge=1)] = Field(default=20_000, alias="loop")
+    loop_db: Loss = Field(default=1.0, alias="loop_loss")
+    turns: Annotated[int, Field(ge=0, le=100)] = 3
+    lines: Annotated[int, Field(ge=0, le=100)] = 1
+    memories: Annotated[int, Field(ge=0, le=10_000)] = 8
+    t2_ns: Annotated[Duration, Field(ge=1)] = Field(default=1_000_000, alias="t2")
+
+
 class PlantSection(Section):
     """Optical equipment beside fibres: switches, classical channels; spectrum to keep between channels (`guard`), and
-    between quantum and classical ones."""
+    between quantum and classical ones. Services and works of the optical network's controller; `path_computation`: the
+    entry point of `quoit.path_computation` that it uses."""
 
     switches: list[Switch] = Field(default_factory=list)
     channels: list[Channel] = Field(default_factory=list)
     guard_mhz: Frequency = Field(default=0, alias="guard")
     quantum_guard_mhz: Frequency = Field(default=100_000, alias="quantum_guard")
+    path_computation: str = "labels"
+    services: list[ConnectivityService] = Field(default_factory=list)
+    works: list[WorksSection] = Field(default_factory=list)
+    packets: PacketSection = Field(default_factory=PacketSection)
 
 
 class Link(Section):
-    """A QKD link. The first node of `between` holds the transmitter. `drift`: slow changes of its error rate."""
+    """A QKD link. The first node of `between` holds the transmitter. `drift`: slow changes of its error rate.
+
+    Protocols bbm92-pairs and e91-pairs take entangled pairs of pair links and need no fibre of their own. `over`: those
+    pair links in order from the first node to the second; else control takes the best path. `width`: memories on each
+    side of each of them, of the number that it has for `pairs`. `fidelity`: of the worst pair that is delivered.
+    """
 
     name: Name | None = None
     between: Pair
     protocol: str = "bb84-decoy"
     profile: str | None = None
     spans: list[str] | None = None
+    over: Annotated[list[str], Field(min_length=1)] | None = None
+    width: Annotated[int, Field(ge=1, le=1_000)] | None = None
+    fidelity: Annotated[float, Field(gt=0.25, le=1)] | None = None
     initial_pool_bits: Size = Field(default=0, alias="initial_pool")
     capacity_bits: Size = Field(default=64 * 2**23, alias="capacity")
     rate_bps: Rate | None = Field(default=None, alias="rate")
@@ -403,7 +507,9 @@ class Application(Section):
 
 
 class Policies(Section):
-    """How keys are kept and handed out."""
+    """How keys are kept and handed out, and who controls what. `agents`: every node has an SDN agent (ETSI GS QKD 015).
+    `control`: how the fabric's controller reaches devices, itself or by their agents; `sdqkd` brings agents, too, and
+    so does `external`, where a controller outside of the twin is awaited."""
 
     pool_floor_bits: Size = Field(default=0, alias="pool_floor")
     pool_reopen_bits: Size = Field(default=128_000, alias="pool_reopen")
@@ -420,10 +526,25 @@ class Policies(Section):
     control_latency_ns: Duration = Field(default=10**6, alias="control_latency")
     commit_time_ns: Duration = Field(default=10**6, alias="commit_time")
     pair_compiler: str = "asap"
+    agents: bool = False
+    control: Literal["direct", "sdqkd", "external"] = "direct"
     control_instances: Annotated[int, Field(ge=1, le=8)] = 1
     detectors: list[str] = Field(default_factory=list)
     virtual_link_fidelity: Annotated[float, Field(gt=0.25, lt=1)] = 0.8
     """Of a compiler that keeps virtual links ready: what pairs made of them have at least."""
+    fabric_controllers: Annotated[int, Field(ge=1, le=8)] = 1
+
+    @property
+    def has_agents(self) -> bool:
+        return self.agents or self.control != "direct"
+
+    @model_validator(mode="after")
+    def _one_controller(self) -> Policies:
+        if self.fabric_controllers > 1 and self.control != "sdqkd":
+            raise ValueError(
+                "expected one fabric controller, for 'control: direct' has no epochs; say 'control: sdqkd'"
+            )
+        return self
 
 
 class Bend(Section):
@@ -432,17 +553,29 @@ class Bend(Section):
 
 
 class Attack(Section):
-    """What is done to a link. `fraction`: of pulses resent, of messages altered, of single photons blocked. `end`:
-    whose agent tells what is not so."""
+    """What is done to a link. intercept-resend: on a QKD link with a light of its own, or on a pair link.
+    photon-number-splitting, blinding: on a QKD link with a light of its own. depolarise: of a pair link's pairs, a
+    fault rather than an attack. tamper-messages, falsify-telemetry: on any QKD link.
 
-    kind: Literal["intercept-resend", "photon-number-splitting", "blinding", "tamper-messages", "falsify-telemetry"]
+    `fraction`: of pulses resent, of single photons blocked, of pairs depolarised, of messages altered. `end`: whose
+    agent tells what is not so.
+    """
+
+    kind: Literal[
+        "intercept-resend",
+        "photon-number-splitting",
+        "blinding",
+        "depolarise",
+        "tamper-messages",
+        "falsify-telemetry",
+    ]
     link: str
     fraction: Annotated[float, Field(ge=0, le=1)] | None = None
     end: Literal["sender", "receiver"] | None = None
 
     @model_validator(mode="after")
     def _says_how_much(self) -> Attack:
-        by_fraction = self.kind in ("intercept-resend", "photon-number-splitting", "tamper-messages")
+        by_fraction = self.kind not in ("blinding", "falsify-telemetry")
         if by_fraction != (self.fraction is not None):
             raise ValueError(
                 f"{self.kind} {'needs a fraction, found none' if by_fraction else 'has no fraction; leave it out'}"
@@ -529,6 +662,34 @@ class Event(Section):
         return self
 
 
+class ThresholdSection(Section):
+    """An alarm when a reading passes `raise`; it ends when one has come back past `clear`. Levels are written as in
+    the rest of the file: `0.05`, `9 dB`, `100 kbit`, `2 kbit/s`, `20ms`. `on`: what of the meter is looked at: each
+    reading, or a figure of each window. `of`: which links, spans or sessions; all, if it is not said."""
+
+    metric: str
+    raise_at: float | str = Field(alias="raise")
+    clear_at: float | str = Field(alias="clear")
+    severity: Literal["critical", "major", "minor", "warning"] = "minor"
+    on: Literal["reading", "least", "mean", "most", "p50", "p95"] = "reading"
+    of: list[str] | None = None
+
+
+class TelemetrySection(Section):
+    """Windows of simulated time that readings are summed up in, thresholds, and `power`: watts of devices instead of
+    those of the table that figures of energy stand on (see docs/telemetry.md)."""
+
+    window_ns: Duration = Field(default=60 * 10**9, alias="window")
+    thresholds: list[ThresholdSection] = Field(default_factory=list)
+    power: dict[str, float] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> TelemetrySection:
+        if self.window_ns <= 0:
+            raise ValueError("expected a window longer than 0s, found 0s")
+        return self
+
+
 class NetworkFile(Section):
     """A whole network."""
 
@@ -550,7 +711,13 @@ class NetworkFile(Section):
     kmes: list[Kme] | None = None
     applications: list[Application] = Field(default_factory=list)
     policies: Policies = Field(default_factory=Policies)
+    telemetry: TelemetrySection = Field(default_factory=TelemetrySection)
     events: list[Event] = Field(default_factory=list)
+
+    @property
+    def has_plant(self) -> bool:
+        """Whether the file speaks of its optical plant, which gives it an optical network's controller."""
+        return "plant" in self.model_fields_set
 
     @property
     def epoch_unix_s(self) -> float:

@@ -14,6 +14,8 @@ from urllib.parse import quote
 
 import httpx2
 
+from quoit.model.unit import seats
+
 Sleep = Callable[[float], Awaitable[None]]
 LONGEST_WAIT_S = 8.0
 
@@ -33,7 +35,9 @@ class Refusal(Exception):
 class Unit:
     """A unit as one of its parties sees it. `addresses`: the party's own qubits that it has not used up, one a state;
     `outcomes`: what was read of each, if they were not kept. `fidelity`: what was promised at least at
-    `fidelity_at_ns`; from `expires_ns` on nothing is promised, and the qubits are gone."""
+    `fidelity_at_ns`; from `expires_ns` on nothing is promised, and the qubits are gone. `estimate`: what `tested`
+    states of its like have shown at `estimate_at_ns`, `estimate_least` at least with the confidence that was asked
+    for. `why`: what it waits for or why it has ended; `problem`: that reason's code."""
 
     unit_id: str
     state: str
@@ -47,6 +51,11 @@ class Unit:
     fidelity_at_ns: int | None
     expires_ns: int | None
     why: str | None
+    problem: str | None = None
+    estimate: float | None = None
+    estimate_least: float | None = None
+    estimate_at_ns: int | None = None
+    tested: int = 0
 
     @classmethod
     def of(cls, members: dict[str, Any]) -> Self:
@@ -64,6 +73,11 @@ class Unit:
             members["fidelity_at_ns"],
             members["expires_ns"],
             members["why"],
+            members["problem"],
+            members["estimate"],
+            members["estimate_least"],
+            members["estimate_at_ns"],
+            members["tested"],
         )
 
 
@@ -197,14 +211,24 @@ class Application:
         fidelity: float | None = None,
         measure: str | None = None,
         valid_until_unix_s: int | None = None,
+        graph: str | Sequence[tuple[str, str]] | None = None,
+        tests: int = 0,
+        confidence: float | None = None,
+        priority: int | None = None,
+        within_s: int | None = None,
     ) -> Unit:
         """Ask for `number` states shared with `peers` (SAE IDs or URNs): Bell pairs with one, GHZ states with more.
         `measure` X, Y or Z: do not keep the qubits, every party's are read in that basis as soon as they are there.
 
+        `kind` "w": W states. `graph`: graph states, with edges between parties as given by name, or line, ring, star
+        (this party in the middle) or complete, in the order of this party and its peers.
+        `tests`: so many like states are tested before, and must show `fidelity` with `confidence` (0.95).
+        `priority`: 0 to 7, the highest goes first. `within_s`: how long it may take until the unit has failed (60).
+
         Returns when every party has its qubits, or the unit as it is if that takes more than some seconds. Raises
         Refusal: `fidelity-unreachable` with `fields["best"]`, `no-memory`, `no-route`, `peer-unreachable`...
         """
-        kind = kind or ("phi+" if len(peers) == 1 else "ghz")
+        kind = kind or ("graph" if graph is not None else "phi+" if len(peers) == 1 else "ghz")
         parameters = [f"size={number}", f"state={quote(kind, safe='+')}"]
         if fidelity is not None:
             parameters.append(f"fidelity={fidelity:.6f}")
@@ -213,6 +237,10 @@ class Application:
         if valid_until_unix_s is not None:
             parameters.append(f"valid-until={valid_until_unix_s}")
         own = self._urn(self.sae)
+        if graph is not None:
+            parameters.append(f"graph={self._edges(graph, [self.sae, *peers])}")
+        asked = {"tests": tests or None, "confidence": confidence, "priority": priority, "within": within_s}
+        parameters += [f"{name}={value}" for name, value in asked.items() if value is not None]
         body = {
             "endpoints": [own, *(self._urn(peer) for peer in peers)],
             "lifecycle": f"urn:{own.split(':')[1]}:lifecycle?={'&'.join(parameters)}",
@@ -220,6 +248,28 @@ class Application:
         unit = Unit.of(await self._call("POST", "/api/v1/units", body))
         self._seen.add(unit.unit_id)
         return unit
+
+    def _edges(self, graph: str | Sequence[tuple[str, str]], parties: Sequence[str]) -> str:
+        """As the lifecycle has it: between seats, which are numbered by URN."""
+        urns = [self._urn(party) for party in parties]
+        seat = dict(zip(urns, seats(urns), strict=True))
+        n = range(len(parties))
+        shapes = {
+            "line": [(k, k + 1) for k in n[:-1]],
+            "ring": [(k, (k + 1) % len(parties)) for k in (n if len(parties) > 2 else n[:-1])],
+            "star": [(0, k) for k in n[1:]],
+            "complete": [(a, b) for a in n for b in n if a < b],
+        }
+        if isinstance(graph, str):
+            if graph not in shapes:
+                raise ValueError(f"graph: expected edges, or one of {', '.join(shapes)}; found {graph!r}")
+            ends = [(urns[a], urns[b]) for a, b in shapes[graph]]
+        else:
+            ends = [(self._urn(a), self._urn(b)) for a, b in graph]
+        strangers = sorted({urn for edge in ends for urn in edge} - seat.keys())
+        if strangers:
+            raise ValueError(f"graph: {strangers[0]} is no party of the unit")
+        return ".".join(f"{seat[a]}-{seat[b]}" for a, b in ends)
 
     async def unit(self, unit_id: str) -> Unit:
         """A unit as it is now. Refusal `unknown-unit`."""

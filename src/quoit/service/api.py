@@ -257,6 +257,13 @@ class Unit(Message):
     outcomes: tuple[int, ...] = ()
     fidelity: float | None = None
     fidelity_at_ns: int | None = None
+    # what tests of its like have shown, at least and when, and how many there were
+    estimate: float | None = None
+    estimate_least: float | None = None
+    estimate_at_ns: int | None = None
+    tested: int = 0
+    # code of the problem for which it has failed
+    problem: str | None = None
     # of keys: qkd, or hybrid
     made_of: str | None = None
 
@@ -458,6 +465,8 @@ class PairNews(Message):
     news: tuple[PairTold, ...]
 
 
+PAIR_NEWS = "service.pairs"
+"""Subjects are `service.pairs.<EME>`: what tests say of links for entangled pairs."""
 METERS = "service.meters"
 UPKEEP = "service.upkeep"
 UNIT_NEWS = "service.unit"
@@ -479,6 +488,18 @@ class UnitCount(Message):
 @message("service.UnitCounts")
 class UnitCounts(Message):
     counts: tuple[UnitCount, ...]
+
+
+@message("service.GetDeliveredBits")
+class GetDeliveredBits(Message):
+    """How much key was handed out? Answered with `DeliveredBits`."""
+
+
+@message("service.DeliveredBits")
+class DeliveredBits(Message):
+    """Bits of keys that were opened and handed to those who asked for them, each key once."""
+
+    bits: int
 
 
 @message("service.StreamStarved")
@@ -511,7 +532,8 @@ class StreamFilled(Message):
 
 @message("service.UnitsChanged")
 class UnitsChanged(Message):
-    """News of `kme`: units of the same parties went through `steps`, beginning with the state they were in."""
+    """News of `kme`: units of the same parties went through `steps`, beginning with the state they were in.
+    `bits`: of each, where they are keys that were just opened."""
 
     kme: str
     unit_ids: tuple[str, ...]
@@ -519,6 +541,7 @@ class UnitsChanged(Message):
     steps: tuple[str, ...]
     at_ns: int
     why: str | None = None
+    bits: int = 0
 
     def each(self) -> Iterator[UnitChanged]:
         """Every step of every unit."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
+from quoit.fabric.api import APPLICATION_NEWS, KeysAsked
 from quoit.model.problem import Problem
 from quoit.model.secret import Secret, bitwise_sum
 from quoit.runtime import seeds
@@ -114,7 +115,9 @@ class KeyDesk(KeyReserve):
         except Problem:
             if bucket is not None:
                 bucket.give_back(bits)
+            self._tell_asked(ctx, app, peers, 0)
             raise
+        self._tell_asked(ctx, app, peers, bits)
         ctx.count("quoit_keys_issued_total", (self.name,), msg.number)
         slaves = tuple(p.sae for p in peers)
         made_of = await self._made_of(ctx, msg.key_ids)
@@ -128,8 +131,17 @@ class KeyDesk(KeyReserve):
             expires=self._expiry(ctx, msg),
             mark=[self._mark(v) for v in values],
         )
-        self._news(ctx, msg.key_ids, (msg.caller, *slaves), ("requested", "routed", "established"))
+        self._news(ctx, msg.key_ids, (msg.caller, *slaves), ("requested", "routed", "established"), size)
         return Keys(tuple(map(Key, msg.key_ids, values, made_of)))
+
+    def _tell_asked(self, ctx: Context, app: App, peers: list[Attachment], bits: int) -> None:
+        """The fabric's agents keep account of who asks for keys; the fabric has nothing to do with keys next door."""
+        if peers[0].node == self.place:
+            return
+        clients = tuple(peer.urn for peer in peers)
+        rate = app.rate_bps or 0.0
+        news = KeysAsked(self.place, app.attachment.urn, clients, peers[0].node, bits, rate, 0)
+        ctx.publish(f"{APPLICATION_NEWS}.{self.place}", news)
 
     def _bucket(self, app: App, peer: Attachment) -> TokenBucket | None:
         """What bounds the keys of this application with this peer."""
@@ -360,7 +372,10 @@ class KeyDesk(KeyReserve):
         await self._do(ctx, ImportOp(msg.key_ids, values, msg.master, msg.slaves, msg.expires_ns, ctx.now))
         return Mirrored(len(msg.key_ids), pads.point)
 
-    def _news(self, ctx: Context, key_ids: tuple[str, ...], parties: tuple[str, ...], states: tuple[str, ...]) -> None:
+    def _news(
+        self, ctx: Context, key_ids: tuple[str, ...], parties: tuple[str, ...], states: tuple[str, ...], bits: int = 0
+    ) -> None:
         """Tell observers of the units' way; a way that begins anew begins with the request."""
         was = "requested" if states[0] == "requested" else "established"
-        ctx.publish(f"{UNIT_NEWS}.{self.name}", UnitsChanged(self.name, key_ids, parties, (was, *states), ctx.now))
+        news = UnitsChanged(self.name, key_ids, parties, (was, *states), ctx.now, bits=bits)
+        ctx.publish(f"{UNIT_NEWS}.{self.name}", news)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from quoit.planes.telemetry import GetMeters, MeterBoard, Meters, TelemetryPlan, percentile
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 from quoit.service.agreements import SessionServed, WatchSession, monitor
@@ -13,11 +14,7 @@ ANSWERS = 200
 """Answers that percentiles are taken of, at most."""
 LEAST = 20
 """Answers before anything is said of a session: fewer have no percentiles."""
-
-
-def percentile(sorted_ns: list[int], share: float) -> int:
-    """The value below which this share of the values lies (nearest rank)."""
-    return sorted_ns[min(len(sorted_ns) - 1, int(share * len(sorted_ns)))]
+METRICS = ("quoit_session_latency_seconds",)
 
 
 class _Watched:
@@ -46,8 +43,9 @@ class ServiceMonitor(Element):
     stratum, plane = Stratum.SERVICE, Plane.TELEMETRY
     realises = ("C6", "G1")
 
-    def __init__(self, place: str, domain: str) -> None:
+    def __init__(self, place: str, domain: str, telemetry: TelemetryPlan | None = None) -> None:
         super().__init__(monitor(domain), place)
+        self._board = MeterBoard(self.stratum, METRICS, telemetry or TelemetryPlan())
         self._domain = domain
         self._watched: dict[str, _Watched] = {}
 
@@ -56,7 +54,10 @@ class ServiceMonitor(Element):
         gone = self._watched.pop(msg.session_id, None)
         if msg.asked is not None:
             self._watched[msg.session_id] = _Watched(msg.asked)
-        elif gone is not None and not gone.kept:
+            self._board.start(ctx, msg.session_id)
+            return
+        self._board.stop(ctx, msg.session_id)
+        if gone is not None and not gone.kept:
             self._tell(ctx, msg.session_id, True, "the session is over")
 
     @handles(SessionServed)
@@ -65,6 +66,7 @@ class ServiceMonitor(Element):
         if watched is None:
             return
         watched.took.append(msg.took_ns)
+        self._board.read(ctx, "quoit_session_latency_seconds", msg.session_id, msg.took_ns / 1e9)
         ctx.count("quoit_session_bits_total", (self._domain,), msg.bits)
         if len(watched.took) < LEAST:
             return
@@ -72,6 +74,10 @@ class ServiceMonitor(Element):
         if (broken is None) != watched.kept:
             watched.kept = broken is None
             self._tell(ctx, msg.session_id, watched.kept, broken or "as agreed again")
+
+    @handles(GetMeters)
+    async def on_get_meters(self, ctx: Context, msg: GetMeters) -> Meters:
+        return self._board.meters()
 
     def _tell(self, ctx: Context, session_id: str, kept: bool, text: str) -> None:
         ctx.emit("session.quality", session=session_id, kept=kept, text=text)

@@ -67,6 +67,11 @@ from quoit.service.streams import (
 )
 
 WITHIN = 8_000_000_000
+CONTROL_WITHIN = 2_000_000_000
+CONTROL_PAUSE_NS = 5_000_000_000
+"""A controller that did not answer is not asked again for so long."""
+CONTROL_SILENT = ("deadline", "no-controller")
+"""What is said of a controller that is away, and not of the network."""
 POLL_NS = 50_000_000
 EXPIRY_NS = 60_000_000_000
 NOTE_NS = 1_000_000_000
@@ -157,6 +162,7 @@ class KeyReserve(Element):
         self._mark_key = mark_key or hashlib.sha256(b"quoit mark" + root).digest()
         self._known: dict[str, Attachment] = {}
         self._streams: dict[str, OutStream] = {}
+        self._without_control_until = 0
         self._prefill = prefill
         self._calendar = calendar
         self._namespace = calendar.namespace
@@ -422,13 +428,27 @@ class KeyReserve(Element):
         if stream.session:
             await self._move_shares(ctx, stream, bits)
             return
-        flow: Flow = await ctx.ask(fabric.CONTROLLER, OpenFlow(self.place, stream.node), within=WITHIN)
-        stream.offered_bps = flow.offered_bps
-        stream.route = flow.nodes
+        await self._ask_route(ctx, stream)
         name, start = stream.name, stream.next_start
         stream.next_start += bits
         moved = await self._carry(ctx, MoveKey(name, start, bits, self.place, stream.node, stream.peer))
         await self._take_in(ctx, stream, name, start, Stretch(moved.value, moved.pieces))
+
+    async def _ask_route(self, ctx: Context, stream: OutStream) -> None:
+        """Have control keep a route. While no controller answers, a route that was known is used as the relays have
+        it: control that is down keeps no key from where it can go (invariant C2)."""
+        if stream.route and ctx.now < self._without_control_until:
+            return
+        try:
+            flow: Flow = await ctx.ask(fabric.CONTROLLER, OpenFlow(self.place, stream.node), within=CONTROL_WITHIN)
+        except Problem as problem:
+            if problem.code not in CONTROL_SILENT or not stream.route:
+                raise
+            self._without_control_until = ctx.now + CONTROL_PAUSE_NS
+            ctx.emit("control.silent", stream=stream.name, code=problem.code)
+            return
+        stream.offered_bps = flow.offered_bps
+        stream.route = flow.nodes
 
     async def _move_shares(self, ctx: Context, stream: OutStream, bits: int) -> None:
         """Bring one stretch of a session's key to both ends: the sum of as many random shares as it has routes, each

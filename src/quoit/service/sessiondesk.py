@@ -13,6 +13,7 @@ from typing import Any
 
 from quoit.fabric.api import Flow
 from quoit.model.problem import Problem
+from quoit.planes.telemetry import percentile
 from quoit.runtime.context import Context
 from quoit.runtime.element import handles
 from quoit.service.admission import admit
@@ -47,7 +48,6 @@ from quoit.service.directory import Attachment
 from quoit.service.instances import Instances
 from quoit.service.keydesk import KeyDesk
 from quoit.service.keystore import SkipOp
-from quoit.service.monitor import percentile
 from quoit.service.reserve import App
 from quoit.service.router import ROUTING_NS
 from quoit.service.sessions import TokenBucket

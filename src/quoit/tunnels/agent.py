@@ -1,8 +1,9 @@
 """The rotation that every kind of tunnel shares: a fresh key every few seconds, and life on the last one without.
 
-Wire format between agents: one JSON object a line over TCP. The initiator says {"key_ID": ..., "turn": n}; the
-responder answers {"turn": n, "installed": true} or {"turn": n, "refused": "why"}. Whoever alters these lines can keep
-a tunnel from rotating, which both agents report; he learns no key and cannot choose one.
+Wire format between agents: one JSON object a line over TLS 1.3, each end with its application's certificate (`line`).
+The initiator says {"key_ID": ..., "turn": n}; the responder answers {"turn": n, "installed": true} or {"turn": n,
+"refused": "why"}. Without TLS, whoever alters these lines can keep a tunnel from rotating, which both agents report;
+he learns no key and cannot choose one.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ import msgspec
 
 from quoit.interfaces.etsi014.client import AsyncKme014, KmeRefusal
 from quoit.model.secret import Secret
+from quoit.tunnels.line import Line, Stranger
 
 LINE_BYTES = 4096
 ANSWER_S = 15.0
+HANDSHAKE_S = 5.0
 
 
 class Tunnel(Protocol):
@@ -47,7 +50,7 @@ class Report(msgspec.Struct):
     longest_on_one_key_s: float = 0.0
 
 
-FAULTS = (KmeRefusal, TunnelFault, httpx2.HTTPError, OSError)
+FAULTS = (KmeRefusal, TunnelFault, Stranger, httpx2.HTTPError, OSError)
 """What may go wrong on the way to a fresh key, none of it this agent's end."""
 
 Tell = Callable[[dict[str, Any]], None]
@@ -56,7 +59,11 @@ Tell = Callable[[dict[str, Any]], None]
 class Agent:
     """State that both roles share: how old the key in use is, and what was told about it."""
 
-    def __init__(self, kme: AsyncKme014, peer: str, tunnel: Tunnel, every_s: float, tell: Tell) -> None:
+    def __init__(
+        self, kme: AsyncKme014, peer: str, tunnel: Tunnel, every_s: float, tell: Tell, line: Line | None = None
+    ) -> None:
+        """`line` None: without TLS."""
+        self.line = line
         self.kme = kme
         self.peer = peer
         self.tunnel = tunnel
@@ -107,8 +114,11 @@ class Initiator(Agent):
 
     async def _rotate(self, host: str, port: int, turn: int) -> None:
         (key,) = await self.kme.enc_keys(self.peer, 1, 256)
-        reader, writer = await asyncio.open_connection(host, port, limit=LINE_BYTES)
+        tls = None if self.line is None else self.line.client()
+        reader, writer = await asyncio.open_connection(host, port, limit=LINE_BYTES, ssl=tls)
         try:
+            if self.line is not None:
+                self.line.must_be(self.peer, writer)
             writer.write(msgspec.json.encode({"key_ID": key.key_id, "turn": turn}) + b"\n")
             await writer.drain()
             answer = msgspec.json.decode(await reader.readline() or b"{}")
@@ -128,13 +138,24 @@ class Responder(Agent):
 
     async def run(self, host: str, port: int, ready: Callable[[int], None] | None = None) -> None:
         """Answer at `host:port` (0: any free one) for ever; `ready` hears the port."""
-        server = await asyncio.start_server(self._serve, host, port, limit=LINE_BYTES)
+        tls = None if self.line is None else self.line.server()
+        wait_s = None if tls is None else HANDSHAKE_S
+        server = await asyncio.start_server(
+            self._serve, host, port, limit=LINE_BYTES, ssl=tls, ssl_handshake_timeout=wait_s
+        )
         if ready is not None:
             ready(server.sockets[0].getsockname()[1])
         async with server:
             await server.serve_forever()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            if self.line is not None:
+                self.line.must_be(self.peer, writer)
+        except Stranger as stranger:
+            self._tell({"event": "stranger", "why": str(stranger)})
+            writer.close()
+            return
         try:
             async with asyncio.timeout(ANSWER_S):
                 asked = msgspec.json.decode(await reader.readline(), type=_Turn)

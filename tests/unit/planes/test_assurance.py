@@ -48,6 +48,20 @@ def test_independent_causes_are_all_named_the_worst_first() -> None:
     assert [cause.name for cause in graph.standing("route").causes] == ["cut", "pool"]
 
 
+def test_what_is_behind_a_buffer_is_in_danger_before_it_is_ill() -> None:
+    graph = madrid()
+    graph.add("pool", "pool")
+    graph.depends("pool", ["a--b"], Impact.BUFFERED)
+    graph.depends("route", ["pool"])
+    graph.ail("duct", "cut", "no light", 100, 1)
+    assert (graph.standing("pool").health, graph.standing("route").health) == (50, 50)
+    assert [cause.about for cause in graph.standing("session").causes] == ["duct"]
+    graph.ail("pool", "closed", "no key left", 100, 9)
+    pool = graph.standing("pool")
+    assert (pool.health, [cause.about for cause in pool.causes]) == (0, ["duct"])
+    assert graph.below("pool") == {"a--b", "duct"}
+
+
 def test_informational_dependencies_weigh_nothing() -> None:
     graph = madrid()
     graph.add("clock", "clock")

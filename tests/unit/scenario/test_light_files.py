@@ -17,6 +17,7 @@ from quoit.scenario.assemble import Parts, assemble
 from quoit.scenario.check import check, loads
 from quoit.scenario.fate import STRIKES, Strike
 from quoit.scenario.operator import OperatorSocket
+from quoit.scenario.targets import targets_of
 
 BAD = """quoit: 1
 name: bad
@@ -178,7 +179,11 @@ def test_strikes_that_cannot_be_are_refused(strike: Strike, told: str) -> None:
 
 
 def test_every_strike_has_a_target_and_a_label() -> None:
-    assert set(STRIKES.values()) == {"span", "air", "channel", "link"}
+    names = {"span": ["fibre"], "fibre": ["fibre"], "channel": ["x"], "link": ["link"]}
+    for kind, target in STRIKES.items():
+        what, known = targets_of(_Host().network, kind)
+        assert target.endswith(what)
+        assert known == names.get(what, [])
     assert Strike("light", "fibre", 0.0).label == "light fibre 0 dBm"
     assert Strike("cut", "fibre").label == "cut fibre"
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from quoit.planes.telemetry import percentile
 from quoit.runtime.kernel import Kernel
 from quoit.runtime.trace import Event
 from quoit.runtime.virtual import VirtualWorld
 from quoit.service.agreements import SessionServed, WatchSession, monitor
 from quoit.service.api import OpenSession
-from quoit.service.monitor import ANSWERS, LEAST, ServiceMonitor, percentile
+from quoit.service.monitor import ANSWERS, LEAST, ServiceMonitor
 
 MS = 1_000_000
 

@@ -163,9 +163,10 @@ class Authority:
         return self._issue(self._file("kme", kme), kme, san, usages, life)
 
     def issue_application(self, sae: str, urn: str | None = None, life: timedelta = LEAF_LIFE) -> Issued:
-        """A client certificate: CN = SAE ID, SAN URI = the application's endpoint URN."""
+        """A client certificate: CN = SAE ID, SAN URI = the application's endpoint URN. It names no host, so no client
+        takes its owner for a KME; applications may show it to each other, at either end."""
         san: list[x509.GeneralName] = [x509.UniformResourceIdentifier(urn)] if urn else []
-        usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
+        usages = [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]
         return self._issue(self._file("sae", sae), sae, san, usages, life)
 
     def issue_role(self, role: Role, name: str, life: timedelta = LEAF_LIFE) -> Issued:

@@ -18,6 +18,7 @@ class _Instruments(Collector):
 
     def collect(self) -> Iterator[Metric]:
         self._kernel.instruments.values["quoit_kernel_events_total", ()] = self._kernel.handled
+        self._kernel.instruments.values["quoit_kernel_now_seconds", ()] = self._kernel.now / 1e9
         for row in METRICS.values():
             yield from self._family(row)
 

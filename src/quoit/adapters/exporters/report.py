@@ -10,6 +10,7 @@ from typing import Any
 from quoit.adapters.exporters.plots import Quarantine, Series, draw
 from quoit.adapters.exporters.tables import write_table
 from quoit.fabric.api import Links
+from quoit.orchestration.telemetry_api import Footprint
 from quoit.runtime.trace import Event
 
 
@@ -103,6 +104,20 @@ def _summed(steps: Any) -> list[tuple[float, float]]:
         total += number
         found.append((t, float(total)))
     return found
+
+
+def footprint_figures(told: Footprint) -> dict[str, Any]:
+    """Energy and fibre of a run; what came of nothing is left out."""
+    figures = {
+        "energy_of_keys_j": round(told.key_joules, 3),
+        "energy_per_key_bit_j": told.joules_per_bit,
+        "energy_of_pairs_j": round(told.pair_joules, 3),
+        "energy_per_pair_j": told.joules_per_pair,
+        "fibre_with_quantum_channels_km": round(told.quantum_km, 3),
+        "fibre_shared_with_classical_traffic_ratio": told.shared_ratio,
+        "power_that_is_assumed_ratio": told.assumed_ratio,
+    }
+    return {name: value for name, value in figures.items() if value is not None}
 
 
 TABLES = {

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from quoit.engine.kernels import pairs
 from quoit.engine.kernels import tables as t
-from quoit.engine.program import Circuit, Node, Swap
+from quoit.engine.program import Circuit, Node, State, Swap
 
 NS = 1e-9
 Rng = Callable[[str, int], np.random.Generator]
@@ -226,6 +226,11 @@ class PairMachine:
     def disturb(self, position: int, attempts: int) -> None:
         """The node has made so many attempts outside of this machine. They count as made now."""
         self._rows.positions[position].tries += attempts
+
+    def set_state(self, hop: int, state: State) -> None:
+        """Another state of the pairs that the hop heralds from now on, as eigenvalues."""
+        row = self._rows.hops[hop]
+        row.x, row.y, row.z = state
 
     def counts(self, circuit: int) -> Counts:
         """What the circuit did so far."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from math import ceil, log, log2, sqrt
-
 from quoit.engine.links.others import Bbm92Sampler, PairSource
 from quoit.engine.links.sampler import Counts, Sampler
-from quoit.engine.physics.bb84 import binary_entropy
-from quoit.engine.physics.postprocessing import ec_leak_bits
-from quoit.fabric.links.profile import BBM92Profile
+from quoit.engine.physics.entangled_key import bbm92_length
+from quoit.fabric.links.profile import BBM92Profile, PairsProfile
 from quoit.fabric.links.receiver import BlockVerdict, RawBlock, Reading
 
 
@@ -49,20 +46,20 @@ class BBM92:
         return block.total[0] >= self.profile.block_bits
 
     def judge(self, block: RawBlock) -> BlockVerdict:
-        p = self.profile
         n_z, m_z, n_x, m_x = block.total
         if not n_z or not n_x:
             return BlockVerdict(0, 0.5, n_z, 0, "no coincidences")
-        qber, test = m_z / n_z, m_x / n_x
-        leak = ceil(ec_leak_bits(n_z, min(0.5, qber), p.f_ec))
-        if max(qber, test) > p.qber_abort:
-            return BlockVerdict(0, max(qber, test), n_z, leak, f"QBER {max(qber, test):.4f} above {p.qber_abort}")
-        # Serfling's bound for sampling without replacement: phase errors of Z from the test in X
-        # (Tomamichel, Lim, Gisin, Renner, Nat. Commun. 3, 634 (2012), doi:10.1038/ncomms1631).
-        gap = sqrt((n_z + n_x) * (n_x + 1) / (n_z * n_x**2) * log(2 / p.eps_sec))
-        phase = min(0.5, test + gap)
-        length = n_z * (1 - binary_entropy(phase)) - leak - log2(2 / (p.eps_sec**2 * p.eps_cor))
-        net = (int(length) - p.auth_bits_per_block) // 8 * 8
-        if net <= 0:
-            return BlockVerdict(0, qber, n_z, leak, "no key left after estimation and authentication")
-        return BlockVerdict(net, qber, n_z, leak)
+        return sampled_verdict(n_z, m_z, n_x, m_x, self.profile)
+
+
+def sampled_verdict(n_z: int, m_z: int, n_x: int, m_x: int, p: BBM92Profile | PairsProfile) -> BlockVerdict:
+    """Of a block with key from `n_z` results and phase errors sampled in `n_x` of the other basis; m: errors."""
+    qber, test = m_z / n_z, m_x / n_x
+    found = bbm92_length(n_z, m_z, n_x, m_x, p.f_ec, p.eps_sec, p.eps_cor)
+    if max(qber, test) > p.qber_abort:
+        why = f"QBER {max(qber, test):.4f} above {p.qber_abort}"
+        return BlockVerdict(0, max(qber, test), n_z, found.leak_bits, why)
+    net = (int(found.bits) - p.auth_bits_per_block) // 8 * 8
+    if net <= 0:
+        return BlockVerdict(0, qber, n_z, found.leak_bits, "no key left after estimation and authentication")
+    return BlockVerdict(net, qber, n_z, found.leak_bits)

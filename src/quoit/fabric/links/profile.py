@@ -73,6 +73,45 @@ class BBM92Profile:
 
 
 @dataclass(frozen=True)
+class PairsProfile:
+    """BBM92 with pairs that a circuit delivers. `p_z`: probability with which either end chooses the key basis."""
+
+    p_z: float = 0.5
+    f_ec: float = 1.16
+    block_bits: int = 20_000
+    eps_sec: float = 1e-10
+    eps_cor: float = 1e-15
+    post_time_s: float = 1.0
+    qber_abort: float = 0.08
+    auth_bits_per_block: int = 768
+    security_label: str = "bbm92 over pairs, finite-key by random sampling, measuring devices trusted"
+
+
+@dataclass(frozen=True)
+class E91Profile:
+    """Ekert's protocol with pairs that a circuit delivers: three settings at either end.
+
+    `p_sender`: of Z (key), D = (Z+X)/sqrt2 (test of the error rate) and X; `p_receiver`: of Z, D and A = (Z-X)/sqrt2,
+    the last two alike. `chsh_above`: what S of a block must be above, beyond what chance gives with `eps_sec`.
+    """
+
+    p_sender: tuple[float, ...] = (0.45, 0.2, 0.35)
+    p_receiver: tuple[float, ...] = (0.5, 0.25, 0.25)
+    chsh_above: float = 2.0
+    f_ec: float = 1.16
+    block_bits: int = 50_000
+    eps_sec: float = 1e-10
+    eps_cor: float = 1e-15
+    post_time_s: float = 1.0
+    qber_abort: float = 0.08
+    auth_bits_per_block: int = 768
+    security_label: str = (
+        "e91 over pairs: finite-key by random sampling, CHSH value as a condition; measuring devices trusted, "
+        "NOT device-independent"
+    )
+
+
+@dataclass(frozen=True)
 class CVProfile:
     """GG02 with coherent states and homodyne detection, reverse reconciliation; shot-noise units."""
 
@@ -102,11 +141,20 @@ class RatedProfile:
     security_label: str = "rate as given, no proof modelled"
 
 
-Profile = BB84Profile | BBM92Profile | CVProfile | RatedProfile
+Profile = BB84Profile | BBM92Profile | PairsProfile | E91Profile | CVProfile | RatedProfile
 
 PROTOCOL_OF: Mapping[type[Any], str] = MappingProxyType(
-    {BB84Profile: "bb84-decoy", BBM92Profile: "bbm92", CVProfile: "cv-gg02", RatedProfile: "rated"}
+    {
+        BB84Profile: "bb84-decoy",
+        BBM92Profile: "bbm92",
+        PairsProfile: "bbm92-pairs",
+        E91Profile: "e91-pairs",
+        CVProfile: "cv-gg02",
+        RatedProfile: "rated",
+    }
 )
+OVER_PAIRS = frozenset({PROTOCOL_OF[PairsProfile], PROTOCOL_OF[E91Profile]})
+"""Protocols that take pairs of links for entangled pairs, and have no light of their own."""
 
 _GIGAHERTZ = BB84Profile(
     source_rate_hz=1e9,
@@ -211,6 +259,8 @@ BUILT_IN: Mapping[str, Profile] = MappingProxyType(
             f_ec=1.16,
             block_bits=100_000,
         ),
+        "bbm92-pairs": PairsProfile(),
+        "e91-pairs": E91Profile(),
         "cv-metro": CVProfile(
             symbol_rate_hz=1e7,
             modulation=4.0,
@@ -242,6 +292,10 @@ SOURCES: Mapping[str, str] = MappingProxyType(
         ),
         "sequence-benchmark": "defined for comparison with other simulators: 1 MHz, mu 0.1, 80 %, 10 dark counts/s",
         "bbm92-cw": "assumption of the class of Neumann et al., PRA 104, 022406 (2021)",
+        "bbm92-pairs": "post-processing only: pairs and devices are those of the path; basis bias, block: assumptions",
+        "e91-pairs": (
+            "settings: Ekert, PRL 67, 661 (1991), turned by 45 degrees; their probabilities, block: assumptions"
+        ),
         "cv-metro": "eta 0.606, v_el 0.041: Lodewyck et al., PRA 76, 042305 (2007); rate, modulation: assumptions",
         "rated": "rates are the network file's",
     }
@@ -249,13 +303,29 @@ SOURCES: Mapping[str, str] = MappingProxyType(
 
 
 def with_overrides(profile: Profile, changes: Mapping[str, Any]) -> Profile:
-    """The profile with some fields replaced. ValueError names an unknown field and lists the known ones."""
+    """The profile with some fields replaced. ValueError names an unknown field and lists the known ones, or says which
+    value is not of the field's kind."""
     known = {f.name: f for f in dataclasses.fields(profile)}
     for name in changes:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
             raise ValueError(f"no field {name!r} in {type(profile).__name__}; {hint}")
+        _check_kind(name, changes[name], getattr(profile, name))
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in changes.items()}
     replaced: Profile = type(profile)(**{**{f: getattr(profile, f) for f in known}, **values})
     return replaced
+
+
+def _check_kind(name: str, value: Any, now: Any) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(now, tuple):
+        kind, fits = "a list of numbers", isinstance(value, list | tuple)
+    elif isinstance(now, str):
+        kind, fits = "a text", isinstance(value, str)
+    elif isinstance(now, bool):
+        kind, fits = "true or false", isinstance(value, bool)
+    else:
+        kind, fits = "a number", number
+    if not fits:
+        raise ValueError(f"{name}: expected {kind}, found {str(value)[:60]!r}")

@@ -1,6 +1,7 @@
 """The fabric's half of a link protocol: what a device makes of the counts of its chunks. A port.
 
-An implementation is built from a device profile. It knows how to sum chunks into a block, when a block
+An implementation is built from a device profile. A `LinkProtocol` is a source, a channel and a receiver; a
+`PairProtocol` takes pairs of memories, which circuits deliver. It knows how to sum chunks into a block, when a block
 is full, what the telemetry of a chunk is and how many secret bits a block gives.
 """
 
@@ -8,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from operator import add
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
+from quoit.engine.links.pairs import Settings
 from quoit.engine.links.sampler import Counts, Sampler
 
 
@@ -37,13 +39,15 @@ class Reading(NamedTuple):
 
 @dataclass(frozen=True)
 class BlockVerdict:
-    """What a block gives. `secret_bits` is net of authentication and a multiple of 8; 0 with `why`."""
+    """What a block gives. `secret_bits` is net of authentication and a multiple of 8; 0 with `why`. `chsh`: the
+    estimate of S, of protocols that test it."""
 
     secret_bits: int
     qber: float
     sifted_bits: int
     leak_bits: int
     why: str | None = None
+    chsh: float | None = None
 
 
 class RawBlock(NamedTuple):
@@ -62,8 +66,8 @@ class RawBlock(NamedTuple):
 EMPTY = RawBlock((), 0, 0)
 
 
-class LinkProtocol(Protocol):
-    """Both halves of a link protocol for one device profile.
+class Distillation(Protocol):
+    """What a receiver makes of counts.
 
     `security_label` says what the key's secrecy rests on. `post_time_ns` is how long distillation of a
     block takes after its last detection. `watches_current`: its detectors' supply current is monitored. `shares`: mean
@@ -76,14 +80,6 @@ class LinkProtocol(Protocol):
     watches_current: bool
     shares: tuple[float, ...]
 
-    def sampler(self) -> Sampler:
-        """The engine's half."""
-        ...
-
-    def chunk_ns(self, loss_db: float, telemetry_ns: int) -> int:
-        """Chunk length: telemetry's interval, or a fraction of it when blocks fill faster than that."""
-        ...
-
     def reading(self, counts: Counts) -> Reading:
         """Telemetry of a chunk."""
         ...
@@ -94,4 +90,27 @@ class LinkProtocol(Protocol):
 
     def judge(self, block: RawBlock) -> BlockVerdict:
         """Parameter estimation and key length of a block."""
+        ...
+
+
+class LinkProtocol(Distillation, Protocol):
+    """Both halves of a link protocol for one device profile."""
+
+    def sampler(self) -> Sampler:
+        """The engine's half."""
+        ...
+
+    def chunk_ns(self, loss_db: float, telemetry_ns: int) -> int:
+        """Chunk length: telemetry's interval, or a fraction of it when blocks fill faster than that."""
+        ...
+
+
+@runtime_checkable
+class PairProtocol(Distillation, Protocol):
+    """The same for a link whose pairs a circuit delivers. Its counts are those of `engine.links.pairs`."""
+
+    least_fidelity: float
+
+    def settings(self) -> Settings:
+        """The engine's half: in which settings the ends read."""
         ...

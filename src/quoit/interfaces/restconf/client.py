@@ -342,7 +342,10 @@ def _refusal(response: httpx2.Response) -> Problem:
     """The server's error as a problem: its first, if it gives several."""
     status = response.status_code
     try:
-        error = msgspec.json.decode(response.content)["ietf-restconf:errors"]["error"][0]
+        body = msgspec.json.decode(response.content)
+        if "ietf-yang-patch:yang-patch-status" in body:  # an edit of a patch has its errors inside (RFC 8072 cl. 2.3)
+            body = body["ietf-yang-patch:yang-patch-status"]["edit-status"]["edit"][0]["errors"]
+        error = body["ietf-restconf:errors"]["error"][0]
         names = {"tag": "error-tag", "app_tag": "error-app-tag", "path": "error-path"}
         said = {name: str(error[member]) for name, member in names.items() if member in error}
         text = str(error.get("error-message", said.get("tag", "")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -137,6 +137,19 @@ class Datastore:
             self.modified = self._now()
         self.changed()
         return edits
+
+    async def adopt(self, roots: frozenset[str], read: Callable[[], Awaitable[Tree]]) -> bool:
+        """What stands behind was configured past this server: take over what `read` gives for these top-level nodes.
+        Whether anything differs. Raises RestconfError if it is not valid; then all is as it was."""
+        async with self._writer:
+            others = {name: value for name, value in self.running.items() if name not in roots}
+            after = self.schema.validated({**others, **await self._guarded(read())})
+            if not any(differences(self.schema, self.running, after)):
+                return False
+            self.running = after
+            self.modified = self._now()
+        self.changed()
+        return True
 
     def _check(self, edits: tuple[Edit, ...], may: Callable[[str, Any], bool]) -> None:
         for edit in edits:

@@ -14,12 +14,16 @@ from quoit.interfaces.restconf.core import Restconf
 from quoit.interfaces.restconf.errors import RestconfError
 from quoit.interfaces.restconf.providers import ConfigChange, Provider
 from quoit.interfaces.restconf.schema import Tree
+from quoit.model.problem import Problem
 from quoit.planes.configuration import (
     ApplyConfiguration,
     ConfigurationApplied,
+    ConfigurationChanged,
+    ConfigurationRead,
     Invoke,
     Invoked,
     Notification,
+    ReadConfiguration,
     ReadState,
     StateChanged,
     StateRead,
@@ -57,6 +61,11 @@ class ElementProvider(Provider):
         await self._ask(
             ApplyConfiguration(change.caller, self._mine(change.before), self._mine(change.after)), ConfigurationApplied
         )
+
+    async def configuration(self) -> Tree:
+        """What the element is configured with now."""
+        read = await self._ask(ReadConfiguration(), ConfigurationRead)
+        return _object(read.tree, self.element)
 
     def _mine(self, tree: Tree) -> str:
         return _text({name: value for name, value in tree.items() if name in self.roots})
@@ -117,3 +126,14 @@ async def _carry_changes(gate: Gate, core: Restconf, wanted: frozenset[str]) -> 
     async for news in gate.watch(StateChanged):
         if isinstance(news, Missed) or (isinstance(news, StateChanged) and news.element in wanted):
             core.changed()
+
+
+async def follow_configuration(gate: Gate, core: Restconf, provider: ElementProvider) -> None:
+    """Until cancelled: what is configured past the server, by messages inside the twin, is taken over by it."""
+    async for news in gate.watch(ConfigurationChanged):
+        if isinstance(news, ConfigurationChanged) and news.element != provider.element:
+            continue
+        try:
+            await core.store.adopt(provider.roots, provider.configuration)
+        except (RestconfError, Problem) as fault:
+            _log.error("configuration.unfit", element=provider.element, fault=str(fault))

@@ -73,31 +73,45 @@ class RestconfApp:
         self, response: Response, feed: Feed, receive: Receive, send: Send, cut: Callable[[], None] | None
     ) -> None:
         headers = [(name.encode(), value.encode()) for name, value in response.headers]
-        headers += [(b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
-        tasks: list[asyncio.Task[bool]] = []
-        try:
-            await send({"type": "http.response.start", "status": response.status, "headers": headers})
-            tasks = [asyncio.create_task(_gone(receive)), asyncio.create_task(self._pump(feed, send))]
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if tasks[1].done() and not tasks[1].cancelled() and not tasks[1].result() and cut is not None:
-                cut()  # it does not read: what waits in its socket must not be kept for it
-        finally:
-            feed.drop()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await send_feed(feed, response.status, headers, self.core.limits.unread_s, receive, send, cut)
 
-    async def _pump(self, feed: Feed, send: Send) -> bool:
-        """Send until the feed ends; False if the reader takes nothing for `unread_s`."""
-        async with contextlib.aclosing(feed.chunks()) as chunks:
-            async for chunk in chunks:
-                event = {"type": "http.response.body", "body": chunk, "more_body": True}
-                try:
-                    await asyncio.wait_for(send(event), self.core.limits.unread_s)
-                except TimeoutError:
-                    return False
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-        return True
+
+async def send_feed(
+    feed: Feed,
+    status: int,
+    headers: list[tuple[bytes, bytes]],
+    unread_s: float,
+    receive: Receive,
+    send: Send,
+    cut: Callable[[], None] | None,
+) -> None:
+    """Send a feed until it ends or its reader goes. A reader that takes nothing for `unread_s` is `cut` off."""
+    headers = [*headers, (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
+    tasks: list[asyncio.Task[bool]] = []
+    try:
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        tasks = [asyncio.create_task(_gone(receive)), asyncio.create_task(_pump(feed, send, unread_s))]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if tasks[1].done() and not tasks[1].cancelled() and not tasks[1].result() and cut is not None:
+            cut()  # it does not read: what waits in its socket must not be kept for it
+    finally:
+        feed.drop()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _pump(feed: Feed, send: Send, unread_s: float) -> bool:
+    """Send until the feed ends; False if the reader takes nothing for `unread_s`."""
+    async with contextlib.aclosing(feed.chunks()) as chunks:
+        async for chunk in chunks:
+            event = {"type": "http.response.body", "body": chunk, "more_body": True}
+            try:
+                await asyncio.wait_for(send(event), unread_s)
+            except TimeoutError:
+                return False
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    return True
 
 
 async def _reply(send: Send, response: Response) -> None:

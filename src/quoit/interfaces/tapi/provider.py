@@ -166,7 +166,7 @@ class TapiProvider(Provider):
             "event-time-stamp": instant_text(self._now()),
             "sequence-number": str(self._sequence),
             "layer-protocol-name": codec.LAYER,
-            "tapi-connectivity:connectivity-service": {**asked, **state},
+            "tapi-connectivity:connectivity-service": {**_for_events(asked), **state},
         }
         if changed:
             content["attribute-value-change"] = {"changed-attributes": ",".join(changed)}
@@ -179,3 +179,10 @@ class TapiProvider(Provider):
 def _binding(wish: Any) -> Any:
     """What of a wish cannot be changed while it stands: all but its names."""
     return {name: value for name, value in wish.asked.items() if name != "name"}
+
+
+def _for_events(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """A service as a notification can hold it: modules of layers extend services of the context, not those in
+    notifications, so what a layer constrains is left out."""
+    points = [{k: v for k, v in point.items() if k != "layer-protocol-constraint"} for point in asked["end-point"]]
+    return {**asked, "end-point": points}

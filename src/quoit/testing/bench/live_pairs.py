@@ -6,7 +6,8 @@ import asyncio
 import time
 
 from quoit.engine.api import PAIRS, InstallCircuit, MorePairs, Operate, PairHeld
-from quoit.engine.entangler import Entangler, PairLink
+from quoit.engine.channels import PairLink
+from quoit.engine.entangler import Entangler
 from quoit.engine.ledger import Node
 from quoit.engine.program import Circuit
 from quoit.engine.world import TrueLink, TrueSpan, World

@@ -10,6 +10,7 @@ EXEMPT = (
     ("*.key", "private keys of certificates, key-encryption keys, and the root that the processes of a twin share"),
     ("kek.bin", "the key-encryption key of stores in files, where none was named, and copies of it"),
     ("kek.next", "the one that a rotation goes to"),
+    ("psk.txt", "the pre-shared keys of a tunnel, where stunnel reads them"),
     ("kek.*.new", "a key-encryption key that a kill kept from its name"),
 )
 """(name of the file, what it is)."""

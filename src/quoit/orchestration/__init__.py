@@ -1,0 +1,1 @@
+"""Across the strata: what sees and steers them together."""

@@ -1,0 +1,339 @@
+"""TAPI over a twin's optical network: the port against the controllers, what an object asks for, and with the modules
+everything over RESTCONF. Those are not part of quoit; see `test_tapi`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid5
+
+import pytest
+from test_tapi import CONTEXT, JSON, models, needs_modules
+from yangson.enumerations import ContentType
+
+from quoit.adapters.stores.memory import MemoryStore
+from quoit.connectivity import api
+from quoit.interfaces.restconf.exchange import Request, Response
+from quoit.interfaces.tapi import codec
+from quoit.interfaces.tapi.demands import Asked, asked_of
+from quoit.interfaces.tapi.optics import Lifecycle, PathWish, Wish
+from quoit.interfaces.tapi.provider import COMPUTE, STREAM
+from quoit.model.problem import Problem
+from quoit.model.role import Role
+from quoit.runtime.virtual import VirtualWorld
+from quoit.scenario.assemble import Parts, assemble
+from quoit.scenario.check import loads
+from quoit.scenario.fate import FATE, Strike
+from quoit.scenario.optical_door import DoorRefused, OpticalDoor, TwinOptics, tapi_server
+
+S = 10**9
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+NETWORK = """
+quoit: 1
+name: mesh
+nodes: {a: {}, b: {}, c: {}}
+spans:
+  - {name: ac, between: [a, c], length: 20 km, attenuation: 0.2 dB/km, duct: main}
+  - {name: ab, between: [a, b], length: 10 km, attenuation: 0.2 dB/km}
+  - {name: bc, between: [b, c], length: 10 km, attenuation: 0.2 dB/km}
+plant:
+  switches: [{node: b, insertion: 2 dB, switching: 50 ms}]
+links:
+  - {name: link, between: [a, c], spans: [ac], spectrum: {frequency: 193.4 THz}}
+"""
+
+
+class Lab:
+    """A twin in virtual time behind the port; with `served`, behind a server whose answers a second model checks."""
+
+    def __init__(self, served: bool = False) -> None:
+        network = loads(NETWORK)
+        twin = assemble(network, Parts(lambda kme: MemoryStore()))
+        self.world = VirtualWorld(twin.kernel)
+        self.world.begin()
+        if served:
+            schema, self.other = models()
+            self.core, self.optics = tapi_server(network, self, twin.kernel.watchers, schema, self.now)
+        else:
+            self.optics = TwinOptics(network, self)
+            twin.kernel.watchers.append(self.optics.hear)
+
+    def now(self) -> datetime:
+        return EPOCH + timedelta(microseconds=self.world.kernel.now / 1000)
+
+    async def ask(self, to: str, msg: Any) -> Any:
+        return self.world.ask(to, msg)
+
+    async def run(self, seconds: float) -> None:
+        self.world.run_until(round(seconds * S))
+        await asyncio.sleep(0)
+        await self.optics.end()
+
+    def uuid(self, kind: str, name: str) -> str:
+        return self.optics.uuid(kind, name)
+
+    def cut(self, span: str) -> None:
+        self.world.ask(FATE, Strike("cut", span))
+
+    def service(self, called: str, **more: Any) -> dict[str, Any]:
+        points = [
+            {
+                "local-id": end,
+                "layer-protocol-name": "PHOTONIC_MEDIA",
+                "layer-protocol-qualifier": "tapi-photonic-media:PHOTONIC_LAYER_QUALIFIER_MC",
+                "direction": "BIDIRECTIONAL",
+                "service-interface-point": {"service-interface-point-uuid": self.uuid("sip", end)},
+            }
+            for end in ("a", "c")
+        ]
+        return {"uuid": self.uuid("test", called), "end-point": points, **more}
+
+    def wish(self, name: str, **more: Any) -> Wish:
+        row = self.service(name, **more)
+        return Wish(row["uuid"], codec.ends_of(row), None, None, row)
+
+    async def http(self, method: str, path: str, body: Any = None, role: Role = Role.CONTROLLER) -> Response:
+        content = b"" if body is None else json.dumps(body).encode()
+        response = await self.core.handle(Request(method, path, "", JSON if content else {}, content, role.value))
+        whole = await self.core.handle(Request("GET", "/restconf/data", caller=Role.OPERATOR.value))
+        self.other.from_raw(whole.json()["ietf-restconf:data"]).validate(ctype=ContentType.all)
+        return response
+
+    async def shown(self, name: str) -> Any:
+        where = f"{CONTEXT}/{codec.CONNECTIVITY}/connectivity-service={self.uuid('test', name)}"
+        return (await self.http("GET", where)).json()["tapi-connectivity:connectivity-service"][0]
+
+    async def post(self, *services: dict[str, Any]) -> Response:
+        body = {codec.CONNECTIVITY: {"connectivity-service": list(services)}}
+        return await self.http("PATCH", CONTEXT, {codec.CONTEXT: body})
+
+
+def in_lab(work: Callable[[Lab], Awaitable[None]], served: bool = False) -> None:
+    async def run() -> None:
+        await work(Lab(served))
+
+    asyncio.run(run())
+
+
+def media_channel(centre_mhz: int, width_mhz: int, dbm: str | None = None) -> list[dict[str, Any]]:
+    low, high = ((centre_mhz + side * width_mhz // 2) * 10**6 for side in (-1, 1))
+    pac: dict[str, Any] = {
+        "local-id": "mc", "spectrum": {"lower-frequency": str(low), "upper-frequency": str(high)}
+    }  # fmt: skip
+    if dbm is not None:
+        pac["power-management-config-pac"] = {"max-input-power": {"total-power": dbm}}
+    spec = {"tapi-photonic-media:mcg-connectivity-service-end-point-spec": {"mc-spectrum-config-pac": [pac]}}
+    return [{"local-id": "photonic", **spec}]
+
+
+# -- what an object asks for -------------------------------------------------------------------------------
+
+
+def test_spectrum_power_limits_diversity_and_recovery_are_read() -> None:
+    point = {"local-id": "a", "layer-protocol-constraint": media_channel(193_100_000, 50_000, "-3.5")}
+    found = asked_of(
+        {
+            "name": [{"value-name": "QUANTUM_LINK", "value": "link"}, {"value-name": "COMPANION_DBM", "value": "-20"}],
+            "end-point": [point, {**point, "local-id": "c"}],
+            "routing-constraint": {
+                "route-objective-function": "MIN_WORK_ROUTE_LATENCY",
+                "max-allowed-delay": {"value": "250"},
+                "cost-characteristic": [
+                    {"cost-name": "LOSS_DB", "cost-value": "12.5"},
+                    {"cost-name": "NOISE_CPS", "cost-value": "2000"},
+                ],
+            },
+            "topology-constraint": [{"local-id": "t", "exclude-link": [{"topology-uuid": "T", "link-uuid": "L"}]}],
+            "connectivity-constraint": {
+                "coroute-inclusion": {"connectivity-service-uuid": "one"},
+                "diversity-exclusion": [{"connectivity-service-uuid": "two"}],
+            },
+            "resilience-constraint": {
+                "resilience-type": {"protection-type": "DYNAMIC_RESTORATION"},
+                "reversion-mode": "REVERTIVE",
+                "hold-off-time": "50",
+                "wait-to-revert-time": {"value": "5", "unit": "MINUTES"},
+            },
+        }
+    )
+    assert found == Asked(
+        "link", 193_100_000, 50_000, -3.5, -20.0, "latency", False, 12.5, 2000.0, 250_000, ("L",), (), "one", "two",
+        True, True, 50 * 10**6, 300 * S,
+    )  # fmt: skip
+    assert asked_of({}) == Asked()
+
+
+@pytest.mark.parametrize(
+    ("tree", "code"),
+    [
+        ({"routing-constraint": {"max-allowed-hops": {"value": "3"}}}, "not-supported"),
+        ({"routing-constraint": {"route-objective-function": "LOAD_BALANCE_MAX_UNUSED_CAPACITY"}}, "not-supported"),
+        ({"routing-constraint": {"diversity-policy": "SRLG"}}, "not-supported"),
+        ({"routing-constraint": {"cost-characteristic": [{"cost-name": "EUR", "cost-value": "1"}]}}, "not-supported"),
+        ({"routing-constraint": {"cost-characteristic": [{"cost-name": "LOSS_DB", "cost-value": "x"}]}}, "malformed"),
+        ({"connectivity-constraint": {"connection-inclusion": [{"connection-uuid": "x"}]}}, "not-supported"),
+        ({"topology-constraint": [{"local-id": "t", "include-node": []}]}, "not-supported"),
+        ({"resilience-constraint": {"resilience-type": {"protection-type": "ONE_PLUS_ONE_PROTECTION"}}},
+         "not-supported"),
+        ({"resilience-constraint": {"wait-to-revert-time": {"value": "1"}}}, "malformed"),
+        ({"end-point": [{"layer-protocol-constraint": media_channel(193_100_000, 50_000)},
+                        {"layer-protocol-constraint": media_channel(193_200_000, 50_000)}]}, "malformed"),
+        ({"name": [{"value-name": "COMPANION_DBM", "value": "inf"}]}, "malformed"),
+    ],
+)  # fmt: skip
+def test_what_is_not_understood_is_refused_and_not_passed_over(tree: dict[str, Any], code: str) -> None:
+    with pytest.raises(Problem) as found:
+        asked_of(tree)
+    assert found.value.code == code
+
+
+# -- the port over the controllers -------------------------------------------------------------------------
+
+
+@pytest.mark.realises("E3", "E4")
+def test_services_of_the_port_are_light_on_the_plant_and_follow_it() -> None:
+    async def work(lab: Lab) -> None:
+        wish = lab.wish("one")
+        await lab.optics.open(wish)
+        assert lab.optics.services()[wish.uuid].lifecycle is Lifecycle.PLANNED
+        await lab.run(1)
+        service = lab.optics.services()[wish.uuid]
+        assert (service.lifecycle, service.enabled) == (Lifecycle.INSTALLED, True)
+        assert service.route == (lab.uuid("span", "ac"),)
+        before = lab.optics.network()
+        assert lab.optics.network() is before
+        lab.cut("ac")
+        await lab.run(2)
+        assert [link.name for link in lab.optics.network().links if not link.up] == ["ac"]
+        assert lab.optics.services()[wish.uuid].route == (lab.uuid("span", "ab"), lab.uuid("span", "bc"))
+        await lab.optics.close(wish.uuid)
+        await lab.optics.close(wish.uuid)
+        assert lab.optics.services() == {}
+
+    in_lab(work)
+
+
+def test_paths_and_refusals_of_the_port() -> None:
+    async def work(lab: Lab) -> None:
+        row = lab.service("way")
+        routes = await lab.optics.paths(PathWish(codec.ends_of(row), row))
+        assert [len(route) for route in routes] == [1, 2]
+        without = {"topology-constraint": [{"local-id": "t", "exclude-link": [{"link-uuid": lab.uuid("span", "ac")}]}]}
+        assert [len(r) for r in await lab.optics.paths(PathWish(codec.ends_of(row), row | without))] == [2]
+        pair = {"routing-constraint": {"route-objective-function": "MIN_SUM_OF_WORK_AND_PROTECTION_ROUTE_COST"}}
+        assert [len(r) for r in await lab.optics.paths(PathWish(codec.ends_of(row), row | pair))] == [1, 2]
+        few = {"routing-constraint": {"cost-characteristic": [{"cost-name": "LOSS_DB", "cost-value": "3"}]}}
+        with pytest.raises(Problem) as found:
+            await lab.optics.open(lab.wish("lossy", **few))
+        assert (found.value.code, found.value.fields["reason"]) == ("no-route", "loss")
+        assert lab.optics.services() == {}
+        for strange in ({"exclude-link": [{"link-uuid": "x"}]}, {"exclude-node": [{"node-uuid": "x"}]}):
+            with pytest.raises(Problem) as found:
+                await lab.optics.open(lab.wish("s", **{"topology-constraint": [{"local-id": "t", **strange}]}))
+            assert found.value.code == "no-such-element"
+
+    in_lab(work)
+
+
+def test_a_door_without_modules_or_plant_says_what_to_do(tmp_path: Path) -> None:
+    network = loads(NETWORK)
+    with pytest.raises(DoorRefused, match=r"v2\.4\.0"):
+        OpticalDoor(network, None)
+    with pytest.raises(DoorRefused, match=r"no modul|none.*v2\.4\.0"):
+        OpticalDoor(network, tmp_path)
+    plain = "\n".join(line for line in NETWORK.splitlines() if not line.startswith(("plant", "  switches")))
+    with pytest.raises(DoorRefused, match="plant"):
+        OpticalDoor(loads(plain), tmp_path)
+
+
+def test_uuids_are_the_same_in_every_life() -> None:
+    assert Lab().optics.network() == Lab().optics.network()
+    lab = Lab()
+    assert lab.uuid("node", "a") == str(uuid5(lab.optics._namespace, "node/a"))
+
+
+# -- with the modules --------------------------------------------------------------------------------------
+
+
+@needs_modules
+@pytest.mark.realises("A3", "E3", "E4")
+def test_a_customers_service_over_restconf_from_planned_to_gone() -> None:
+    async def work(lab: Lab) -> None:
+        topology = f"{CONTEXT}/{codec.TOPOLOGY}/topology={lab.uuid('topology', 'whole')}"
+        shown = (await lab.http("GET", topology)).json()["tapi-topology:topology"][0]
+        assert [len(shown[k]) for k in ("node", "link")] == [3, 3]
+        row = lab.service("one")
+        for point in row["end-point"]:
+            point["layer-protocol-constraint"] = media_channel(193_100_000, 50_000, "-10")
+        assert (await lab.post(row)).status == 204
+        planned = await lab.shown("one")
+        assert (planned["lifecycle-state"], planned["operational-state"]) == ("PLANNED", "DISABLED")
+        await lab.run(1)
+        standing = await lab.shown("one")
+        assert (standing["lifecycle-state"], standing["operational-state"]) == ("INSTALLED", "ENABLED")
+        rows = {c.channel: c for c in lab.world.ask(api.CONTROLLER, api.GetInventory()).channels}
+        assert (rows[row["uuid"]].centre_mhz, rows[row["uuid"]].launch_dbm) == (193_100_000, -10.0)
+        lab.cut("ac")
+        await lab.run(2)
+        assert (await lab.shown("one"))["operational-state"] == "ENABLED"
+        link = f"{topology}/link={lab.uuid('span', 'ac')}/operational-state"
+        assert (await lab.http("GET", link)).json() == {"tapi-topology:operational-state": "DISABLED"}
+        where = f"{CONTEXT}/{codec.CONNECTIVITY}/connectivity-service={row['uuid']}"
+        assert (await lab.http("DELETE", where)).status == 204
+        events = [e.content for e in lab.core.streams[STREAM].log]
+        kinds = [e["event-notification-type"].partition("TYPE_")[2] for e in events]
+        assert (kinds[0], kinds[-1]) == ("OBJECT_CREATION", "OBJECT_DELETION")
+        states = [
+            e["tapi-connectivity:connectivity-service"].get("operational-state")
+            for e in events
+            if "attribute" in str(e)
+        ]
+        assert {"ENABLED", "DISABLED"} <= set(states)
+
+    in_lab(work, served=True)
+
+
+@needs_modules
+def test_a_quantum_service_moves_its_links_channel_and_a_schedule_ends_it() -> None:
+    async def work(lab: Lab) -> None:
+        names = [{"value-name": "QUANTUM_LINK", "value": "link"}]
+        detour = [
+            {"local-id": "t", "exclude-link": [
+                {"topology-uuid": lab.uuid("topology", "whole"), "link-uuid": lab.uuid("span", "ac")}
+            ]}
+        ]  # fmt: skip
+        ends = {"schedule": {"end-time": "2026-01-01T00:00:05Z"}}
+        row = lab.service(
+            "q", name=names, **{"topology-constraint": detour, "connectivity-constraint": ends}
+        )  # fmt: skip
+        assert (await lab.post(row)).status == 204
+        await lab.run(1)
+        rows = {c.channel: c for c in lab.world.ask(api.CONTROLLER, api.GetInventory()).channels}
+        assert rows["link"].spans == ("ab", "bc")
+        await lab.run(6)
+        where = f"{CONTEXT}/{codec.CONNECTIVITY}/connectivity-service={row['uuid']}"
+        assert (await lab.http("GET", where)).status == 404
+
+    in_lab(work, served=True)
+
+
+@needs_modules
+def test_refusals_are_told_and_observers_only_read() -> None:
+    async def work(lab: Lab) -> None:
+        lossy = {"routing-constraint": {"cost-characteristic": [{"cost-name": "LOSS_DB", "cost-value": "3"}]}}
+        refused = await lab.post(lab.service("lossy", **lossy))
+        assert refused.status >= 400
+        assert "no-route" in refused.body.decode()
+        body = {"tapi-path-computation:input": {"end-point": lab.service("way")["end-point"]}}
+        path = f"/restconf/operations/{COMPUTE}"
+        assert (await lab.http("POST", path, body)).status == 200
+        assert (await lab.http("GET", CONTEXT, role=Role.OBSERVER)).status == 200
+        denied = await lab.http("POST", path, body, role=Role.OBSERVER)
+        assert denied.status == 403
+        assert (await lab.http("GET", CONTEXT, role=Role.KME)).status in (403, 404)
+
+    in_lab(work, served=True)

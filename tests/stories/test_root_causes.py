@@ -121,7 +121,7 @@ def test_light_of_a_neighbour_explains_the_error_rate() -> None:
     world.run_until(30 * S)
     told = alarms(world)
     assert told["ab", "unexpected light"] == set()
-    assert told["left", "suspected eavesdropping"] == {("ab", "unexpected light")}
+    assert told["left", "noise light"] == {("ab", "unexpected light")}
     world.run_until(90 * S)
     assert alarms(world) == {}
 

@@ -112,3 +112,8 @@ def test_what_cannot_join_is_a_fault_of_the_file(nodes: str, more: str, said: st
     with pytest.raises(NetworkFileFaults, match=said):
         loads(FILE % (nodes, more), "file")
     assert loads(FILE % ("a: {}, b: {joins: token}", ""), "file").joining == {"b"}
+
+
+def test_nodes_with_agents_are_there_from_the_start() -> None:
+    with pytest.raises(NetworkFileFaults, match="nodes with SDN agents"):
+        loads(FILE % ("a: {}, b: {joins: token}", "") + "\npolicies: {agents: true}\n", "file")

@@ -129,7 +129,7 @@ class IntentManager(Element):
     """Keeps intents. `domains`: whose service controllers know the applications. `optical`: the element that lights
     paths for whoever asks (`RequestOpticalService`); None: nobody can be asked for light, and reports say so."""
 
-    stratum, plane = Stratum.ORCHESTRATION, Plane.CONTROL
+    stratum, plane = Stratum.SERVICE, Plane.CONTROL
     realises = ("G2", "E5", "A5")
     subscribes = (f"{SESSION_NEWS}.*",)
 

@@ -77,7 +77,7 @@ class Orchestrator(Element):
     """`own`: domains whose controllers it asks; `peers`: domains whose orchestrators it asks. `interfaces`: those that
     are planned, by node; `joining`: nodes that come with a token."""
 
-    stratum, plane = Stratum.ORCHESTRATION, Plane.MANAGEMENT
+    stratum, plane = Stratum.SERVICE, Plane.MANAGEMENT
     realises = ("A5", "E5", "G2")
 
     def __init__(

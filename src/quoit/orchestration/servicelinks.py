@@ -52,7 +52,7 @@ class ServiceLinkManager(Element):
     """Keeps registered applications and the service links between them, in memory. `domains`: whose controllers know
     applications."""
 
-    stratum, plane = Stratum.ORCHESTRATION, Plane.CONTROL
+    stratum, plane = Stratum.SERVICE, Plane.CONTROL
     realises = ("A5", "E5")
     subscribes = (f"{SESSION_NEWS}.*",)
 

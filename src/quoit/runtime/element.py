@@ -27,9 +27,8 @@ H = TypeVar("H", bound=Callable[..., Awaitable[Message | None]])
 
 
 class Stratum(StrEnum):
-    """The three strata of the draft, the synthetic environment below them, and what is above all (draft 5.2, 5.5)."""
+    """The three strata of the draft, and the synthetic environment below them (draft 5.2, 5.5)."""
 
-    ORCHESTRATION = "orchestration"
     SERVICE = "service"
     FABRIC = "fabric"
     CONNECTIVITY = "connectivity"

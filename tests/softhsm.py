@@ -17,7 +17,7 @@ MODULES = (
     "/opt/homebrew/lib/softhsm/libsofthsm2.so",
 )
 MODULE = next((path for path in MODULES if Path(path).exists()), None)
-PIN = "tr0ub4dor-and-3"
+PIN = "tr0ub4dor-3"
 """Of every token."""
 
 

@@ -71,10 +71,10 @@ def unit_list(data: bytes) -> object:
 
 
 def wire_message(data: bytes) -> object:
-    """A message of another process; the first byte picks its kind. What is decoded can be sent on."""
+    """A message of another process; the first two bytes pick its kind. What is decoded can be sent on."""
     kinds = sorted(wire.registered())
-    name = kinds[data[0] % len(kinds)] if data else kinds[0]
-    found = outcome(lambda: wire.decode(name, data[1:]), msgspec.DecodeError)
+    name = kinds[int.from_bytes(data[:2]) % len(kinds)]
+    found = outcome(lambda: wire.decode(name, data[2:]), msgspec.DecodeError)
     if not isinstance(found, msgspec.DecodeError):
         wire.decode(name, wire.encode(found))
     return found
@@ -103,7 +103,7 @@ class Target:
 
 
 def _sent(msg: wire.Message) -> bytes:
-    return bytes([sorted(wire.registered()).index(wire.name_of(type(msg)))]) + wire.encode(msg)
+    return sorted(wire.registered()).index(wire.name_of(type(msg))).to_bytes(2) + wire.encode(msg)
 
 
 _OPEN = b'{"endpoints":["urn:qkd:sae:a","urn:qkd:sae:b"],"lifecycle":"urn:qkd:lifecycle:key?=size=256"}'

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from quoit.model.problem import Problem
-from quoit.runtime.context import Ask, Context, Effect
+from quoit.runtime.context import Ask, Context, Effect, Gather
 from quoit.runtime.element import Element
 from quoit.runtime.kernel import Kernel, Latency, no_latency
 from quoit.runtime.wire import Message, name_of
@@ -201,6 +201,8 @@ class TracedKernel(Kernel):
         """Run a handler, so that what it says while it runs is known to come of `span`."""
         value: Any = None
         fault: BaseException | None = None
+        asked: list[_Open] = []
+        missing = 0
         try:
             while True:
                 self._current = span
@@ -211,6 +213,8 @@ class TracedKernel(Kernel):
                 finally:
                     self._current = None
                 waiting = self._waits(span, request)
+                if type(request) is Gather and request.correlations:
+                    asked, missing = self._gathered(request), len(request.correlations)
                 value = fault = None
                 try:
                     value = yield request
@@ -220,6 +224,11 @@ class TracedKernel(Kernel):
                 except Exception as raised:  # noqa: BLE001 - it goes on to the handler
                     fault = raised
                 self._waited(waiting, fault)
+                if type(request) is Gather:
+                    missing -= 1
+                    # Which of the questions a reply is to is not known here: they end with the last one.
+                    for one in asked if not missing else ():
+                        self._close_span(one)
         except Problem as problem:
             span.problem = problem.code
             raise
@@ -234,6 +243,11 @@ class TracedKernel(Kernel):
         if type(request) is Effect:
             return self._open_span(span, f"commit {type(request.operation).__name__}", EFFECT, span.element, {})
         return None
+
+    def _gathered(self, request: Gather) -> list[_Open]:
+        """The spans of questions that were asked at once."""
+        found = (self._asking.pop(correlation, None) for correlation in request.correlations)
+        return [asking[0] for asking in found if asking is not None]
 
     def _waited(self, waiting: _Open | None, fault: BaseException | None) -> None:
         if waiting is not None:

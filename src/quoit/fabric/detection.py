@@ -183,9 +183,10 @@ class Battery:
         for _, detector in self._further:
             detector.rearm()
 
-    def lit_again(self) -> None:
+    def lit_again(self, now_ns: int) -> None:
         """Light is back: of the next reading a part was dark, so its rate means nothing."""
         self._lit_again = True
+        self.ends.lit_again(now_ns)
         self.rearm()
 
     def moved(self) -> None:
@@ -284,6 +285,12 @@ class TwoEnds:
         self._made: dict[int, BlockMade] = {}
         self._credited: dict[int, int] = {}
         self._tested = self._errors = 0
+        self._lit_ns = self._told_ns = 0
+
+    def lit_again(self, now_ns: int) -> None:
+        """What the ends told of the dark says nothing of the blocks to come."""
+        self._lit_ns = now_ns
+        self._tested = self._errors = 0
 
     def near(self, msg: LinkReading) -> str | None:
         """The receiver's reading; in which way the ends disagree."""
@@ -293,8 +300,10 @@ class TwoEnds:
         """The sender's. If several intervals disagree, the first is told."""
         why: str | None = None
         for end_ns, tested, errors in msg.rows:
-            self._tested = self._tested // 2 + tested  # the last few intervals weigh most
-            self._errors = self._errors // 2 + errors
+            began_ns, self._told_ns = self._told_ns, end_ns
+            if began_ns >= self._lit_ns:
+                self._tested = self._tested // 2 + tested  # the last few intervals weigh most
+                self._errors = self._errors // 2 + errors
             why = why or self._compare(self._far, self._near, end_ns, (tested, errors))
         if why is not None:
             self.agree = False

@@ -258,7 +258,7 @@ class FabricMeters(Element):
         meter = self._meters.get(msg.link)
         if meter is not None:
             meter.dark = False
-            meter.battery.lit_again()
+            meter.battery.lit_again(ctx.now)
 
     @handles(Alarm)
     async def on_alarm(self, ctx: Context, msg: Alarm) -> None:

@@ -10,6 +10,8 @@ writes after another has taken over carries an epoch that agents refuse.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from quoit.connectivity.api import PATH_NEWS
 from quoit.fabric import api
 from quoit.fabric.api import (
@@ -190,10 +192,10 @@ class SdqkdController(FabricController):
         elif problem.code != "deadline":
             ctx.log.warning("agent.refused", about=about, code=problem.code, detail=problem.detail)
 
-    async def _ordered(self, ctx: Context, order: object, about: str) -> None:
+    async def _ordered(self, ctx: Context, order: Awaitable[object], about: str) -> None:
         """Have an order carried out; what stands in its way is heeded."""
         try:
-            await order  # type: ignore[misc]
+            await order
         except Problem as problem:
             self._heed(ctx, problem, about)
 

@@ -7,6 +7,7 @@ only their numbers are kept, no record a pair.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, sin
 
@@ -57,5 +58,5 @@ def _chosen(end: tuple[Setting, ...], dice: NDArray[np.float64]) -> NDArray[np.i
     return np.searchsorted(edges, dice, side="right")
 
 
-def _table(left: list[float], right: list[float], part) -> NDArray[np.float64]:  # type: ignore[no-untyped-def]
+def _table(left: list[float], right: list[float], part: Callable[[float], float]) -> NDArray[np.float64]:
     return np.outer([part(a) for a in left], [part(b) for b in right])

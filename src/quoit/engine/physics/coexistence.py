@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import exp, expm1, log, sin
+from typing import Any
 
 from quoit.engine.physics.bb84 import E0, gllp_infinite_decoy
 from quoit.engine.physics.fibre import eta, photon_rate_hz
@@ -163,14 +164,14 @@ def coexist_decoy_link(
     return CoexistingLink(raman, noise, r.gain, r.error, r.rate)
 
 
-def coexist_max_channels(**link: float) -> int:
+def coexist_max_channels(**link: Any) -> int:
     """Most channels beside which `coexist_decoy_link` (same arguments but `n_ch`) still makes key; 0 if beside none.
 
     ValueError if there is no end to them.
     """
 
     def makes_key(n: int) -> bool:
-        return coexist_decoy_link(n_ch=n, **link).rate > 0  # type: ignore[arg-type]
+        return coexist_decoy_link(n_ch=n, **link).rate > 0
 
     low, high = 0, 1
     while makes_key(high):

@@ -7,6 +7,7 @@ is made anew. Each carries the controller's epoch; a refusal for that reason end
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from quoit.fabric import api
 from quoit.fabric.api import Flow
@@ -101,7 +102,7 @@ class SdqkdSouthbound:
     async def install(self, ctx: Context, flow: Flow) -> None:
         for node in reversed(flow.nodes):
             hop = hop_at(self.ids, flow, node)
-            await self.edit(ctx, node, lambda now, hop=hop: with_hop(now, hop))  # type: ignore[misc]
+            await self.edit(ctx, node, partial(with_hop, hop=hop))
 
     async def remove(self, ctx: Context, flow: Flow, nodes: tuple[str, ...]) -> None:
         qkdl_id = hop_at(self.ids, flow, flow.src).link.qkdl_id

@@ -7,13 +7,13 @@ one certificate of their own if their token is good. Attempts are limited for al
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
 import structlog
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -26,13 +26,13 @@ from quoit.interfaces.enrolment.codec import (
 )
 from quoit.interfaces.http_edge import Answer, check_json_content, headers_of, read_body, reply
 from quoit.interfaces.identity import caller_of
+from quoit.interfaces.resource import Resource
 from quoit.model.problem import Problem
 from quoit.orchestration.api import Interface, NodeJoined
 
 _log = structlog.get_logger("quoit", element="interfaces.enrolment")
 ATTEMPTS, EACH_S = 10, 6.0
 """Certificates that may be asked for at once, and how soon there may be one more."""
-Handler = Callable[[Request], Awaitable[Answer]]
 
 
 class Desk(Protocol):
@@ -74,27 +74,6 @@ class Attempts:
             wait_s = (1 - self._left) * self._each_s
             raise Problem("too-many-attempts", f"try again in {wait_s:.0f} s")
         self._left -= 1
-
-
-class _Path:
-    def __init__(self, method: str, handler: Handler) -> None:
-        self._method = method
-        self._handler = handler
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        try:
-            if request.method != self._method:
-                raise Problem("method-not-allowed", f"expected {self._method}, found {request.method}")
-            answer = await self._handler(request)
-        except ClientDisconnect:
-            return
-        except Problem as problem:
-            answer = _refusal(problem)
-        except Exception as fault:  # noqa: BLE001 - border of the request: the caller must get its answer
-            _log.error("request.fault", path=request.url.path, fault=type(fault).__name__, exc_info=fault)
-            answer = _refusal(Problem("internal"))
-        await reply(send, answer)
 
 
 def _refusal(problem: Problem) -> Answer:
@@ -148,7 +127,9 @@ def make_enrolment(desk: Desk, attempts: Attempts | None = None) -> Starlette:
         ("/equipment", "GET", interface.equipment),
         ("/interfaces", "POST", interface.register),
     )
-    app = Starlette(routes=[Route(BASE + path, _Path(method, handler)) for path, method, handler in rows])
+    app = Starlette(
+        routes=[Route(BASE + path, Resource({method: handler}, _refusal)) for path, method, handler in rows]
+    )
     app.router.redirect_slashes = False
     app.router.default = _nowhere
     return app

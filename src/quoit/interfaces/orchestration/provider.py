@@ -106,7 +106,7 @@ class OrchestrationProvider(Provider):
                 if name not in after and await self._is_planned(name):
                     await self._ask(self._element, WithdrawWorks(name), WorksAnnounced)
                     done.append(AnnounceWorks(works))
-        except BaseException:
+        except BaseException:  # a request that is cancelled, too, leaves nothing half done
             for message in reversed(done):
                 await self._ask(self._element, message, WorksAnnounced)
             raise

@@ -104,7 +104,7 @@ class TapiProvider(Provider):
                 if uuid not in before:
                     await self._optics.open(wish)
                     opened.append(uuid)
-        except BaseException:
+        except BaseException:  # a request that is cancelled, too, leaves nothing half done
             for uuid in reversed(opened):
                 await self._optics.close(uuid)
             raise

@@ -5,19 +5,19 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import count
 from typing import Any, TypeVar
 
 import msgspec
 import structlog
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
 
-from quoit.interfaces.http_edge import Answer, check_json_content, headers_of, read_body, reply
+from quoit.interfaces.http_edge import Answer, check_json_content, headers_of, read_body
 from quoit.interfaces.identity import caller_of
+from quoit.interfaces.resource import Resource
 from quoit.interfaces.tmf921.codec import (
     BASE,
     error_object,
@@ -51,36 +51,6 @@ MERGE = "application/merge-patch+json"
 JSON = (("content-type", "application/json"),)
 A = TypeVar("A", bound=Message)
 Handler = Callable[[Request], Awaitable[Answer | Response]]
-
-
-class Path:
-    """One path and its methods, as an ASGI application; refusals are TMF630's Error."""
-
-    def __init__(self, methods: Mapping[str, Handler]) -> None:
-        self._methods = dict(methods)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        try:
-            answer = await self._handler(request.method)(request)
-        except ClientDisconnect:
-            return
-        except Problem as problem:
-            answer = refusal(problem)
-        except Exception as fault:  # noqa: BLE001 - border of the request: the caller must get its answer
-            _log.error("request.fault", path=request.url.path, fault=type(fault).__name__, exc_info=fault)
-            answer = refusal(Problem("internal"))
-        if isinstance(answer, Response):
-            await answer(scope, receive, send)
-        else:
-            await reply(send, answer)
-
-    def _handler(self, method: str) -> Handler:
-        handler = self._methods.get(method)
-        if handler is None:
-            allow = ", ".join(self._methods)
-            raise Problem("method-not-allowed", f"expected {allow}, found {method}", allow=allow)
-        return handler
 
 
 def refusal(problem: Problem) -> Answer:
@@ -251,10 +221,10 @@ def routes(
     intents = IntentInterface(gate, element, new_id, within_s, keep_alive_s)
     one = BASE + "/intent/{intent_id}"
     return [
-        Route(f"{BASE}/intent", Path({"GET": intents.listed, "POST": intents.create})),
-        Route(one, Path({"GET": intents.get, "PATCH": intents.patch, "DELETE": intents.remove})),
-        Route(f"{one}/intentReport", Path({"GET": intents.reports})),
-        Route(f"{one}/intentReport/{{report_id}}", Path({"GET": intents.report})),
-        Route(f"{BASE}/hub", Path({"POST": intents.hub})),
-        Route(f"{BASE}/events", Path({"GET": intents.events})),
+        Route(f"{BASE}/intent", Resource({"GET": intents.listed, "POST": intents.create}, refusal)),
+        Route(one, Resource({"GET": intents.get, "PATCH": intents.patch, "DELETE": intents.remove}, refusal)),
+        Route(f"{one}/intentReport", Resource({"GET": intents.reports}, refusal)),
+        Route(f"{one}/intentReport/{{report_id}}", Resource({"GET": intents.report}, refusal)),
+        Route(f"{BASE}/hub", Resource({"POST": intents.hub}, refusal)),
+        Route(f"{BASE}/events", Resource({"GET": intents.events}, refusal)),
     ]

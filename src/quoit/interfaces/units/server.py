@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 import yaml
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
 
-from quoit.interfaces.http_edge import Answer, check_json_content, headers_of, read_body, reply
+from quoit.interfaces import resource
+from quoit.interfaces.http_edge import Answer, check_json_content, headers_of, read_body
 from quoit.interfaces.identity import caller_of
 from quoit.interfaces.strict_json import shown
 from quoit.interfaces.units.codec import (
@@ -70,34 +70,11 @@ A = TypeVar("A", bound=Message)
 Handler = Callable[[Request], Awaitable[Answer | Response]]
 
 
-class Resource:
-    """One path and its methods, as an ASGI application; refusals are problem details."""
+class Resource(resource.Resource):
+    """One path and its methods; refusals are problem details (RFC 9457)."""
 
-    def __init__(self, methods: Mapping[str, Handler]) -> None:
-        self._methods = dict(methods)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        try:
-            answer = await self._handler(request.method)(request)
-        except ClientDisconnect:
-            return
-        except Problem as problem:
-            answer = render_problem(problem)
-        except Exception as fault:  # noqa: BLE001 - border of the request: the caller must get its answer
-            _log.error("request.fault", path=request.url.path, fault=type(fault).__name__, exc_info=fault)
-            answer = render_problem(Problem("internal"))
-        if isinstance(answer, Response):
-            await answer(scope, receive, send)
-        else:
-            await reply(send, answer)
-
-    def _handler(self, method: str) -> Handler:
-        handler = self._methods.get(method)
-        if handler is None:
-            allow = ", ".join(self._methods)
-            raise Problem("method-not-allowed", f"expected {allow}, found {method}", allow=allow)
-        return handler
+    def __init__(self, methods: Mapping[str, resource.Handler]) -> None:
+        super().__init__(methods, render_problem)
 
 
 class UnitsInterface:

@@ -68,7 +68,8 @@ class DataResources:
         if request.method not in _WRITES or request.method not in allow.split(", "):
             raise not_allowed(f"{request.method} does not go with this resource", allow)
         accepts(request.headers, (DATA,))
-        return await getattr(self, "_" + request.method.lower())(request, path)  # type: ignore[no-any-return]
+        writes = {"POST": self._post, "PUT": self._put, "PATCH": self._patch, "DELETE": self._delete}
+        return await writes[request.method](request, path)
 
     async def _get(self, request: Request, path: Path, store: str | None) -> Response:
         query = parse_query(request.query, GET)

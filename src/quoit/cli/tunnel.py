@@ -91,10 +91,6 @@ async def _rotate(
     return 0 if role.report.rotations else 1
 
 
-def _tell_ready(port: int) -> None:
-    show.json_line({"event": "ready", "port": port})
-
-
 def vici_settings(file: Path) -> dict[str, Any]:
     """A connection's settings for VICI, from a JSON file."""
     try:

@@ -175,10 +175,6 @@ class World:
             through *= 0.0 if total is None else 10 ** (-total / 10)
         return caught
 
-    def links_on(self, span: str) -> list[str]:
-        """Links whose path uses `span`."""
-        return [link.name for link in self.links.values() if span in link.spans]
-
     def hops(self, source: str, spans: tuple[str, ...]) -> list[Hop]:
         """The way along some spans from a node."""
         found = []

@@ -243,10 +243,6 @@ class MeterBoard:
         self._switched(ctx, resource, False)
         return True
 
-    def is_on(self, resource: str) -> bool:
-        """Whether the resource is in use."""
-        return resource in self._since
-
     def read(self, ctx: Context, metric: str, resource: str, value: float) -> None:
         """A reading, now. One of a meter that is off is dropped."""
         if resource not in self._since:

@@ -32,11 +32,6 @@ PATIENCE_S, MOST_PATIENCE_S = 60, 3_600
 """How long a unit may take from its request until it is established: if nothing is said, and at most."""
 
 
-def is_states(lifecycle: Lifecycle) -> bool:
-    """Does it ask for states, and not for key?"""
-    return STATE in lifecycle.more
-
-
 @dataclass(frozen=True)
 class Wanted:
     """A unit's request, checked: which states, how many, the least fidelity, and whether qubits are kept or measured

@@ -21,7 +21,7 @@ from quoit.connectivity.api import (
 )
 from quoit.orchestration.loops.causes import Optics, qber_with, share_of, worth
 from quoit.orchestration.loops.places import Guards, Place, Places
-from quoit.planes.loop import Action, ClosedLoop, Finding, LoopPlan
+from quoit.planes.loop import Action, ClosedLoop, LoopPlan
 from quoit.runtime.context import Context
 
 WITHIN = 10_000_000_000
@@ -155,8 +155,3 @@ class ChannelLoop(ClosedLoop):
 
     async def execute(self, ctx: Context, action: Action) -> str:
         return await self.retune(ctx, action)
-
-
-def evidence_of(finding: Finding, name: str, default: float = 0.0) -> float:
-    """A number of a finding's evidence."""
-    return float(finding.evidence.get(name, default))

@@ -262,8 +262,9 @@ class View(Message):
 
 
 class Works(Message):
-    """Works that are planned on a span, a node or a link, by the side that announced them (`optical`, `quantum`).
-    `links`: quantum links that they touch, as the inventory says."""
+    """Works that are planned on a span (or several, parted by blanks), a node or a link, by the side that announced
+    them (`optical`, `quantum`). `links`: quantum links that they touch, as the inventory says; `state`, `moved` and
+    `stuck`: how the calendar has them (`connectivity.WorksRow`). Of an announcement these four are not read."""
 
     works_id: str
     side: str
@@ -273,36 +274,49 @@ class Works(Message):
     until_ns: int
     text: str
     links: tuple[str, ...] = ()
+    force: bool = False
+    lead_ns: int = 60_000_000_000
+    state: str = ""
+    moved: tuple[str, ...] = ()
+    stuck: tuple[str, ...] = ()
 
 
-@message("orchestration.AnnounceWorks")
-class AnnounceWorks(Message):
-    """Either side says what it is going to do. Answered with the `WorksAnnounced` that everybody gets as news."""
+@message("orchestration.PlanWorks")
+class PlanWorks(Message):
+    """Either side says what it is going to do, or (of the same identifier) what it will do instead. It goes into the
+    one calendar, which is Connectivity's. Answered with `WorksAnnounced`; problems `malformed`, `no-such-element`,
+    `cannot-give-way`, `switching`, `overloaded`."""
 
     works: Works
 
 
 @message("orchestration.WithdrawWorks")
 class WithdrawWorks(Message):
+    """Take works out of the calendar, or end them early. Answered with `WorksAnnounced`; Problem `no-such-data`."""
+
     works_id: str
 
 
 @message("orchestration.WorksAnnounced")
 class WorksAnnounced(Message):
-    """News, and the answer: works are planned, or (`withdrawn`) no longer."""
+    """News of the calendar, whoever announced: works are planned, or in another state, or (`withdrawn`) taken out
+    before their end. `by`: the orchestrator that tells it. Also the answer to whoever planned or withdrew them."""
 
     works: Works
     at_ns: int
     withdrawn: bool = False
+    by: str = ""
 
 
-@message("orchestration.GetWorks")
-class GetWorks(Message):
-    """What is planned? Answered with `PlannedWorks`, soonest first."""
+@message("orchestration.GetWorksCalendar")
+class GetWorksCalendar(Message):
+    """What is planned, by either side? Answered with `WorksCalendar`, soonest first."""
 
 
-@message("orchestration.PlannedWorks")
-class PlannedWorks(Message):
+@message("orchestration.WorksCalendar")
+class WorksCalendar(Message):
+    """Works that are not over."""
+
     works: tuple[Works, ...]
 
 

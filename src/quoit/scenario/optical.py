@@ -23,6 +23,7 @@ from quoit.connectivity.works import PlannedWorks
 from quoit.runtime.element import Element
 from quoit.scenario import schema
 from quoit.scenario.light import LightSide
+from quoit.scenario.loops import looked_after
 
 
 def computation_of(name: str) -> Computation:
@@ -35,10 +36,10 @@ def computation_of(name: str) -> Computation:
 
 
 def optical_elements(network: schema.NetworkFile, light: LightSide, center: str) -> list[Element]:
-    """Controllers of the optical domains, the coordinator above them, and the keeper of works; none if the file does
-    not speak of its plant. Optical domains are the network's domains."""
+    """Controllers of the optical domains and the coordinator above them, if the file speaks of its plant; and the
+    calendar of works, which all files have. Optical domains are the network's domains."""
     if not network.has_plant:
-        return []
+        return [calendar(network, light, center)]
     computation = computation_of(network.plant.path_computation)
     domain_of = {node: network.domain_of(node) for node in network.nodes}
     out: list[Element] = []
@@ -51,7 +52,7 @@ def optical_elements(network: schema.NetworkFile, light: LightSide, center: str)
     works = tuple(
         AnnounceWorks(w.name, tuple(w.spans), w.at_ns, w.until_ns, w.lead_ns, w.force) for w in network.plant.works
     )
-    out.append(PlannedWorks(center, light.inventory(), works))
+    out.append(calendar(network, light, center, works))
     p = network.plant.packets
     switching = Switching(
         p.processing_ns,
@@ -67,6 +68,15 @@ def optical_elements(network: schema.NetworkFile, light: LightSide, center: str)
     )
     out.append(PacketSwitches(center, light.inventory(), switching, dict.fromkeys(p.links, PACKET)))
     return out
+
+
+def calendar(
+    network: schema.NetworkFile, light: LightSide, center: str, works: tuple[AnnounceWorks, ...] = ()
+) -> PlannedWorks:
+    """The calendar of works, with what is planned from the start."""
+    links = frozenset(link.id for link in network.links)
+    otn = network.has_plant
+    return PlannedWorks(center, light.inventory(), works, otn=otn, links=links, looked_after=looked_after(network))
 
 
 def wish_of(network: schema.NetworkFile, given: schema.ConnectivityService) -> OpenService:

@@ -5,6 +5,7 @@ Names follow what is known of ETSI GS QKD 018's models; nothing here claims to c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -23,6 +24,10 @@ DEPLOY = f"{MODULE}:deploy-a-candidate-path-per-service-link-for-app"
 RELEASE = f"{MODULE}:release-service-link"
 OPERATIONS = (REGISTER, CREATE, FIND, DEPLOY, RELEASE)
 MOST_BPS = 1e12
+S = 1_000_000_000
+LEAD_S = 60
+_NAMEABLE = re.compile(r"[A-Za-z0-9_\-]{1,64}")
+"""Names of works that the module can hold; a twin's operator may give others, which are not shown here."""
 When = Callable[[int], datetime]
 Tree = dict[str, Any]
 
@@ -183,14 +188,40 @@ def works_of(tree: Mapping[str, Any], ns_of: Callable[[datetime], int]) -> dict[
             ns_of(_instant("from", row["from"])),
             ns_of(_instant("until", row["until"])),
             row.get("text", ""),
+            force=row.get("force", False),
+            lead_ns=row.get("lead", LEAD_S) * S,
         )
         for row in rows
     }
 
 
-def works_state(works: Iterable[Works]) -> Tree:
-    """State of works: what they touch."""
-    rows = [{"works-id": one.works_id, "touched-link": list(one.links)} for one in works if one.links]
+def works_configuration(works: Iterable[Works], when: When) -> Tree:
+    """The calendar as configuration: what `works_of` reads."""
+    rows = [_works_row(one, when) for one in works if _NAMEABLE.fullmatch(one.works_id)]
+    return {PLANNED: _given(works=rows)}
+
+
+def _works_row(works: Works, when: When) -> Tree:
+    lead_s = -(-works.lead_ns // S)
+    return _given(
+        **{"works-id": works.works_id, "from": text_of(when(works.from_ns))},
+        until=text_of(when(works.until_ns)),
+        side=works.side,
+        kind=works.kind,
+        target=works.target,
+        lead=None if lead_s == LEAD_S else lead_s,
+        force=works.force or None,
+        text=works.text or None,
+    )
+
+
+def works_state(works: Iterable[Works], when: When) -> Tree:
+    """The calendar with the state of its works. Those that nobody configured here are there as a whole."""
+    rows = [
+        {**_works_row(one, when), **_given(**{"touched-link": list(one.links)}, state=one.state, moved=list(one.moved),
+                                           stuck=list(one.stuck))}
+        for one in works if _NAMEABLE.fullmatch(one.works_id)
+    ]  # fmt: skip
     return {"works": rows} if rows else {}
 
 
@@ -199,7 +230,9 @@ def works_notice(news: WorksAnnounced, when: When) -> Tree:
     return _given(
         **{"works-id": w.works_id, "touched-link": list(w.links)},
         side=w.side,
+        kind=w.kind,
         target=w.target,
+        state=w.state or None,
         **{"from": text_of(when(w.from_ns))},
         until=text_of(when(w.until_ns)),
         withdrawn=news.withdrawn,

@@ -31,13 +31,14 @@ from quoit.connectivity.api import (
     Path,
     Paths,
     PlannedNoise,
+    ReleasePath,
     RequestPath,
     RetuneChannel,
     SetCrossConnect,
     SetLaunchPower,
     Spectrum,
 )
-from quoit.connectivity.inventory import Inventory, slot_of
+from quoit.connectivity.inventory import Inventory, is_unlit, slot_of
 from quoit.connectivity.plant import Light, SetChannel, SetJoint
 from quoit.model.problem import Problem
 from quoit.model.spectrum import Slot
@@ -88,13 +89,24 @@ class ConnectivityController(Element):
             spans, centre_mhz = await self._asked(ctx, msg, channel)
         spans = spans or self._plan(msg)
         moves = channel is not None and (channel.spans != spans or centre_mhz not in (0, channel.centre_mhz))
-        if moves:
+        if moves or (channel is not None and is_unlit(channel)):
             await self.on_retune(ctx, RetuneChannel(msg.link, spans, centre_mhz))
         path = Path(msg.link, spans, self._inventory.loss_db(msg.a, spans), True)
         ctx.tell(PLANT, Light(path))
         self._requested.add(msg.link)
         self._switch_meters(ctx)
         return path
+
+    @handles(ReleasePath)
+    async def on_release(self, ctx: Context, msg: ReleasePath) -> ChannelRow:
+        old = self._inventory.channel(msg.link)
+        self._refuse_switching(old)
+        if old.kind != QUANTUM:
+            raise Problem("malformed", f"expected the quantum channel of a link, found {msg.link!r}")
+        self._requested.discard(msg.link)
+        if is_unlit(old):
+            return old
+        return await self._order(ctx, structs.replace(old, state=OFF), self._inventory.changed_joints(old, None))
 
     async def _asked(self, ctx: Context, msg: RequestPath, channel: ChannelRow | None) -> tuple[tuple[str, ...], int]:
         """A path from the optical network, as its customer; at the present wavelength, if that will do."""
@@ -161,12 +173,14 @@ class ConnectivityController(Element):
         old = self._inventory.channel(msg.channel)
         self._refuse_switching(old)
         new = structs.replace(old, spans=msg.spans or old.spans, centre_mhz=msg.centre_mhz or old.centre_mhz)
+        if is_unlit(old):
+            new = structs.replace(new, state=LIT)
         self._check_slot(slot_of(new))
         ends = (self._inventory.way(old.source, old.spans)[-1], self._inventory.way(new.source, new.spans)[-1])
         if ends[0] != ends[1]:
             raise Problem("malformed", f"expected spans that lead to {ends[0]!r}, found them to end at {ends[1]!r}")
         self._inventory.refuse_conflicts(new)
-        return await self._order(ctx, new, self._inventory.changed_joints(old, new))
+        return await self._order(ctx, new, self._inventory.changed_joints(None if is_unlit(old) else old, new))
 
     @handles(SetCrossConnect)
     async def on_cross_connect(self, ctx: Context, msg: SetCrossConnect) -> CrossConnect:

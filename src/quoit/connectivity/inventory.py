@@ -12,6 +12,7 @@ from quoit.connectivity.api import (
     ADD_DROP,
     CLASSICAL,
     GONE,
+    OFF,
     QUANTUM,
     SWITCHING,
     ChannelReading,
@@ -100,6 +101,11 @@ def slot_of(channel: ChannelRow) -> Slot:
     return Slot(channel.centre_mhz, channel.width_mhz)
 
 
+def is_unlit(channel: ChannelRow) -> bool:
+    """Whether it is a quantum channel that has no path now."""
+    return channel.kind == QUANTUM and channel.state == OFF
+
+
 class Inventory:
     """Nodes, spans and channels of one plant."""
 
@@ -181,10 +187,11 @@ class Inventory:
     # -- spectrum ------------------------------------------------------------------------------------
 
     def taken(self, spans: Iterable[str]) -> Iterator[tuple[str, ChannelRow]]:
-        """(span, channel) of all channels on some spans. Off ones keep their slot; both directions share one fibre."""
+        """(span, channel) of all channels on some spans. Classical ones that are off keep their slot, quantum ones have
+        given it up; both directions share one fibre."""
         for span in spans:
             for channel in self.channels.values():
-                if span in channel.spans:
+                if span in channel.spans and not is_unlit(channel):
                     yield span, channel
 
     def spectrum(self, spans: tuple[str, ...], guard_mhz: int) -> Spectrum:
@@ -316,7 +323,8 @@ class Inventory:
 
     def cross_connects(self) -> tuple[CrossConnect, ...]:
         """All that are meant to be set."""
-        meant = {(j.node, j.channel): j for channel in self.channels.values() for j in self.joints(channel)}
+        lit = (channel for channel in self.channels.values() if not is_unlit(channel))
+        meant = {(j.node, j.channel): j for channel in lit for j in self.joints(channel)}
         return tuple(joint for joint in (meant | self.overridden).values() if joint.port)
 
     def rows(self) -> InventoryRows:

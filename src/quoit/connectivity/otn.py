@@ -46,7 +46,7 @@ from quoit.connectivity.api import (
     SpansClosed,
 )
 from quoit.connectivity.hierarchy import Hierarchy
-from quoit.connectivity.inventory import Inventory
+from quoit.connectivity.inventory import Inventory, is_unlit
 from quoit.connectivity.routing import Computation
 from quoit.connectivity.services import (
     Begin,
@@ -306,7 +306,7 @@ class OtnController(Element):
         known = self._inventory.channels.get(channel)
         if known is None and kind == CLASSICAL:
             order: Message = LightChannel(channel, source, spans, centre_mhz, width_mhz, launch_dbm)
-        elif known is None or (known.spans, known.centre_mhz) != (spans, centre_mhz):
+        elif known is None or is_unlit(known) or (known.spans, known.centre_mhz) != (spans, centre_mhz):
             order = RetuneChannel(channel, spans, centre_mhz)
         else:
             return
@@ -392,7 +392,7 @@ class OtnController(Element):
         for service in self._services.values():
             if service.channel != msg.channel or service.busy or not service.spans or msg.state == GONE:
                 continue
-            if (service.spans, service.centre_mhz) != (msg.spans, msg.centre_mhz):
+            if (service.spans, service.centre_mhz) != (msg.spans, msg.centre_mhz) and not is_unlit(msg):
                 service.follow(msg, self._inventory)
                 self._tell(ctx, service)
 

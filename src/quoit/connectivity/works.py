@@ -44,7 +44,7 @@ from quoit.connectivity.api import (
     WorksRow,
     WorksRows,
 )
-from quoit.connectivity.inventory import Inventory
+from quoit.connectivity.inventory import Inventory, is_unlit
 from quoit.model.problem import Problem
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
@@ -214,7 +214,10 @@ class PlannedWorks(Element):
         return [
             name
             for name, channel in self._inventory.channels.items()
-            if set(channel.spans) & set(spans) and name not in known and name.removesuffix(":companion") not in known
+            if set(channel.spans) & set(spans)
+            and not is_unlit(channel)
+            and name not in known
+            and name.removesuffix(":companion") not in known
         ]
 
     # -- the calendar --------------------------------------------------------------------------------

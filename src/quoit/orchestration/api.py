@@ -193,21 +193,61 @@ class IntentChanged(Message):
     intent: Intent
 
 
+OPTICAL = "orchestration.optical"
+"""Who asks the optical network's controller for light, where there is one."""
+
+
 @message("orchestration.RequestOpticalService")
 class RequestOpticalService(Message):
-    """To whatever controls the optical network, if there is such an element: light is wanted between two nodes.
-    Answered with `OpticalService`, or a `Problem`."""
+    """No link leads from node `a` to node `b` for this intent: have light for those that could. `most_transit` and
+    `avoid`: as of the intent's targets. `short`: links lead there, and their rate is too small.
+
+    Answered with `OpticalServices` when the links have light and are enabled. Problems: `no-route` with what stands in
+    the way, those of `connectivity.OpenService` and `fabric.EnableLink`. Asking again takes nothing twice."""
 
     intent_id: str
     a: str
     b: str
     why: str
+    most_transit: int | None = None
+    avoid: tuple[str, ...] = ()
+    short: bool = False
 
 
-@message("orchestration.OpticalService")
+@message("orchestration.ReleaseOpticalServices")
+class ReleaseOpticalServices(Message):
+    """An intent needs its light no more. What no other intent needs is given back. Answered with `OpticalServices`:
+    those that were."""
+
+    intent_id: str
+
+
+@message("orchestration.GetOpticalServices")
+class GetOpticalServices(Message):
+    """What an intent has, as the optical network's controller says it now. Answered with `OpticalServices`."""
+
+    intent_id: str
+
+
 class OpticalService(Message):
+    """Light that was asked for. `service`: its name there; `link`: whose quantum channel it carries. `state` is its
+    lifecycle, `enabled` whether light goes through; `companion_mhz` None: it has no companion planned with it.
+    `beside`: a service on the same fibres that carries the companion instead."""
+
     service: str
+    link: str
     state: str
+    enabled: bool
+    spans: tuple[str, ...]
+    centre_mhz: int
+    companion_mhz: int | None = None
+    beside: str = ""
+    note: str = ""
+
+
+@message("orchestration.OpticalServices")
+class OpticalServices(Message):
+    rows: tuple[OpticalService, ...]
 
 
 # -- the view ---------------------------------------------------------------------------------------------

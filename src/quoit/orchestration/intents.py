@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from quoit.connectivity.api import OTN
 from quoit.fabric.api import CONTROLLER as FABRIC
 from quoit.fabric.api import Flows, GetFlows
 from quoit.model.problem import Blame, Problem
@@ -34,18 +35,21 @@ from quoit.orchestration.api import (
     EndIntent,
     Figure,
     GetIntent,
+    GetOpticalServices,
     GetReports,
     Intent,
     IntentChanged,
     Intents,
     ListIntents,
     OpticalService,
+    OpticalServices,
+    ReleaseOpticalServices,
     Report,
     Reports,
     RequestOpticalService,
     ReviseIntent,
 )
-from quoit.orchestration.figures import Availability, missed, of_session, of_unit
+from quoit.orchestration.figures import Availability, missed, of_light, of_session, of_unit, without_routes
 from quoit.orchestration.translation import Order, check, translate
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
@@ -71,6 +75,8 @@ S = 1_000_000_000
 PERIOD_NS = 10 * S
 WITHIN_NS = 30 * S
 """For opening: routes are reserved, a unit's states are made."""
+LIGHT_NS = 120 * S
+"""For light: several services are opened, and their switches settle."""
 LOOK_NS = 2 * S
 MOST_INTENTS = 200
 """Intents that are not over."""
@@ -114,6 +120,7 @@ class _Kept:
     reports: deque[Report] = field(default_factory=lambda: deque(maxlen=REPORTS_KEPT))
     availability: Availability = field(default_factory=Availability)
     order: Order | None = None
+    light: tuple[OpticalService, ...] = ()
     attempts: int = 0
     numbered: int = 0
     served_bits: int = 0
@@ -266,6 +273,8 @@ class IntentManager(Element):
         except Problem as problem:
             if kept.shown.version == version and not kept.over:
                 self._not_had(ctx, kept, problem)
+                if kept.shown.state in OVER:
+                    await self._give_light_back(ctx, kept)
             return
         if kept.over or kept.shown.version != version:
             await self._close(ctx, order)
@@ -297,24 +306,62 @@ class IntentManager(Element):
 
     async def _ask_for_light(self, ctx: Context, kept: _Kept, order: Order, problem: Problem) -> None:
         """Where no link leads, another light path might: asked of whoever controls the optical network."""
-        if problem.code not in ("no-route", "not-admitted") or len(set(order.ends)) < 2:
+        ends, targets, version = tuple(dict.fromkeys(order.ends)), kept.shown.expression.targets, kept.shown.version
+        if problem.code not in ("no-route", "not-admitted") or len(ends) < 2 or kept.light:
             return
         if self._optical is None:
-            if kept.attempts == 1:
-                self._explain(ctx, kept, "not-had", "no controller of optical services is there to be asked for light")
+            self._explain_once(ctx, kept, "not-had", "no controller of optical services is there to be asked for light")
             return
-        wanted = RequestOpticalService(kept.shown.intent_id, order.ends[0], order.ends[1], problem.detail)
+        if kept.shown.expression.kind != KEY:
+            self._explain_once(ctx, kept, "not-had", "light is asked for links of keys only")
+            return
+        short = problem.code == "not-admitted"
+        wanted = RequestOpticalService(
+            kept.shown.intent_id, ends[0], ends[1], problem.detail, targets.most_transit, targets.avoid, short
+        )
         try:
-            service: OpticalService = await ctx.ask(self._optical, wanted, within=WITHIN_NS)
-            self._explain(ctx, kept, "done", f"optical service {service.service} asked for: {service.state}")
+            found: OpticalServices = await ctx.ask(self._optical, wanted, within=LIGHT_NS)
         except Problem as refused:
-            self._explain(ctx, kept, "not-had", f"light between {wanted.a} and {wanted.b}: {_words(refused)}")
+            self._explain_once(ctx, kept, "not-had", f"light between {wanted.a} and {wanted.b}: {_words(refused)}")
+            if refused.code == "deadline":
+                await self._give_light_back(ctx, kept)  # it may have come about all the same
+            return
+        kept.light = found.rows
+        if kept.over or kept.shown.version != version:
+            await self._give_light_back(ctx, kept)
+            return
+        self._explain(ctx, kept, "done", "; ".join(_lit(row) for row in found.rows))
+
+    async def _give_light_back(self, ctx: Context, kept: _Kept) -> None:
+        """What the intent had lit; others may need it still."""
+        kept.light = ()
+        if self._optical is None:
+            return
+        try:
+            order = ReleaseOpticalServices(kept.shown.intent_id)
+            gone: OpticalServices = await ctx.ask(self._optical, order, within=LIGHT_NS)
+        except Problem as problem:
+            ctx.log.warning("intent.light_not_released", intent=kept.shown.intent_id, code=problem.code)
+            return
+        if gone.rows:
+            self._explain(ctx, kept, "done", f"light given back: {', '.join(row.service for row in gone.rows)}")
+
+    async def _look_at_light(self, ctx: Context, kept: _Kept) -> None:
+        """How the light stands now; as it was, if nobody says."""
+        if kept.light and self._optical is not None:
+            try:
+                found: OpticalServices = await ctx.ask(
+                    self._optical, GetOpticalServices(kept.shown.intent_id), within=LOOK_NS
+                )
+            except Problem:
+                return
+            kept.light = found.rows
 
     def _not_had(self, ctx: Context, kept: _Kept, problem: Problem) -> None:
         """It could not be set up: wait for the network, or say that it cannot be."""
         offered = problem.fields.get("offered_bps", problem.fields.get("best"))
         words = _words(problem) + (f"; what could be had: {offered:g}" if isinstance(offered, int | float) else "")
-        self._explain(ctx, kept, "not-had", words)
+        self._explain_once(ctx, kept, "not-had", words)
         if problem.row.blame not in MENDS_ITSELF:
             self._become(ctx, kept, FAILED, words)
         elif kept.attempts >= MOST_ATTEMPTS:
@@ -334,6 +381,7 @@ class IntentManager(Element):
             return
         kept.busy = True
         try:
+            await self._look_at_light(ctx, kept)
             if kept.order is None:
                 await self._set_up(ctx, kept, msg.version)
                 if not kept.over:
@@ -349,6 +397,9 @@ class IntentManager(Element):
             self._report(ctx, kept, found)
             if found is None or not _stands(found):
                 await self._lost(ctx, kept, found, msg.version)
+            elif isinstance(found, Session) and without_routes(found) and kept.shown.expression.on_violation != NOTIFY:
+                lost = Problem("no-route", found.why or "the session has no route")
+                await self._ask_for_light(ctx, kept, kept.order, lost)
         finally:
             kept.busy = False
 
@@ -413,6 +464,7 @@ class IntentManager(Element):
         self._judge(ctx, kept, found)
         figures = [
             *self._figures(ctx, kept, found),
+            *of_light(kept.light),
             kept.availability.figure(kept.shown.expression.targets.availability),
         ]
         kept.numbered += 1
@@ -447,6 +499,8 @@ class IntentManager(Element):
         kept.availability.note(ctx.now, False)
         if order is not None:
             await self._close(ctx, order)
+        if kept.light:
+            await self._give_light_back(ctx, kept)
 
     async def _close(self, ctx: Context, order: Order) -> None:
         caller, name = _ids(order.message)
@@ -459,9 +513,10 @@ class IntentManager(Element):
 
     def _become(self, ctx: Context, kept: _Kept, state: str, why: str) -> None:
         before = kept.shown.state
-        resources = () if kept.order is None else (f"{kept.order.element}/{_ids(kept.order.message)[1]}",)
+        resources = [] if kept.order is None else [f"{kept.order.element}/{_ids(kept.order.message)[1]}"]
+        resources += [f"{OTN}/{row.service}" for row in kept.light]
         kept.shown = msgspec.structs.replace(
-            kept.shown, state=state, why=why, changed_ns=ctx.now, resources=() if state in OVER else resources
+            kept.shown, state=state, why=why, changed_ns=ctx.now, resources=() if state in OVER else tuple(resources)
         )
         self._explain(ctx, kept, "observed" if state in (ACTIVE, DEGRADED) else "done", f"{state}: {why}")
         ctx.emit("intent.state", intent=kept.shown.intent_id, was=before, state=state, why=why)
@@ -471,6 +526,11 @@ class IntentManager(Element):
         said = (*kept.shown.decisions, Decision(ctx.now, step, text))[-DECISIONS_KEPT:]
         kept.shown = msgspec.structs.replace(kept.shown, decisions=said)
         ctx.emit("intent.decision", intent=kept.shown.intent_id, step=step, text=text)
+
+    def _explain_once(self, ctx: Context, kept: _Kept, step: str, text: str) -> None:
+        """What is tried again each period is not said again each period."""
+        if all(decision.text != text for decision in kept.shown.decisions):
+            self._explain(ctx, kept, step, text)
 
     def _tell(self, ctx: Context, kept: _Kept, what: str) -> None:
         ctx.publish(f"{INTENT_NEWS}.{kept.shown.intent_id}", IntentChanged(what, kept.shown))
@@ -503,6 +563,14 @@ def _stands(found: Session | Unit) -> bool:
     if isinstance(found, Session):
         return found.state != "closed"
     return found.state in ("requested", "routed", "established", "delivered")
+
+
+def _lit(row: OpticalService) -> str:
+    """A service that has light, in words."""
+    companion = f", its companion at {row.companion_mhz / 1e6:.4f} THz" if row.companion_mhz else ""
+    companion = f", {row.beside} beside it" if row.beside else companion
+    where = f"over {', '.join(row.spans)} at {row.centre_mhz / 1e6:.4f} THz{companion}"
+    return f"light for link {row.link}: optical service {row.service} {where}"
 
 
 def _words(problem: Problem) -> str:

@@ -41,6 +41,7 @@ class LoopSide:
         loops = self._n.loops
         # The optical network restores its services itself, and has them give way to works.
         served = {service.link for service in self._n.plant.services}
+        served |= {link.id for link in self._n.links if link.on_demand is not None}
         for link in self._n.links:
             if loops.works is not None:
                 yield self._for_works(link, loops.works, link.id in served)

@@ -20,6 +20,9 @@ from quoit.connectivity.packets import PacketSwitches
 from quoit.connectivity.pnc import ProvisioningController
 from quoit.connectivity.routing import Computation
 from quoit.connectivity.works import PlannedWorks
+from quoit.engine.world import ISOLATION_DB
+from quoit.fabric.links.profile import OVER_PAIRS
+from quoit.orchestration.optical import Lightable
 from quoit.runtime.element import Element
 from quoit.scenario import schema
 from quoit.scenario.light import LightSide
@@ -79,11 +82,32 @@ def calendar(
     return PlannedWorks(center, light.inventory(), works, otn=otn, links=links, looked_after=looked_after(network))
 
 
+def lightable(network: schema.NetworkFile) -> tuple[Lightable, ...]:
+    """Links that light may be asked for: on demand, or, if neither a service nor a loop restores them, when dark."""
+    served = {service.link for service in network.plant.services}
+    restored = network.loops.restore is not None
+    found = []
+    for link in network.links:
+        asked = link.on_demand
+        if link.protocol in OVER_PAIRS or link.id in served or (asked is None and restored):
+            continue
+        (a, b), limits, companion = link.between, Limits(), None
+        if asked is not None:
+            limits = Limits(
+                max_loss_db=asked.max_loss_db, max_noise_hz=asked.max_noise_hz, max_latency_ns=asked.max_latency_ns
+            )
+            given = asked.companion
+            companion = None if given is None else Companion(given.width_mhz, given.launch_dbm)
+        isolation = link.spectrum.isolation_db if link.spectrum is not None else ISOLATION_DB
+        found.append(Lightable(link.id, a, b, isolation, limits, companion, asked is not None))
+    return tuple(found)
+
+
 def wish_of(network: schema.NetworkFile, given: schema.ConnectivityService) -> OpenService:
     """A service of the file as its customer asks for it."""
     link = next((link for link in network.links if link.id == given.link), None)
     a, b = link.between if link is not None else (given.source or "", given.to or "")
-    isolation = link.spectrum.isolation_db if link is not None and link.spectrum is not None else 100.0
+    isolation = link.spectrum.isolation_db if link is not None and link.spectrum is not None else ISOLATION_DB
     companion = given.companion
     again = given.restoration
     return OpenService(

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from quoit.model.urn import Namespace
-from quoit.orchestration.api import Interface, orchestrator
+from quoit.orchestration.api import OPTICAL, Interface, orchestrator
 from quoit.orchestration.intents import IntentManager
+from quoit.orchestration.optical import OpticalServiceManager
 from quoit.orchestration.orchestrator import DomainPlan, Orchestrator
 from quoit.orchestration.servicelinks import ServiceLinkManager
 from quoit.runtime.element import Element
+from quoit.scenario.optical import lightable
 from quoit.scenario.schema import NetworkFile
 
 
@@ -28,7 +30,10 @@ def orchestration(network: NetworkFile, center: str) -> list[Element]:
             out.append(Orchestrator(place, (plan,), peers, interfaces, joining, plan.name))
     names = tuple(plan.name for plan in plans)
     period_ns = network.policies.intent_period_ns
-    out.append(IntentManager(center, names, Namespace(network.nid), period_ns=period_ns))
+    optical = OPTICAL if network.has_plant else None
+    out.append(IntentManager(center, names, Namespace(network.nid), period_ns=period_ns, optical=optical))
+    if network.has_plant:
+        out.append(OpticalServiceManager(center, lightable(network)))
     out.append(ServiceLinkManager(center, names))
     return out
 

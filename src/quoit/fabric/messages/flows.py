@@ -40,6 +40,30 @@ class Commissioned(Message):
     links: tuple[str, ...]
 
 
+@message("fabric.EnableLink")
+class EnableLink(Message):
+    """Have a link that is there on demand make key, on the path `spans` that its light was given (empty: the one it is
+    pinned to). Answered with `LinkEnabled`, also if it had been said before; problems `no-such-element`, `not-ready`
+    (an end of it has not joined), those of `connectivity.RequestPath`."""
+
+    link: str
+    spans: tuple[str, ...] = ()
+
+
+@message("fabric.DisableLink")
+class DisableLink(Message):
+    """Nobody needs this link any more: flows leave it, it makes no more key, and its light's path is given up. What is
+    in its pools stays. Answered with `LinkEnabled`; problems `no-such-element`, `malformed` (not on demand)."""
+
+    link: str
+
+
+@message("fabric.LinkEnabled")
+class LinkEnabled(Message):
+    link: str
+    enabled: bool
+
+
 @message("fabric.ReserveFlows")
 class ReserveFlows(Message):
     """Service asks: `paths` routes of its own for `session`, each with `rate_bps` of key kept for it on every link.

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from quoit.connectivity.api import QUANTUM, ChannelRow, InventoryRows, SpanPlan
+from quoit.connectivity.api import OFF, QUANTUM, ChannelRow, InventoryRows, SpanPlan
 from quoit.model.problem import Problem
 from quoit.model.spectrum import Slot
 from quoit.planes.graph import Graph
@@ -110,7 +110,8 @@ class Places:
             guard = self._guards.same_mhz
             if other.kind != QUANTUM:
                 guard = max(guard, self._guards.quantum_mhz)
-            beside = other.channel != self.channel.channel and not set(other.spans).isdisjoint(path)
+            unlit = other.kind == QUANTUM and other.state == OFF
+            beside = not unlit and other.channel != self.channel.channel and not set(other.spans).isdisjoint(path)
             if beside and slot.overlaps(Slot(other.centre_mhz, other.width_mhz), guard):
                 return False
         return True

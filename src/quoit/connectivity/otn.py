@@ -34,6 +34,7 @@ from quoit.connectivity.api import (
     ComputePaths,
     ExtinguishChannel,
     GetServices,
+    GetWish,
     LightChannel,
     MoveService,
     OpenService,
@@ -131,6 +132,10 @@ class OtnController(Element):
     async def on_get(self, ctx: Context, msg: GetServices) -> Services:
         return Services(tuple(service.row(self._dark) for service in self._services.values()))
 
+    @handles(GetWish)
+    async def on_get_wish(self, ctx: Context, msg: GetWish) -> OpenService:
+        return self._known(msg.service).wish
+
     # -- life ----------------------------------------------------------------------------------------
 
     @handles(OpenService)
@@ -161,6 +166,12 @@ class OtnController(Element):
         if wish.end_ns is not None:
             ctx.tell(self.name, Expire(wish.service, service.count), after=wish.end_ns - ctx.now)
         return service.row(self._dark)
+
+    def _known(self, name: str) -> Service:
+        service = self._services.get(name)
+        if service is None:
+            raise Problem("no-such-element", f"expected a service, found {name!r}", service=name)
+        return service
 
     def _same(self, name: str, count: int) -> Service | None:
         """The service that a message to oneself is about, if it is still that one."""
@@ -201,9 +212,7 @@ class OtnController(Element):
 
     @handles(MoveService)
     async def on_move(self, ctx: Context, msg: MoveService) -> ServiceRow:
-        service = self._services.get(msg.service)
-        if service is None:
-            raise Problem("no-such-element", f"expected a service, found {msg.service!r}", service=msg.service)
+        service = self._known(msg.service)
         if service.busy or service.lifecycle == PENDING_REMOVAL:
             raise Problem("switching", f"{msg.service} is being moved or removed", service=msg.service)
         kept = service.limits

@@ -195,6 +195,13 @@ class ServiceRow(Message):
     note: str = ""
 
 
+@message("connectivity.GetWish")
+class GetWish(Message):
+    """What was a service asked for as? Answered with its `OpenService`; Problem `no-such-element`."""
+
+    service: str
+
+
 @message("connectivity.GetServices")
 class GetServices(Message):
     """Answered with `Services`."""

@@ -70,6 +70,27 @@ class TapiProvider(Provider):
             self._shown = (seen, tree)
         return self._shown[1]
 
+    async def adopt(self, tree: Tree) -> None:
+        """A service stands that nobody configured here: make it configuration like any other, so that clients see it
+        whole and may delete it. Say `created` when its state is shown, too. Raises RestconfError if it is not valid by
+        the modules."""
+        assert self._core is not None, "a provider is attached before it is told of services"
+        store, uuid = self._core.store, tree["uuid"]
+
+        async def with_it() -> Tree:
+            context = dict(store.running.get(codec.CONTEXT, {}))
+            services = dict(context.get(codec.CONNECTIVITY, {}))
+            others = [row for row in services.get("connectivity-service", ()) if row["uuid"] != uuid]
+            services["connectivity-service"] = [*others, tree]
+            return {codec.CONTEXT: context | {codec.CONNECTIVITY: services}}
+
+        await store.adopt(self.roots, with_it)
+        self._asked[uuid] = tree
+
+    def created(self, uuid: str) -> None:
+        """A service that was adopted is shown from now on: tell it."""
+        self._tell("OBJECT_CREATION", uuid, {})
+
     async def apply(self, change: ConfigChange) -> None:
         for edit in change.edits:
             if len(edit.path) > 1 and member_of(edit.path[1].node) not in _WRITABLE:

@@ -5,27 +5,18 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from quoit.fabric.api import (
-    Incident,
-)
+from quoit.fabric.api import Incident
 from quoit.model.problem import Problem
 from quoit.runtime.context import Context, Device
 from quoit.runtime.element import Element, Plane, Stratum
 from quoit.runtime.wire import Message, message
 from quoit.service.calendar import Calendar
 from quoit.service.directory import Attachment, Resolve, Resolved, controller
-from quoit.service.keystore import (
-    Handout,
-    Level,
-    Point,
-)
+from quoit.service.keystore import Handout, Level, Point
 from quoit.service.policy import KeyPolicy
 from quoit.service.sessions import TokenBucket
 from quoit.service.shares import Shares
-from quoit.service.streams import (
-    OutStream,
-    stream_name,
-)
+from quoit.service.streams import OutStream, stream_name
 
 WITHIN = 8_000_000_000
 

@@ -8,25 +8,10 @@ from quoit.runtime.element import handles
 from quoit.runtime.wire import Message, message
 from quoit.service.api import STREAM_NEWS, StoreRewound
 from quoit.service.holder import WITHIN
-from quoit.service.keystore import (
-    LevelOp,
-    Marks,
-    MarksOp,
-    Point,
-    RewoundOp,
-    SeenOp,
-    SkipOp,
-    Voided,
-)
+from quoit.service.keystore import LevelOp, Marks, MarksOp, Point, RewoundOp, SeenOp, SkipOp, Voided
 from quoit.service.peer import Hello, Holding, Met, Progress, Remembered
 from quoit.service.recalls import RecallDesk
-from quoit.service.streams import (
-    began,
-    master_of,
-    session_of,
-    slave_of,
-    stream_name,
-)
+from quoit.service.streams import began, master_of, session_of, slave_of, stream_name
 
 POLL_NS = 50_000_000
 NOTE_NS = 1_000_000_000

@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 from quoit.fabric import api as fabric
-from quoit.fabric.api import (
-    GetIncidents,
-    Incidents,
-    LinkQuarantined,
-    LinkReleased,
-)
+from quoit.fabric.api import GetIncidents, Incidents, LinkQuarantined, LinkReleased
 from quoit.model.problem import Problem
 from quoit.runtime.context import Context
 from quoit.runtime.element import handles
 from quoit.runtime.wire import Message, message
 from quoit.service.holder import WITHIN, KeyHolder
-from quoit.service.keystore import (
-    CancelOp,
-    FindAllOp,
-    Handout,
-    LevelOp,
-    ReadmitOp,
-    Voided,
-    VoidOp,
-)
+from quoit.service.keystore import CancelOp, FindAllOp, Handout, LevelOp, ReadmitOp, Voided, VoidOp
 from quoit.service.peer import Mirrored, Withdraw
 
 

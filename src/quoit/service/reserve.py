@@ -8,14 +8,7 @@ put back from a copy: whatever it holds may have been handed out since, so all o
 from __future__ import annotations
 
 from quoit.fabric import api as fabric
-from quoit.fabric.api import (
-    Flow,
-    KeyArrived,
-    KeyMoved,
-    MoveKey,
-    OpenFlow,
-    Stored,
-)
+from quoit.fabric.api import Flow, KeyArrived, KeyMoved, MoveKey, OpenFlow, Stored
 from quoit.model.problem import Problem
 from quoit.model.secret import Secret
 from quoit.runtime import seeds
@@ -24,21 +17,10 @@ from quoit.runtime.element import handles
 from quoit.runtime.wire import Message, message
 from quoit.service.api import STREAM_NEWS, StreamFilled, StreamStarved
 from quoit.service.holder import WITHIN, Refill
-from quoit.service.keystore import (
-    AppendOp,
-    BeginOp,
-    ExpireOp,
-    Level,
-    Marks,
-    Provenance,
-)
+from quoit.service.keystore import AppendOp, BeginOp, ExpireOp, Level, Marks, Provenance
 from quoit.service.meetings import Meet, MeetingDesk, newest
 from quoit.service.shares import Stretch, share_name, share_of
-from quoit.service.streams import (
-    OutStream,
-    master_of,
-    slave_of,
-)
+from quoit.service.streams import OutStream, master_of, slave_of
 
 CONTROL_WITHIN = 2_000_000_000
 CONTROL_PAUSE_NS = 5_000_000_000

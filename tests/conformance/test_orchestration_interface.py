@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 
 from quoit.connectivity import api
-from quoit.interfaces.orchestration.codec import DEPLOY, MODULE, OPERATIONS, decimal
+from quoit.interfaces.orchestration.codec import DEPLOY, MODULE, OPERATIONS, decimal, span_notice
 from quoit.interfaces.orchestration.provider import OrchestrationProvider
 from quoit.interfaces.restconf.access import writers
 from quoit.interfaces.restconf.core import Restconf
 from quoit.interfaces.restconf.exchange import Request
 from quoit.interfaces.restconf.library import ModuleSet
 from quoit.interfaces.restconf.schema import Schema
-from quoit.orchestration.api import orchestrator
+from quoit.orchestration.api import SpanSeen, orchestrator
+from quoit.scenario.fate import FATE, Strike
 from quoit.sdk import VirtualNetwork, virtual_network
 
 NETWORK = """
@@ -74,8 +75,8 @@ class Server:
         return status, body if status >= 300 else (body or {}).get(f"{MODULE}:output")
 
 
-def played(schema: Schema, story: Callable[[Server], Awaitable[None]]) -> None:
-    network = virtual_network(NETWORK)
+def played(schema: Schema, story: Callable[[Server], Awaitable[None]], text: str = NETWORK) -> None:
+    network = virtual_network(text)
     network.run_for(20)
     asyncio.run(_play(Server(network, schema), story))
 
@@ -210,6 +211,41 @@ def test_works_of_the_quantum_side_and_of_the_plant_are_in_the_same_list(schema:
         assert await server.get("planned-works") == {}
 
     played(schema, story)
+
+
+PLANT = """
+plant:
+  services:
+    - {name: guarded, link: ab, max_loss: 12 dB, restoration: {hold_off: 20 ms}}
+    - {name: night, from: b, to: d, at: 1h, until: 2h}
+links:"""
+
+
+@pytest.mark.realises("A5", "E5")
+def test_the_quantum_side_sees_the_optical_networks_services_and_hears_of_dark_spans(schema: Schema) -> None:
+    async def story(server: Server) -> None:
+        rows = {row["name"]: row for row in (await server.get("optical-topology"))["service"]}
+        assert (rows["guarded"]["channel"], rows["guarded"]["lifecycle"], rows["guarded"]["enabled"]) == (
+            "ab", "INSTALLED", True,
+        )  # fmt: skip
+        assert (rows["night"]["lifecycle"], rows["night"]["start"], rows["night"]["end"]) == (
+            "PLANNED", "2026-01-01T01:00:00.000000Z", "2026-01-01T02:00:00.000000Z",
+        )  # fmt: skip
+        heard: list[SpanSeen] = []
+        watch = server.network.twin.kernel.watchers
+        watch.append(lambda subject, msg: heard.append(msg) if isinstance(msg, SpanSeen) else None)
+        await server.network.gate.ask(FATE, Strike("cut", "ab"))
+        await server.network.gate.sleep(2)
+        rows = {row["name"]: row for row in (await server.get("optical-topology"))["service"]}
+        assert rows["guarded"]["span"] == ["ac", "cd", "bd"]
+        await server.network.gate.ask(FATE, Strike("splice", "ab"))
+        await server.network.gate.sleep(2)
+        assert [(one.span, one.state) for one in heard] == [("ab", "dark"), ("ab", "lit")]
+        assert heard[0].links == ("ab",)
+        for one in heard:  # valid by the module
+            server.core.publish(f"{MODULE}:span-state", span_notice(one))
+
+    played(schema, story, NETWORK.replace("\nlinks:", PLANT))
 
 
 def test_decimals_are_canonical() -> None:

@@ -6,7 +6,7 @@ its states are acknowledged, inProgress, active, degraded, failed and terminated
 
 from __future__ import annotations
 
-from quoit.connectivity.api import ChannelRow, NodeRow, SpanPlan, SpanRow
+from quoit.connectivity.api import ChannelRow, NodeRow, ServiceRow, SpanPlan, SpanRow
 from quoit.fabric.api import Flow, LinkRow
 from quoit.planes.management import Alarm
 from quoit.runtime.wire import Message, message
@@ -299,6 +299,7 @@ class View(Message):
     optics: tuple[NodeRow, ...]
     channels: tuple[ChannelRow, ...]
     alarms: tuple[Alarm, ...]
+    services: tuple[ServiceRow, ...] = ()
 
 
 class Works(Message):
@@ -371,6 +372,20 @@ class LinkSeen(Message):
     link: str
     state: str
     why: str
+    at_ns: int
+
+
+SPAN_SEEN = "orchestration.span"
+"""Subjects are `orchestration.span.<span>`."""
+
+
+@message("orchestration.SpanSeen")
+class SpanSeen(Message):
+    """News: a span of the optical side is dark or lit again. `links`: whose quantum light goes over it."""
+
+    span: str
+    state: str
+    links: tuple[str, ...]
     at_ns: int
 
 

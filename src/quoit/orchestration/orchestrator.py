@@ -15,13 +15,17 @@ import msgspec
 
 from quoit.connectivity import api as connectivity
 from quoit.connectivity.api import (
+    ChannelRow,
     EndWorks,
     GetInventory,
+    GetServices,
     GetSpans,
     GetWorks,
     InventoryRows,
     PathDown,
     PathUp,
+    Services,
+    SpanLight,
     Spans,
     WorksRow,
     WorksRows,
@@ -41,6 +45,7 @@ from quoit.model.problem import Problem
 from quoit.orchestration.api import (
     LINK_SEEN,
     NODE_NEWS,
+    SPAN_SEEN,
     WORKS_NEWS,
     DomainRow,
     GetView,
@@ -51,6 +56,7 @@ from quoit.orchestration.api import (
     PlanWorks,
     QuantumNode,
     RegisterNode,
+    SpanSeen,
     View,
     WithdrawWorks,
     WorksAnnounced,
@@ -98,7 +104,9 @@ class Orchestrator(Element):
         interfaces: dict[str, tuple[Interface, ...]] | None = None,
         joining: frozenset[str] = frozenset(),
         domain: str = "",
+        otn: bool = False,
     ) -> None:
+        """`otn`: whether there is an optical network's controller to be asked for its services."""
         super().__init__(orchestrator(domain), place)
         self._own = own
         self._peers = peers
@@ -106,9 +114,12 @@ class Orchestrator(Element):
         self._joining = joining
         self._joined: set[str] = set()
         self._told: dict[str, WorksRow] = {}
+        self._otn = otn
+        self._dark: set[str] = set()
         self._nodes = frozenset(node for plan in own for node in plan.nodes)
         self.subscribes = (
             f"{connectivity.PATH_NEWS}.*",
+            f"{connectivity.SPAN_NEWS}.*",
             f"{fabric.LINK_NEWS}.*.quarantined",
             f"{fabric.LINK_NEWS}.*.released",
             f"{connectivity.WORKS_NEWS}.*",
@@ -124,6 +135,9 @@ class Orchestrator(Element):
         flows = await self._asked(ctx, fabric.CONTROLLER, GetFlows(), Flows((), ()), silent)
         inventory = await self._asked(ctx, connectivity.CONTROLLER, GetInventory(), _NOTHING, silent)
         spans = await self._asked(ctx, connectivity.METERS, GetSpans(), Spans(()), silent)
+        services = Services(())
+        if self._otn and not abroad:
+            services = await self._asked(ctx, connectivity.OTN, GetServices(), services, silent)
         alarms = [await self._asked(ctx, upkeep, GetAlarms(), Alarms(()), silent) for upkeep in UPKEEPS]
         applications, kmes = await self._service(ctx, abroad, silent)
         here = self._nodes
@@ -142,6 +156,7 @@ class Orchestrator(Element):
             () if abroad else tuple(row for row in inventory.nodes if row.node in here),
             () if abroad else inventory.channels,
             () if abroad else tuple(alarm for answer in alarms for alarm in answer.alarms),
+            services.rows,
         )
         for peer in () if abroad else self._peers:
             view = _merged(view, await self._of_peer(ctx, peer))
@@ -211,6 +226,20 @@ class Orchestrator(Element):
     def _seen(self, ctx: Context, link: str, state: str, why: str) -> None:
         if any(one.link == link for node in self._nodes for one in self._interfaces.get(node, ())):
             ctx.publish(f"{LINK_SEEN}.{link}", LinkSeen(link, state, why, ctx.now))
+
+    @handles(SpanLight)
+    async def on_span(self, ctx: Context, msg: SpanLight) -> None:
+        """What the quantum side hears of the optical topology: that a span has gone dark, or is lit again."""
+        if (msg.loss_db is None) == (msg.span in self._dark):
+            return
+        self._dark ^= {msg.span}
+        inventory = await self._inventory(ctx)
+        span = next((span for span in inventory.spans if span.span == msg.span), None)
+        if span is None or self._nodes.isdisjoint((span.a, span.b)):
+            return
+        links = tuple(sorted(c.channel for c in inventory.channels if _carries(c, msg.span)))
+        state = "dark" if msg.loss_db is None else "lit"
+        ctx.publish(f"{SPAN_SEEN}.{msg.span}", SpanSeen(msg.span, state, links, ctx.now))
 
     # -- planned works, of either side: Connectivity's calendar has them ------------------------------------
 
@@ -295,6 +324,11 @@ class Orchestrator(Element):
 
 _NOTHING = InventoryRows((), (), (), ())
 _EMPTY = View(0, 0, (), (), (), (), (), (), (), (), (), (), (), ())
+
+
+def _carries(channel: ChannelRow, span: str) -> bool:
+    """Whether it is quantum light that goes over this span."""
+    return channel.kind == connectivity.QUANTUM and channel.state != connectivity.OFF and span in channel.spans
 
 
 def _merged(one: View, other: View) -> View:

@@ -22,12 +22,12 @@ def orchestration(network: NetworkFile, center: str) -> list[Element]:
     joining = network.joining
     out: list[Element] = []
     if network.policies.orchestration == "hierarchical":
-        out.append(Orchestrator(center, tuple(plans), (), interfaces, joining))
+        out.append(Orchestrator(center, tuple(plans), (), interfaces, joining, otn=network.has_plant))
     else:
         for plan in plans:
             peers = tuple(other for other in plans if other.name != plan.name)
             place = plan.nodes[0] if plan.nodes else center
-            out.append(Orchestrator(place, (plan,), peers, interfaces, joining, plan.name))
+            out.append(Orchestrator(place, (plan,), peers, interfaces, joining, plan.name, network.has_plant))
     names = tuple(plan.name for plan in plans)
     period_ns = network.policies.intent_period_ns
     optical = OPTICAL if network.has_plant else None

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from quoit.model.problem import Problem
-from quoit.orchestration.api import Candidate, LinkSeen, NodeJoined, ServiceLink, View, Works, WorksAnnounced
+from quoit.orchestration.api import Candidate, LinkSeen, NodeJoined, ServiceLink, SpanSeen, View, Works, WorksAnnounced
 
 MODULE = "quoit-orchestration"
 NETWORK, APPS, OPTICAL = f"{MODULE}:qkd_network", f"{MODULE}:qkd_apps", f"{MODULE}:optical-topology"
@@ -140,7 +140,7 @@ def candidate_tree(path: Candidate) -> Tree:
     }
 
 
-def optical_tree(view: View) -> Tree:
+def optical_tree(view: View, when: When) -> Tree:
     """`optical-topology`: what the quantum side gets of the optical side."""
     lights = {row.span: row for row in view.lights}
     spans = []
@@ -173,7 +173,24 @@ def optical_tree(view: View) -> Tree:
         }
         for c in view.channels
     ]  # fmt: skip
-    return {"site": sites, "span": spans, "channel": channels}
+    services = [
+        _given(
+            name=s.service,
+            kind=s.kind,
+            a=s.a,
+            b=s.b,
+            lifecycle=s.lifecycle,
+            enabled=s.enabled,
+            channel=s.channel,
+            span=list(s.spans),
+            centre=s.centre_mhz or None,
+            start=None if s.start_ns is None else text_of(when(s.start_ns)),
+            end=None if s.end_ns is None else text_of(when(s.end_ns)),
+            note=s.note or None,
+        )
+        for s in view.services
+    ]
+    return {"site": sites, "span": spans, "channel": channels} | _given(service=services)
 
 
 def works_of(tree: Mapping[str, Any], ns_of: Callable[[datetime], int]) -> dict[str, Works]:
@@ -245,6 +262,10 @@ def joined_notice(news: NodeJoined) -> Tree:
 
 def link_notice(news: LinkSeen) -> Tree:
     return {"phys_link_id": news.link, "state": news.state, "reason": news.why}
+
+
+def span_notice(news: SpanSeen) -> Tree:
+    return _given(span=news.span, state=news.state, phys_link=list(news.links))
 
 
 def text_of(at: datetime) -> str:

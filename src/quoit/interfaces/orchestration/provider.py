@@ -27,6 +27,7 @@ from quoit.interfaces.orchestration.codec import (
     link_notice,
     network_tree,
     optical_tree,
+    span_notice,
     works_configuration,
     works_notice,
     works_of,
@@ -51,6 +52,7 @@ from quoit.orchestration.api import (
     ReleaseServiceLink,
     ServiceLink,
     ServiceLinks,
+    SpanSeen,
     View,
     WithdrawWorks,
     Works,
@@ -90,7 +92,11 @@ class OrchestrationProvider(Provider):
         view = await self._ask(self._element, GetView(), View)
         links = await self._ask(SERVICE_LINKS, GetServiceLinks(), ServiceLinks)
         works = await self._calendar()
-        tree = {NETWORK: network_tree(view, self.when), APPS: apps_tree(links.links), OPTICAL: optical_tree(view)}
+        tree = {
+            NETWORK: network_tree(view, self.when),
+            APPS: apps_tree(links.links),
+            OPTICAL: optical_tree(view, self.when),
+        }
         planned = works_state(works, self.when)
         return tree | ({PLANNED: planned} if planned else {})
 
@@ -169,7 +175,7 @@ class OrchestrationProvider(Provider):
         """Until cancelled: works, nodes that joined and links that changed, to the server's streams."""
         await self.take_over(core)
         async with asyncio.TaskGroup() as tasks:
-            for kind in (WorksAnnounced, NodeJoined, LinkSeen):
+            for kind in (WorksAnnounced, NodeJoined, LinkSeen, SpanSeen):
                 tasks.create_task(self._carry(core, self._gate.watch(kind)))
 
     async def _carry(self, core: Restconf, news: AsyncIterator[Message]) -> None:
@@ -185,6 +191,8 @@ class OrchestrationProvider(Provider):
                     core.publish(f"{MODULE}:works-planned", works_notice(one, self.when), at=self.when(one.at_ns))
                 elif isinstance(one, NodeJoined):
                     core.publish(f"{MODULE}:node-joined", joined_notice(one), at=self.when(one.at_ns))
+                elif isinstance(one, SpanSeen):
+                    core.publish(f"{MODULE}:span-state", span_notice(one), at=self.when(one.at_ns))
                 elif isinstance(one, LinkSeen):
                     core.publish(f"{MODULE}:phys-link-state", link_notice(one), at=self.when(one.at_ns))
             except RestconfError as fault:  # the others still go out

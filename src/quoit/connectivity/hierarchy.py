@@ -22,7 +22,7 @@ from quoit.connectivity.api import (
 )
 from quoit.connectivity.inventory import Inventory
 from quoit.connectivity.planning import PlannedLight, PlannedState
-from quoit.connectivity.routing import RASTER, Chosen, Computation, check
+from quoit.connectivity.routing import RASTER, Chosen, Computation, check, counted
 from quoit.model.problem import Problem
 from quoit.model.spectrum import Slot
 from quoit.runtime.context import Context
@@ -59,7 +59,7 @@ class Hierarchy:
             own = {n for n in (*self._coordinator.borders, question.a, question.b) if self._domains[n] == domain}
             found: Members = await ctx.ask(pnc(domain), GetMembers(tuple(sorted(own)), question), within=WITHIN)
             members += [(domain, row) for row in found.rows]
-        others = self._inventory.beside(c for n, c in self._inventory.channels.items() if n not in question.besides)
+        others = counted(self._inventory, question)
         chosen = Chosen.of(question, others.guards.between(QUANTUM, CLASSICAL))
         light = PlannedLight(question.kind, question.width_mhz, question.isolation_db)
         state = PlannedState(others, RASTER, light, dark, chosen.channels)

@@ -5,8 +5,7 @@ is one of its customers (CNC), whoever lights classical channels another. A serv
 path and a wavelength, its operational state follows the light, a lost path is replaced within the service's limits and
 after its hold-off time, and its schedule begins and ends it.
 
-Named approximations: spectrum is taken when a service starts, so two scheduled ones may want the same; restoration
-does not move other services out of the way.
+Named approximation: restoration does not move other services out of the way.
 """
 
 from __future__ import annotations
@@ -107,6 +106,16 @@ class OtnController(Element):
                 await self._take(ctx, wish, plan=False)  # each is planned when it begins
             except Problem as problem:
                 ctx.emit("service.refused", service=wish.service, code=problem.code, why=problem.detail)
+                continue
+            if (wish.start_ns or 0) > ctx.now:
+                await self._reserve(ctx, self._services[wish.service])
+
+    async def _reserve(self, ctx: Context, service: Service) -> None:
+        """A service of the file that begins later: what it will have is kept for it, if there is anything now."""
+        try:
+            service.plan(await self._route(ctx, service))
+        except Problem as problem:
+            ctx.emit("service.unreserved", service=service.name, code=problem.code, why=problem.detail)
 
     # -- questions -----------------------------------------------------------------------------------
 
@@ -288,7 +297,7 @@ class OtnController(Element):
             if name in self._services and not self._services[name].spans:
                 raise Problem("no-route", f"expected service {name} to have a path first", reason="other-service")
         last: Problem | None = None
-        for question in question_of(service, self._inventory, self._services, retune):
+        for question in question_of(service, self._inventory, self._services, retune, ctx.now):
             try:
                 return (await self._paths(ctx, question))[0]
             except Problem as problem:

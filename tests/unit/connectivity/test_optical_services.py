@@ -137,6 +137,40 @@ def test_a_schedule_lights_and_removes() -> None:
     assert "cust" not in mesh.channels()
 
 
+@pytest.mark.realises("E3", "E4")
+def test_what_a_schedule_will_have_is_kept_for_it_from_whoever_overlaps_it_in_time() -> None:
+    mesh = Mesh()
+    here = {"spans": ("ac",), "limits": api.Limits(centres_mhz=(193_100_000,))}
+    mesh.ask(lit("booked", start_ns=5 * S, end_ns=8 * S, **here))
+    assert mesh.refused(lit("for-ever", **here)).code == "no-route"
+    assert mesh.refused(lit("into-it", end_ns=6 * S, **here)).code == "no-route"
+    assert mesh.refused(lit("within", start_ns=6 * S, end_ns=7 * S, **here)).code == "no-route"
+    mesh.ask(lit("before", end_ns=5 * S, **here))
+    mesh.ask(lit("after", start_ns=8 * S, **here))
+    mesh.ask(lit("elsewhere", spans=("ac",)))
+    assert mesh.service("elsewhere").centre_mhz != 193_100_000
+    lit_at = {}
+    for second in (2, 6.5, 9):
+        mesh.run(second)
+        lit_at[second] = sorted(row.service for row in mesh.ask(api.GetServices()).rows if row.enabled)
+    assert lit_at == {2: ["before", "elsewhere"], 6.5: ["booked", "elsewhere"], 9: ["after", "elsewhere"]}
+
+
+@pytest.mark.realises("E3")
+def test_a_scheduled_neighbour_counts_for_a_quantum_channels_noise_before_it_is_lit() -> None:
+    mesh = Mesh()
+    mesh.ask(lit("bright", spans=("ac",), launch_dbm=0.0, start_ns=50 * S))
+    quiet = api.Limits(max_noise_hz=2_000.0)
+    mesh.ask(quantum(limits=quiet))
+    mesh.run(1)
+    assert mesh.service("q").spans == ("ab", "bc")
+    mesh.ask(api.CloseService("q"))
+    mesh.ask(quantum("brief", limits=quiet, end_ns=40 * S))
+    mesh.run(2)
+    assert mesh.service("brief").enabled
+    assert mesh.service("brief").spans == ("ac",), "it has gone when the other one comes"
+
+
 @pytest.mark.realises("E1", "E3")
 def test_a_cut_moves_a_service_within_a_second_and_within_its_limits() -> None:
     mesh = Mesh()

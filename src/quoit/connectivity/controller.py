@@ -125,7 +125,11 @@ class ConnectivityController(Element):
         raise AssertionError("the last question is answered or refused")
 
     def _plan(self, msg: RequestPath) -> tuple[str, ...]:
-        found = self._graph.route(msg.a, msg.b, lambda name: self._inventory.spans[name].loss_db)
+        def cost(name: str) -> float | None:
+            span = self._inventory.spans[name]
+            return None if span.amplified else span.loss_db
+
+        found = self._graph.route(msg.a, msg.b, cost)
         if found is None:
             raise Problem("no-route", f"no fibre path from {msg.a} to {msg.b}", a=msg.a, b=msg.b)
         return found[1]
@@ -179,6 +183,7 @@ class ConnectivityController(Element):
         ends = (self._inventory.way(old.source, old.spans)[-1], self._inventory.way(new.source, new.spans)[-1])
         if ends[0] != ends[1]:
             raise Problem("malformed", f"expected spans that lead to {ends[0]!r}, found them to end at {ends[1]!r}")
+        self._inventory.refuse_amplifiers(new)
         self._inventory.refuse_conflicts(new)
         return await self._order(ctx, new, self._inventory.changed_joints(None if is_unlit(old) else old, new))
 

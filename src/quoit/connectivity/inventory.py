@@ -51,6 +51,7 @@ class Span:
     risks: tuple[str, ...] = ()
     windows: tuple[tuple[int, int], ...] = ()
     every_ns: int = 0
+    amplified: bool = False
 
     def due(self, now_ns: int) -> bool:
         """Whether light is to be expected now."""
@@ -72,6 +73,7 @@ class Span:
             self.risks,
             self.windows,
             self.every_ns,
+            self.amplified,
         )
 
 
@@ -184,6 +186,12 @@ class Inventory:
         gone = self.joints(old) if old is not None else ()
         return wanted + tuple(CrossConnect(j.node, j.channel, "", "") for j in gone if j.node not in nodes)
 
+    def refuse_amplifiers(self, channel: ChannelRow) -> None:
+        """Problem `malformed` for quantum light over a span with an amplifier."""
+        found = [name for name in channel.spans if self.spans[name].amplified] if channel.kind == QUANTUM else []
+        if found:
+            raise Problem("malformed", f"expected a path without amplifiers, found one on span {found[0]}")
+
     # -- spectrum ------------------------------------------------------------------------------------
 
     def taken(self, spans: Iterable[str]) -> Iterator[tuple[str, ChannelRow]]:
@@ -237,7 +245,7 @@ class Inventory:
             power -= self.insertion_db(nodes[at]) if at else 0.0
             out = power - self._span_db(name, slot_of(channel).wavelength_nm)
             yield name, nodes[at + 1], power, out
-            power = out
+            power = out + (self.spans[name].loss_db if self.spans[name].amplified else 0.0)
 
     def _span_db(self, name: str, wl_nm: float) -> float:
         span = self.spans[name]

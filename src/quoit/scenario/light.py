@@ -76,7 +76,7 @@ class LightSide:
     def _true_span(self, span: schema.Span) -> TrueSpan:
         a, b = span.between
         air = AirPath(air_plan(self._n, span)) if span.air is not None else None
-        return TrueSpan(span.id, span.loss_db, a=a, b=b, length_km=span.length_km, air=air)
+        return TrueSpan(span.id, span.loss_db, a=a, b=b, length_km=span.length_km, air=air, amplified=span.amplified)
 
     def true_link(self, link: schema.Link) -> TrueLink:
         if link.protocol in OVER_PAIRS:
@@ -133,7 +133,7 @@ class LightSide:
         a, b = span.between
         risks = (span.duct,) if span.duct else ()
         if span.air is None:
-            return Span(span.id, a, b, span.loss_db, span.length_km, risks=risks)
+            return Span(span.id, a, b, span.loss_db, span.length_km, risks=risks, amplified=span.amplified)
         plan = air_plan(self._n, span)
         windows, every_ns = _timetable(plan.orbit) if plan.orbit else ((), 0)
         return Span(span.id, a, b, plan.best_loss_db, plan.longest_km, "air", risks, windows, every_ns)

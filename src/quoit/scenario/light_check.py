@@ -22,6 +22,7 @@ def check_light(n: schema.NetworkFile, unknown: Unknown) -> Found:
     """All faults of spans, switches, channels and their spectrum."""
     yield from _check_air(n)
     yield from _check_paths(n)
+    yield from _check_amplifiers(n)
     yield from _check_switches(n, unknown)
     yield from _check_channels(n, unknown)
     yield from _check_links(n)
@@ -72,6 +73,21 @@ def _check_paths(n: schema.NetworkFile) -> Found:
                 yield (section, i, "spans"), what
 
 
+def _check_amplifiers(n: schema.NetworkFile) -> Found:
+    """Quantum light survives no amplifier."""
+    amplified = {span.id for span in n.spans if span.amplified}
+    for i, span in enumerate(n.spans):
+        if span.amplified and span.air is not None:
+            yield ("spans", i, "amplified"), "a path through air has no amplifier; leave it out"
+    for i, link in enumerate(n.links):
+        if link.protocol not in OVER_PAIRS and set(link.between) <= set(n.nodes):
+            for span_id in amplified.intersection(_path_of(n, link)):
+                yield ("links", i), f"its path has an amplifier on span {span_id!r}; give it spans without"
+    for i, pair_link in enumerate(n.pair_links):
+        for span_id in amplified.intersection(_path_of(n, pair_link)):
+            yield ("pair_links", i), f"its path has an amplifier on span {span_id!r}; give it spans without"
+
+
 def _check_switches(n: schema.NetworkFile, unknown: Unknown) -> Found:
     seen: set[str] = set()
     for i, switch in enumerate(n.plant.switches):
@@ -105,7 +121,7 @@ def _path_of(n: schema.NetworkFile, link: schema.Link | schema.PairLink) -> list
     if link.spans is not None:
         return link.spans
     direct = [span for span in n.spans if set(span.between) == set(link.between)]
-    return [min(direct, key=lambda s: (s.loss_db, s.id)).id] if direct else []
+    return [min(direct, key=lambda s: (s.amplified, s.loss_db, s.id)).id] if direct else []
 
 
 def _check_links(n: schema.NetworkFile) -> Found:

@@ -46,8 +46,12 @@ EVENTS
 class Mesh:
     """The network in virtual time, with what its services were told to be."""
 
-    def __init__(self, plant: str = "", events: str = "", domains: bool = False) -> None:
+    def __init__(
+        self, plant: str = "", events: str = "", domains: bool = False, spans: dict[str, str] | None = None
+    ) -> None:
         text = NETWORK.replace("PLANT", plant).replace("EVENTS", events)
+        for name, more in (spans or {}).items():
+            text = text.replace(f"{{name: {name}, ", f"{{name: {name}, {more}, ")
         both = ("domain: east", "domain: west") if domains else ("", "")
         text = text.replace("DOMAINS", DOMAINS if domains else "").replace("DOMAIN", both[0]).replace("OTHER", both[1])
         twin = assemble(loads(text), Parts(lambda kme: MemoryStore()))
@@ -169,6 +173,31 @@ def test_a_scheduled_neighbour_counts_for_a_quantum_channels_noise_before_it_is_
     mesh.run(2)
     assert mesh.service("brief").enabled
     assert mesh.service("brief").spans == ("ac",), "it has gone when the other one comes"
+
+
+@pytest.mark.realises("E3", "E4")
+def test_quantum_light_meets_no_amplifier_and_classical_light_is_given_its_power_back() -> None:
+    mesh = Mesh(spans={"bc": "amplified: true", "ad": "amplified: true"})
+    assert mesh.ask(api.ComputePaths("a", "c", api.CLASSICAL, api.Limits(avoid=("main",)))).rows[0].spans == (
+        "ab",
+        "bc",
+    )
+    assert mesh.refused(api.ComputePaths("a", "c", limits=api.Limits(avoid=("main",)))).code == "no-route"
+    problem = mesh.refused(api.RetuneChannel("link", ("ab", "bc")), api.CONTROLLER)
+    assert (problem.code, "found one on span bc" in problem.detail) == ("malformed", True)
+    mesh.ask(lit(spans=("ad", "dc")))
+    mesh.run(2)
+    seen = {row.span: row for row in mesh.ask(api.GetChannels(), api.METERS).rows if row.channel == "cust"}
+    # -20 dBm, 4 dB of fibre; amplified, then 2 dB of the switch at d and 4 dB of fibre.
+    assert seen["ad"].dbm == pytest.approx(-24.0, abs=0.3)
+    assert seen["dc"].dbm == pytest.approx(-26.0, abs=0.3)
+    assert {name: row.planned_dbm for name, row in seen.items()} == {
+        name: pytest.approx(row.dbm, abs=0.1) for name, row in seen.items()
+    }
+    mesh.cut("ac")
+    mesh.run(4)
+    assert mesh.channels()["link"].spans == ("ac",)
+    assert mesh.refused(api.RequestPath("link", "a", "c"), api.CONTROLLER).code == "no-route"
 
 
 @pytest.mark.realises("E1", "E3")

@@ -119,6 +119,7 @@ class SpanPlan(Message):
     risks: tuple[str, ...]
     windows: tuple[tuple[int, int], ...] = ()
     every_ns: int = 0
+    amplified: bool = False
 
 
 @message("connectivity.GetInventory")

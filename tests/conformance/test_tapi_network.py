@@ -198,6 +198,8 @@ def test_spectrum_power_limits_diversity_and_recovery_are_read() -> None:
         ({"routing-constraint": {"diversity-policy": "SRLG"}}, "not-supported"),
         ({"routing-constraint": {"cost-characteristic": [{"cost-name": "EUR", "cost-value": "1"}]}}, "not-supported"),
         ({"routing-constraint": {"cost-characteristic": [{"cost-name": "LOSS_DB", "cost-value": "x"}]}}, "malformed"),
+        ({"routing-constraint": {"cost-characteristic": [{"cost-name": "SWITCHES", "cost-value": "1.5"}]}},
+         "malformed"),
         ({"connectivity-constraint": {"connection-inclusion": [{"connection-uuid": "x"}]}}, "not-supported"),
         ({"topology-constraint": [{"local-id": "t", "include-node": []}]}, "not-supported"),
         ({"resilience-constraint": {"resilience-type": {"protection-type": "ONE_PLUS_ONE_PROTECTION"}}},
@@ -234,6 +236,7 @@ ALL_ASKED = st.builds(
     revertive=st.just(True),
     hold_off_ns=st.integers(0, 10**6).map(lambda ms: ms * 10**6),
     wait_ns=st.integers(1, 10**9).map(lambda us: us * 1000),
+    max_switches=st.none() | st.integers(0, 100),
 )
 START = datetime(2026, 1, 1, 0, 0, 3, tzinfo=UTC)
 
@@ -283,6 +286,8 @@ def test_paths_and_refusals_of_the_port() -> None:
         assert [len(r) for r in await lab.optics.paths(PathWish(codec.ends_of(row), row | without))] == [2]
         pair = {"routing-constraint": {"route-objective-function": "MIN_SUM_OF_WORK_AND_PROTECTION_ROUTE_COST"}}
         assert [len(r) for r in await lab.optics.paths(PathWish(codec.ends_of(row), row | pair))] == [1, 2]
+        straight = {"routing-constraint": {"cost-characteristic": [{"cost-name": "SWITCHES", "cost-value": "0"}]}}
+        assert [len(r) for r in await lab.optics.paths(PathWish(codec.ends_of(row), row | straight))] == [1]
         few = {"routing-constraint": {"cost-characteristic": [{"cost-name": "LOSS_DB", "cost-value": "3"}]}}
         with pytest.raises(Problem) as found:
             await lab.optics.open(lab.wish("lossy", **few))

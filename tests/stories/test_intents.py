@@ -32,6 +32,7 @@ from quoit.orchestration.api import (
     ReviseIntent,
     Targets,
 )
+from quoit.orchestration.intent_light import IntentLight
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 from quoit.runtime.virtual import VirtualWorld
@@ -263,7 +264,7 @@ def test_where_no_link_leads_light_is_asked_for() -> None:
     optics = Optics()
     kernel = story.twin.kernel
     manager = next(e for e in kernel.elements if e.name == INTENTS)
-    manager._optical = "optics"  # type: ignore[attr-defined]
+    manager._light = IntentLight("optics")  # type: ignore[attr-defined]
     story.world = VirtualWorld(Kernel([*kernel.elements, optics], seed=kernel.seed))
     story.world.begin()
     story.world.run_until(20 * S)

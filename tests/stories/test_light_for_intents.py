@@ -25,6 +25,7 @@ from quoit.orchestration.api import (
     ReviseIntent,
     Targets,
 )
+from quoit.planes.loop import LoopRecord
 from quoit.runtime.trace import Event
 from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, assemble
@@ -142,6 +143,28 @@ def test_a_refusal_says_what_binds_and_the_intent_gets_light_when_that_has_gone(
     story.until(60)
     assert story.get(wish).state == "active", story.said(wish)
     assert story.services()["link-branch"].spans == ("straight",)
+
+
+@pytest.mark.realises("G2")
+def test_an_intents_care_is_a_closed_loop_with_records_and_names_those_of_its_links() -> None:
+    story = Story(ON_DEMAND.replace("policies:", "loops: {noise: {}, works: {}}\npolicies:"))
+    heard: list[LoopRecord] = []
+
+    def hear(subject: str, msg: object) -> None:
+        if isinstance(msg, LoopRecord) and subject.startswith("loop.intent:"):
+            heard.append(msg)
+
+    story.world.kernel.watchers.append(hear)
+    wish = story.state()
+    story.until(40)
+    assert {record.loop for record in heard} == {f"intent:{wish}"}
+    stages = [record.stage for record in heard]
+    assert stages[:2] == ["execute", "decide"]
+    assert {"monitor", "analyse", "decide", "execute", "verify"} == set(stages)
+    assert heard[-1].stage == "monitor"
+    assert heard[-1].fields["rate_bps"] == 100.0
+    loops = "its links are looked after by the loops noise:trunk, works:trunk, noise:branch, works:branch"
+    assert loops in story.said(wish)
 
 
 @pytest.mark.realises("E5", "G2")

@@ -231,8 +231,7 @@ class GetOpticalServices(Message):
 
 class OpticalService(Message):
     """Light that was asked for. `service`: its name there; `link`: whose quantum channel it carries. `state` is its
-    lifecycle, `enabled` whether light goes through; `companion_mhz` None: it has no companion planned with it.
-    `beside`: a service on the same fibres that carries the companion instead."""
+    lifecycle, `enabled` whether light goes through; `companion_mhz` None: it has no companion."""
 
     service: str
     link: str
@@ -241,7 +240,6 @@ class OpticalService(Message):
     spans: tuple[str, ...]
     centre_mhz: int
     companion_mhz: int | None = None
-    beside: str = ""
     note: str = ""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -35,22 +36,20 @@ from quoit.orchestration.api import (
     EndIntent,
     Figure,
     GetIntent,
-    GetOpticalServices,
     GetReports,
     Intent,
     IntentChanged,
     Intents,
     ListIntents,
     OpticalService,
-    OpticalServices,
-    ReleaseOpticalServices,
     Report,
     Reports,
-    RequestOpticalService,
     ReviseIntent,
 )
 from quoit.orchestration.figures import Availability, missed, of_light, of_session, of_unit, without_routes
+from quoit.orchestration.intent_light import IntentLight, words
 from quoit.orchestration.translation import Order, check, translate
+from quoit.planes.loop import LOOP_NEWS, LoopRecord
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 from quoit.runtime.wire import Message, message
@@ -75,8 +74,6 @@ S = 1_000_000_000
 PERIOD_NS = 10 * S
 WITHIN_NS = 30 * S
 """For opening: routes are reserved, a unit's states are made."""
-LIGHT_NS = 120 * S
-"""For light: several services are opened, and their switches settle."""
 LOOK_NS = 2 * S
 MOST_INTENTS = 200
 """Intents that are not over."""
@@ -85,6 +82,8 @@ KEPT_OVER = 200
 REPORTS_KEPT, DECISIONS_KEPT = 100, 64
 MOST_ATTEMPTS = 30
 """Periods in which an intent is tried before it has failed."""
+STAGES = {"chosen": "decide", "done": "execute", "observed": "analyse", "not-had": "verify"}
+"""Of an intent's own loop, by the steps of its explanation."""
 OVER = frozenset({FAILED, TERMINATED})
 MENDS_ITSELF = frozenset({Blame.NETWORK, Blame.PEER})
 
@@ -134,7 +133,11 @@ class _Kept:
 
 class IntentManager(Element):
     """Keeps intents. `domains`: whose service controllers know the applications. `optical`: the element that lights
-    paths for whoever asks (`RequestOpticalService`); None: nobody can be asked for light, and reports say so."""
+    paths for whoever asks (`RequestOpticalService`); None: nobody can be asked for light, and reports say so.
+    `keepers`: the closed loops that look after each link.
+
+    An intent's own care is a closed loop, too: what it monitors, analyses, decides and does each period is on the
+    stream `loop.intent:<intent>` like the records of other loops (G2)."""
 
     stratum, plane = Stratum.SERVICE, Plane.CONTROL
     realises = ("G2", "E5", "A5")
@@ -148,13 +151,15 @@ class IntentManager(Element):
         *,
         period_ns: int = PERIOD_NS,
         optical: str | None = None,
+        keepers: Mapping[str, tuple[str, ...]] | None = None,
         name: str = INTENTS,
     ) -> None:
         super().__init__(name, place)
         self._domains = domains
         self._namespace = namespace
         self._period_ns = period_ns
-        self._optical = optical
+        self._light = IntentLight(optical)
+        self._keepers = dict(keepers or {})
         self._kept: dict[str, _Kept] = {}
 
     # -- what is asked -------------------------------------------------------------------------------
@@ -294,80 +299,44 @@ class IntentManager(Element):
         if isinstance(opened, Unit):
             route = f" over {' '.join(opened.route)}" if opened.route else ""
             return f"unit {opened.unit_id} is {opened.state}{route}"
-        routes = await self._routes(ctx, opened.session_id)
-        return f"session {opened.session_id} is {opened.state}" + (f" over {routes}" if routes else "")
-
-    async def _routes(self, ctx: Context, session_id: str) -> str:
+        said = f"session {opened.session_id} is {opened.state}"
         try:
             found: Flows = await ctx.ask(FABRIC, GetFlows(), within=LOOK_NS)
         except Problem:
-            return ""
-        return " and ".join("-".join(f.nodes) for f in found.of_session(session_id))
+            return said
+        flows = found.of_session(opened.session_id)
+        loops = dict.fromkeys(loop for flow in flows for link in flow.links for loop in self._keepers.get(link, ()))
+        said += f" over {' and '.join('-'.join(flow.nodes) for flow in flows)}" if flows else ""
+        return said + (f"; its links are looked after by the loops {', '.join(loops)}" if loops else "")
 
     async def _ask_for_light(self, ctx: Context, kept: _Kept, order: Order, problem: Problem) -> None:
         """Where no link leads, another light path might: asked of whoever controls the optical network."""
-        ends, targets, version = tuple(dict.fromkeys(order.ends)), kept.shown.expression.targets, kept.shown.version
-        if problem.code not in ("no-route", "not-admitted") or len(ends) < 2 or kept.light:
+        if kept.light:
             return
-        if self._optical is None:
-            self._explain_once(ctx, kept, "not-had", "no controller of optical services is there to be asked for light")
-            return
-        if kept.shown.expression.kind != KEY:
-            self._explain_once(ctx, kept, "not-had", "light is asked for links of keys only")
-            return
-        short = problem.code == "not-admitted"
-        wanted = RequestOpticalService(
-            kept.shown.intent_id, ends[0], ends[1], problem.detail, targets.most_transit, targets.avoid, short
-        )
-        try:
-            found: OpticalServices = await ctx.ask(self._optical, wanted, within=LIGHT_NS)
-        except Problem as refused:
-            self._explain_once(ctx, kept, "not-had", f"light between {wanted.a} and {wanted.b}: {_words(refused)}")
-            if refused.code == "deadline":
-                await self._give_light_back(ctx, kept)  # it may have come about all the same
-            return
-        kept.light = found.rows
+        version = kept.shown.version
+        kept.light, said = await self._light.ask(ctx, kept.shown, order.ends, problem)
         if kept.over or kept.shown.version != version:
             await self._give_light_back(ctx, kept)
-            return
-        self._explain(ctx, kept, "done", "; ".join(_lit(row) for row in found.rows))
+        elif said:
+            self._explain_once(ctx, kept, "done" if kept.light else "not-had", said)
 
     async def _give_light_back(self, ctx: Context, kept: _Kept) -> None:
-        """What the intent had lit; others may need it still."""
         kept.light = ()
-        if self._optical is None:
-            return
-        try:
-            order = ReleaseOpticalServices(kept.shown.intent_id)
-            gone: OpticalServices = await ctx.ask(self._optical, order, within=LIGHT_NS)
-        except Problem as problem:
-            ctx.log.warning("intent.light_not_released", intent=kept.shown.intent_id, code=problem.code)
-            return
-        if gone.rows:
-            self._explain(ctx, kept, "done", f"light given back: {', '.join(row.service for row in gone.rows)}")
-
-    async def _look_at_light(self, ctx: Context, kept: _Kept) -> None:
-        """How the light stands now; as it was, if nobody says."""
-        if kept.light and self._optical is not None:
-            try:
-                found: OpticalServices = await ctx.ask(
-                    self._optical, GetOpticalServices(kept.shown.intent_id), within=LOOK_NS
-                )
-            except Problem:
-                return
-            kept.light = found.rows
+        said = await self._light.give_back(ctx, kept.shown.intent_id)
+        if said:
+            self._explain(ctx, kept, "done", said)
 
     def _not_had(self, ctx: Context, kept: _Kept, problem: Problem) -> None:
         """It could not be set up: wait for the network, or say that it cannot be."""
         offered = problem.fields.get("offered_bps", problem.fields.get("best"))
-        words = _words(problem) + (f"; what could be had: {offered:g}" if isinstance(offered, int | float) else "")
-        self._explain_once(ctx, kept, "not-had", words)
+        said = words(problem) + (f"; what could be had: {offered:g}" if isinstance(offered, int | float) else "")
+        self._explain_once(ctx, kept, "not-had", said)
         if problem.row.blame not in MENDS_ITSELF:
-            self._become(ctx, kept, FAILED, words)
+            self._become(ctx, kept, FAILED, said)
         elif kept.attempts >= MOST_ATTEMPTS:
-            self._become(ctx, kept, FAILED, f"given up after {kept.attempts} attempts: {words}")
-        elif kept.shown.why != words:
-            self._become(ctx, kept, IN_PROGRESS, words)
+            self._become(ctx, kept, FAILED, f"given up after {kept.attempts} attempts: {said}")
+        elif kept.shown.why != said:
+            self._become(ctx, kept, IN_PROGRESS, said)
 
     # -- assure --------------------------------------------------------------------------------------
 
@@ -381,7 +350,7 @@ class IntentManager(Element):
             return
         kept.busy = True
         try:
-            await self._look_at_light(ctx, kept)
+            kept.light = await self._light.now(ctx, kept.shown.intent_id, kept.light)
             if kept.order is None:
                 await self._set_up(ctx, kept, msg.version)
                 if not kept.over:
@@ -449,7 +418,7 @@ class IntentManager(Element):
         if kept.over or kept.order is None:
             return
         kept.availability.note(ctx.now, False)
-        why = f"{kept.order.element} does not say how it is: {_words(problem)}"
+        why = f"{kept.order.element} does not say how it is: {words(problem)}"
         if (kept.shown.state, kept.shown.why) != (DEGRADED, why):
             self._become(ctx, kept, DEGRADED, why)
 
@@ -474,6 +443,8 @@ class IntentManager(Element):
             shown.state, tuple(figures), shown.why,
         )  # fmt: skip
         kept.reports.append(report)
+        measured = {figure.name: figure.measured for figure in figures}
+        self._record(ctx, kept, "monitor", shown.why, **measured)
         kept.reported_ns = ctx.now
         if isinstance(found, Session):
             kept.served_bits = found.served_bits
@@ -525,7 +496,13 @@ class IntentManager(Element):
     def _explain(self, ctx: Context, kept: _Kept, step: str, text: str) -> None:
         said = (*kept.shown.decisions, Decision(ctx.now, step, text))[-DECISIONS_KEPT:]
         kept.shown = msgspec.structs.replace(kept.shown, decisions=said)
+        self._record(ctx, kept, STAGES[step], text)
         ctx.emit("intent.decision", intent=kept.shown.intent_id, step=step, text=text)
+
+    def _record(self, ctx: Context, kept: _Kept, stage: str, text: str, **fields: object) -> None:
+        """A step of the intent's own loop, on the stream of loops."""
+        name = f"intent:{kept.shown.intent_id}"
+        ctx.publish(f"{LOOP_NEWS}.{name}", LoopRecord(name, stage, kept.shown.version, text, fields, ctx.now))
 
     def _explain_once(self, ctx: Context, kept: _Kept, step: str, text: str) -> None:
         """What is tried again each period is not said again each period."""
@@ -563,15 +540,3 @@ def _stands(found: Session | Unit) -> bool:
     if isinstance(found, Session):
         return found.state != "closed"
     return found.state in ("requested", "routed", "established", "delivered")
-
-
-def _lit(row: OpticalService) -> str:
-    """A service that has light, in words."""
-    companion = f", its companion at {row.companion_mhz / 1e6:.4f} THz" if row.companion_mhz else ""
-    companion = f", {row.beside} beside it" if row.beside else companion
-    where = f"over {', '.join(row.spans)} at {row.centre_mhz / 1e6:.4f} THz{companion}"
-    return f"light for link {row.link}: optical service {row.service} {where}"
-
-
-def _words(problem: Problem) -> str:
-    return f"{problem.row.title}: {problem.detail}" if problem.detail else problem.row.title

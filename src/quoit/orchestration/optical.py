@@ -71,7 +71,6 @@ class _Lit:
 
     plan: Lightable
     users: set[str] = field(default_factory=set)
-    beside: str = ""
     pending: bool = True
 
     @property
@@ -183,29 +182,12 @@ class OpticalServiceManager(Element):
             await ctx.sleep(POLL_NS)
 
     async def _open(self, ctx: Context, lit: _Lit) -> ServiceRow:
-        """Its channel and a companion: planned jointly, or where that cannot be (several optical domains), one after
-        the other on the same fibres."""
         plan = lit.plan
         wish = OpenService(
             lit.service, connectivity.QUANTUM, plan.a, plan.b, plan.link, isolation_db=plan.isolation_db,
             limits=plan.limits, companion=plan.companion,
         )  # fmt: skip
-        try:
-            row: ServiceRow = await ctx.ask(connectivity.OTN, wish, within=ORDER_NS)
-        except Problem as problem:
-            if problem.code != "not-supported" or plan.companion is None:
-                raise
-            alone = OpenService(
-                lit.service, connectivity.QUANTUM, plan.a, plan.b, plan.link, isolation_db=plan.isolation_db,
-                limits=plan.limits,
-            )  # fmt: skip
-            row = await ctx.ask(connectivity.OTN, alone, within=ORDER_NS)
-            lit.beside = f"{lit.service}-beside"
-            companion = OpenService(
-                lit.beside, connectivity.CLASSICAL, plan.a, plan.b, width_mhz=plan.companion.width_mhz,
-                launch_dbm=plan.companion.launch_dbm, coroute=lit.service,
-            )  # fmt: skip
-            await ctx.ask(connectivity.OTN, companion, within=ORDER_NS)
+        row: ServiceRow = await ctx.ask(connectivity.OTN, wish, within=ORDER_NS)
         return row
 
     async def _stands(self, ctx: Context, row: ServiceRow) -> ServiceRow:
@@ -254,7 +236,7 @@ class OpticalServiceManager(Element):
         orders: list[tuple[str, Message]] = []
         if lit.plan.on_demand:
             orders.append((fabric.CONTROLLER, DisableLink(lit.plan.link)))
-        orders += [(connectivity.OTN, CloseService(name)) for name in (lit.beside, lit.service) if name]
+        orders.append((connectivity.OTN, CloseService(lit.service)))
         for to, order in orders:
             try:
                 await ctx.ask(to, order, within=ORDER_NS)
@@ -275,7 +257,7 @@ def _row(lit: _Lit, row: ServiceRow | None) -> OpticalService:
         return OpticalService(lit.service, lit.plan.link, connectivity.REMOVED, False, (), 0, note="it was closed")
     return OpticalService(
         row.service, lit.plan.link, row.lifecycle, row.enabled, row.spans, row.centre_mhz, row.companion_mhz,
-        lit.beside, row.note,
+        row.note,
     )  # fmt: skip
 
 

@@ -92,6 +92,22 @@ class LoopSide:
         return LinkFacts(link.id, isolation_db, guards, optics, elsewhere, self._n.telemetry_interval_ns)
 
 
+def keepers_of(network: schema.NetworkFile) -> dict[str, tuple[str, ...]]:
+    """The loops that look after each link, by name."""
+    loops = network.loops
+    served = {service.link for service in network.plant.services}
+    found = {}
+    for link in network.links:
+        own = link.protocol not in OVER_PAIRS
+        there = {
+            "noise": loops.noise is not None and own and link.protocol != "rated",
+            "restore": loops.restore is not None and own and link.id not in served and link.on_demand is None,
+            "works": loops.works is not None,
+        }
+        found[link.id] = tuple(f"{kind}:{link.id}" for kind, is_there in there.items() if is_there)
+    return found
+
+
 def looked_after(network: schema.NetworkFile) -> frozenset[str]:
     """Links that a loop has out of the way of planned works."""
     return frozenset() if network.loops.works is None else frozenset(link.id for link in network.links)

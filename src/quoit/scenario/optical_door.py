@@ -175,7 +175,7 @@ class TwinOptics:
             asked.objective,
             asked.max_loss_db,
             asked.max_latency_ns,
-            None,
+            asked.max_switches,
             asked.max_noise_cps,
             tuple(avoid),
             centres,
@@ -303,7 +303,7 @@ class TwinOptics:
             await self._retire(uuid)
 
     def _standing(self, uuid: str, wish: api.OpenService, row: api.ServiceRow) -> Standing:
-        """What there is to show of it. Limits that TAPI has no place for, of switches, are not shown."""
+        """What there is to show of it."""
         limits, again, companion = wish.limits, wish.restoration, wish.companion
         centres = limits.centres_mhz
         spans, nodes = self._avoided(limits.avoid)
@@ -327,6 +327,7 @@ class TwinOptics:
             again.revertive,
             again.hold_off_ns,
             again.wait_ns,
+            limits.max_switches,
         )
         ends = ((wish.a, self.uuid("sip", wish.a)), (wish.b, self.uuid("sip", wish.b)))
         pinned = tuple(self._span_uuids[span] for span in wish.spans)

@@ -11,6 +11,7 @@ from quoit.orchestration.optical import OpticalServiceManager
 from quoit.orchestration.orchestrator import DomainPlan, Orchestrator
 from quoit.orchestration.servicelinks import ServiceLinkManager
 from quoit.runtime.element import Element
+from quoit.scenario.loops import keepers_of
 from quoit.scenario.optical import lightable
 from quoit.scenario.schema import NetworkFile
 
@@ -31,7 +32,8 @@ def orchestration(network: NetworkFile, center: str) -> list[Element]:
     names = tuple(plan.name for plan in plans)
     period_ns = network.policies.intent_period_ns
     optical = OPTICAL if network.has_plant else None
-    out.append(IntentManager(center, names, Namespace(network.nid), period_ns=period_ns, optical=optical))
+    namespace, keepers = Namespace(network.nid), keepers_of(network)
+    out.append(IntentManager(center, names, namespace, period_ns=period_ns, optical=optical, keepers=keepers))
     if network.has_plant:
         out.append(OpticalServiceManager(center, lightable(network)))
     out.append(ServiceLinkManager(center, names))

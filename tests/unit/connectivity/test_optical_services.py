@@ -444,7 +444,27 @@ def test_two_domains_show_each_other_grey_and_are_joined_on_one_wavelength() -> 
     mesh.cut("ac")
     mesh.run(2)
     assert (mesh.service("cust").spans, mesh.service("cust").enabled) == (("ab", "bc"), True)
-    assert mesh.refused(quantum(companion=api.Companion())).code == "not-supported"
+
+
+@pytest.mark.realises("E3", "E4")
+def test_a_companion_goes_with_its_quantum_channel_over_several_domains() -> None:
+    mesh = Mesh(domains=True)
+    faint = api.Companion(launch_dbm=-30.0)
+    mesh.ask(quantum(companion=faint, limits=api.Limits(avoid=("main", "d"))))
+    mesh.run(1)
+    row, channels = mesh.service("q"), mesh.channels()
+    assert (row.enabled, row.spans) == (True, ("ab", "bc"))
+    beside = channels["q:companion"]
+    assert (beside.spans, beside.centre_mhz) == (("ab", "bc"), row.companion_mhz)
+    assert abs(beside.centre_mhz - row.centre_mhz) >= 137_500
+    lit_one_way = mesh.ask(api.GetNoise("a", row.spans, row.centre_mhz, row.width_mhz), api.CONTROLLER)
+    there = lit_one_way.raman_hz + lit_one_way.leaked_hz + lit_one_way.mixed_hz
+    assert 0 < there < row.noise_hz < 4 * there, "the plan counts it from both ends"
+    mesh.ask(api.CloseService("q"))
+    few = api.Limits(max_noise_hz=10.0, avoid=("main", "d"))
+    problem = mesh.refused(quantum(companion=faint, limits=few))
+    assert (problem.code, problem.fields["reason"]) == ("no-route", "noise")
+    assert mesh.ask(quantum(companion=api.Companion(launch_dbm=-80.0), limits=few)).companion_mhz is not None
 
 
 def test_one_domain_and_two_find_paths_of_the_same_cost() -> None:

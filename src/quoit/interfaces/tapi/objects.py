@@ -13,7 +13,7 @@ from typing import Any
 
 from quoit.interfaces.restconf.streams import instant_text
 from quoit.interfaces.tapi.codec import LAYER
-from quoit.interfaces.tapi.demands import COMPANION_DBM, LOSS_DB, MHZ, NOISE_CPS, QUANTUM_LINK, Asked
+from quoit.interfaces.tapi.demands import COMPANION_DBM, LOSS_DB, MHZ, NOISE_CPS, QUANTUM_LINK, SWITCHES, Asked
 
 SERVICE_NAME = "SERVICE_NAME"
 MC_QUALIFIER = "tapi-photonic-media:PHOTONIC_LAYER_QUALIFIER_MC"
@@ -120,7 +120,7 @@ def _routing(asked: Asked) -> Row:
     row: Row = {}
     if asked.objective != "loss":
         row["route-objective-function"] = _OBJECTIVES[asked.objective]
-    costs = {LOSS_DB: asked.max_loss_db, NOISE_CPS: asked.max_noise_cps}
+    costs = {LOSS_DB: asked.max_loss_db, NOISE_CPS: asked.max_noise_cps, SWITCHES: asked.max_switches}
     rows = [{"cost-name": name, "cost-value": _text(value)} for name, value in costs.items() if value is not None]
     if rows:
         row["cost-characteristic"] = rows

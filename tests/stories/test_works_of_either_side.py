@@ -47,8 +47,8 @@ events: [{at: 15s, load: {from: alice, to: dan, rate: 2.56 kbit/s}}]
 
 
 class Story:
-    def __init__(self, plant: str = "") -> None:
-        twin = assemble(loads(SQUARE.replace("PLANT", plant)), Parts(lambda kme: MemoryStore()))
+    def __init__(self, plant: str = "", policies: str = "") -> None:
+        twin = assemble(loads(SQUARE.replace("PLANT", plant) + policies), Parts(lambda kme: MemoryStore()))
         self.events: list[Event] = []
         twin.kernel.sinks.append(self.events.append)
         self.world = VirtualWorld(twin.kernel)
@@ -179,3 +179,32 @@ def test_without_its_loop_a_link_is_not_taken_out_and_works_are_held() -> None:
         with pytest.raises(Problem) as found:
             story.world.ask(api.WORKS, bad)
         assert found.value.code == "no-such-element"
+
+
+@pytest.mark.realises("C2", "E5", "G2")
+def test_controllers_by_etsi_015_drain_links_too_and_one_that_takes_over_goes_on_with_it() -> None:
+    story = Story(policies="policies: {control: sdqkd, fabric_controllers: 2}")
+    story.until(20)
+    story.plan(Works("laser", "quantum", "link", "bd", 60 * S, 90 * S, ""))
+    story.until(61)
+    assert (story.row().state, story.row().moved) == (api.DOWN, ("bd",))
+    leader = next(e for e in reversed(story.events) if e.event == "control.leads").fields["holder"]
+    story.world.kernel.crash(leader)
+    story.until(80)
+    (other,) = {e.fields["holder"] for e in story.events if e.event == "control.leads"} - {leader}
+    controller = next(e for e in story.world.kernel.elements if e.name == other)
+    assert controller._states["bd"].drained  # type: ignore[attr-defined]
+    story.until(100)
+    assert story.count("load.differs") == 0
+    assert [(event, link) for _, event, link in story.told("link.given_back")] == [("link.given_back", "bd")]
+
+
+@pytest.mark.realises("E5")
+def test_where_the_fabric_is_controlled_from_outside_works_on_links_are_held() -> None:
+    story = Story(policies="policies: {control: external}")
+    story.until(20)
+    story.plan(Works("laser", "quantum", "link", "bd", 60 * S, 90 * S, ""))
+    story.until(70)
+    assert (story.row().state, story.row().stuck) == (api.HELD, ("bd",))
+    records = [e.fields["text"] for e in story.events if e.event == "loop.record"]
+    assert any("nobody keeps flows off a link" in text for text in records)

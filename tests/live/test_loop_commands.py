@@ -66,3 +66,7 @@ def test_loops_are_listed_and_steered_and_works_planned(tmp_path: Path, live_twi
         with pytest.raises(UserError, match="found 'dug'"):
             works("end", "dug")
         assert works("end", "dig") == told.format("given-back")
+        bench = "devices of link from 40m 00s to 50m 00s, announced; still there: link\n"
+        assert said(works_of(run, "plan", "bench", (None, "40min", "50min"), False, links="link")) == f"bench: {bench}"
+        with pytest.raises(UserError, match="expected a quantum link of this network, found 'lnik'"):
+            works_of(run, "plan", "bunch", (None, "40min", "50min"), False, links="lnik")

@@ -100,7 +100,9 @@ def _told(rows: tuple[WorksRow, ...], json: bool) -> int:
     for row in rows:
         span = f"{format_duration(row.start_ns)} to {format_duration(row.end_ns)}"
         stuck = f"; still there: {', '.join(row.stuck)}" if row.stuck else ""
-        what = " and ".join(filter(None, (", ".join(row.spans), row.links and f"devices of {', '.join(row.links)}")))
+        what = " and ".join(
+            filter(None, (", ".join(row.spans), f"devices of {', '.join(row.links)}" if row.links else ""))
+        )
         print(f"{row.works}: {what} from {span}, {row.state}{stuck}")
     if not rows:
         print("no works are planned")

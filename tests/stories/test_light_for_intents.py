@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 from typing import Any
@@ -31,6 +34,7 @@ from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, assemble
 from quoit.scenario.check import NetworkFileFaults, loads
 from quoit.scenario.fate import FATE, Strike
+from quoit.scenario.host import Host, HostOptions
 
 S = 10**9
 ON_DEMAND = (Path(__file__).parents[2] / "examples" / "on-demand.yaml").read_text()
@@ -269,3 +273,34 @@ def test_links_are_enabled_and_disabled_once_and_others_are_refused() -> None:
     assert sum(e.event == "link.disabled" for e in story.events) == 1
     with pytest.raises(Problem):
         story.world.ask(api.CONTROLLER, api.ReleasePath("customer"))
+
+
+async def _recorded(directory: Path) -> str:
+    """A live run in which an intent is stated, has its light, and is ended; its digest."""
+    options = HostOptions(directory, seed=7, from_ns=10 * S, until_ns=16 * S, serve=False)
+    host = Host(ON_DEMAND, options)
+    await host.start()
+    name = str(uuid.UUID(int=1, version=4))
+    wish = Expression(("alice-app", "carol-app"), KEY, Targets(100.0))
+    await host.world.ask(INTENTS, CreateIntent(name, "a wish", wish))
+    for _ in range(100):
+        seen: Intent = await host.world.ask(INTENTS, GetIntent(name))
+        if any("optical service link-branch over n1, n2" in decision.text for decision in seen.decisions):
+            break
+        await asyncio.sleep(0.05)
+    else:
+        raise AssertionError(seen)
+    await host.world.ask(INTENTS, EndIntent(name))
+    assert (await host.world.ask(api.OTN, api.GetServices())).rows == ()
+    await host.world.ended()
+    await host.stop()
+    return host.digest.hexdigest()
+
+
+@pytest.mark.realises("F8", "E5")
+@pytest.mark.live
+def test_light_that_was_asked_for_live_is_repeated_in_virtual_time_event_for_event(tmp_path: Path) -> None:
+    live = asyncio.run(_recorded(tmp_path))
+    command = [sys.executable, "-m", "quoit.cli.main", "replay", str(tmp_path / "journal.jsonl"), "--digest"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.splitlines()[-1] == live

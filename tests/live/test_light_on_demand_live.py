@@ -51,7 +51,7 @@ def quoit(run: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.realises("E3", "E4", "E5", "G2")
 def test_light_for_an_intent_and_one_calendar_of_works(tmp_path: Path, live_twin: Any) -> None:
     run = tmp_path / "run"
-    with live_twin(EXAMPLE, run, "--orchestration-port", "0", "--management-port", "0") as doors:
+    with live_twin(EXAMPLE, run, "--speed", "4", "--orchestration-port", "0", "--management-port", "0") as doors:
         told, management = doors["orchestration"], doors["management"]
         operator = client(doors, told["roles"]["operator"])
         plant = client(doors, management["roles"]["operator"])

@@ -202,6 +202,29 @@ def test_light_is_restored_by_the_optical_network_and_reports_say_how_it_stands(
     assert "link-branch" in light.what
 
 
+@pytest.mark.realises("E4", "E5")
+def test_light_that_the_optical_network_closes_is_asked_for_again_and_others_services_are_left_alone() -> None:
+    story = Story()
+    wish = story.state()
+    story.until(40)
+    story.world.ask(api.OTN, api.CloseService("link-branch"))
+    story.until(80)
+    said = story.said(wish)
+    assert "observed: the optical network has closed link-branch" in said
+    assert story.services()["link-branch"].enabled
+    assert said.count("light for link branch: optical service") == 2
+    assert story.get(wish).state == "active", said
+    story.end(wish)
+    # A service of that name that is somebody else's is not taken for one of ours, nor closed.
+    theirs = api.OpenService("link-branch", api.CLASSICAL, "north", "carol", launch_dbm=-40.0)
+    story.world.ask(api.OTN, theirs)
+    other = story.state(rate=1_000_000.0)
+    story.until(100)
+    assert story.services()["link-branch"].kind == api.CLASSICAL
+    story.end(other)
+    assert "link-branch" in story.services()
+
+
 def test_targets_of_the_intent_bind_what_is_lit_and_a_revision_gives_light_back() -> None:
     story = Story()
     wish = story.state(most_transit=0)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from quoit.connectivity.api import OTN
+from quoit.connectivity.api import OTN, REMOVED
 from quoit.fabric.api import CONTROLLER as FABRIC
 from quoit.fabric.api import Flows, GetFlows
 from quoit.model.problem import Blame, Problem
@@ -317,8 +317,18 @@ class IntentManager(Element):
         kept.light, said = await self._light.ask(ctx, kept.shown, order.ends, problem)
         if kept.over or kept.shown.version != version:
             await self._give_light_back(ctx, kept)
+        elif kept.light:
+            self._explain(ctx, kept, "done", said)
         elif said:
-            self._explain_once(ctx, kept, "done" if kept.light else "not-had", said)
+            self._explain_once(ctx, kept, "not-had", said)
+
+    async def _look_at_light(self, ctx: Context, kept: _Kept) -> None:
+        """How the light stands. What the optical network has closed is given up, and asked for again if missed."""
+        kept.light = await self._light.now(ctx, kept.shown.intent_id, kept.light)
+        gone = [row.service for row in kept.light if row.state == REMOVED]
+        if gone:
+            self._explain(ctx, kept, "observed", f"the optical network has closed {', '.join(gone)}")
+            await self._give_light_back(ctx, kept)
 
     async def _give_light_back(self, ctx: Context, kept: _Kept) -> None:
         kept.light = ()
@@ -350,7 +360,7 @@ class IntentManager(Element):
             return
         kept.busy = True
         try:
-            kept.light = await self._light.now(ctx, kept.shown.intent_id, kept.light)
+            await self._look_at_light(ctx, kept)
             if kept.order is None:
                 await self._set_up(ctx, kept, msg.version)
                 if not kept.over:

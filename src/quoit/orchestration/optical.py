@@ -35,7 +35,6 @@ from quoit.orchestration.api import (
 from quoit.orchestration.candidates import candidate_ways
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
-from quoit.runtime.wire import Message
 
 LOOK_NS = 2_000_000_000
 ORDER_NS = 600_000_000_000
@@ -71,7 +70,7 @@ class _Lit:
 
     plan: Lightable
     users: set[str] = field(default_factory=set)
-    pending: bool = True
+    pending: bool = False
 
     @property
     def service(self) -> str:
@@ -161,47 +160,58 @@ class OpticalServiceManager(Element):
 
     async def _light(self, ctx: Context, plan: Lightable, intent: str) -> None:
         await self._settled(ctx, plan.link)
-        known = self._lit.get(plan.link)
-        if known is not None:
-            known.users.add(intent)
-            return
-        lit = self._lit[plan.link] = _Lit(plan, {intent})
+        lit = self._lit.setdefault(plan.link, _Lit(plan))
+        lit.users.add(intent)
+        lit.pending = True
         try:
-            row = await self._stands(ctx, await self._open(ctx, lit))
-            if plan.on_demand:
-                await ctx.ask(fabric.CONTROLLER, EnableLink(plan.link, row.spans), within=ORDER_NS)
+            if await self._own(ctx, lit) is None:  # new, or somebody has closed it
+                await self._open(ctx, lit)
         except BaseException:
-            await self._give_back(ctx, lit)
-            del self._lit[plan.link]
+            lit.users.discard(intent)
+            if not lit.users:
+                del self._lit[plan.link]
             raise
-        lit.pending = False
+        finally:
+            lit.pending = False
 
     async def _settled(self, ctx: Context, link: str) -> None:
         """Wait until nobody is opening it or giving it back."""
         while link in self._lit and self._lit[link].pending:
             await ctx.sleep(POLL_NS)
 
-    async def _open(self, ctx: Context, lit: _Lit) -> ServiceRow:
+    async def _open(self, ctx: Context, lit: _Lit) -> None:
+        """Have its service be there with light, and the link enabled; else nothing is left of either."""
         plan = lit.plan
         wish = OpenService(
             lit.service, connectivity.QUANTUM, plan.a, plan.b, plan.link, isolation_db=plan.isolation_db,
             limits=plan.limits, companion=plan.companion,
         )  # fmt: skip
         row: ServiceRow = await ctx.ask(connectivity.OTN, wish, within=ORDER_NS)
-        return row
+        try:
+            row = await self._stands(ctx, lit, row)
+            if plan.on_demand:
+                await ctx.ask(fabric.CONTROLLER, EnableLink(plan.link, row.spans), within=ORDER_NS)
+        except BaseException:
+            await self._give_back(ctx, lit)
+            raise
 
-    async def _stands(self, ctx: Context, row: ServiceRow) -> ServiceRow:
+    async def _stands(self, ctx: Context, lit: _Lit, row: ServiceRow) -> ServiceRow:
         """Wait for its light. Problem `no-route` with the controller's own words if there is none."""
         until_ns = ctx.now + STAND_NS
         while not row.enabled:
             if row.note or ctx.now >= until_ns:
                 raise Problem("no-route", row.note or f"{row.service} had no light within {STAND_NS / 1e9:g} s")
             await ctx.sleep(POLL_NS)
-            now = (await self._services(ctx)).get(row.service)
+            now = await self._own(ctx, lit)
             if now is None:
                 raise Problem("no-route", f"{row.service} was closed by somebody else")
             row = now
         return row
+
+    async def _own(self, ctx: Context, lit: _Lit) -> ServiceRow | None:
+        """The service that carries its light. One of the same name may be somebody else's."""
+        row = (await self._services(ctx)).get(lit.service)
+        return row if row is not None and row.channel == lit.plan.link else None
 
     async def _services(self, ctx: Context) -> Mapping[str, ServiceRow]:
         found: Services = await ctx.ask(connectivity.OTN, GetServices(), within=LOOK_NS)
@@ -233,23 +243,24 @@ class OpticalServiceManager(Element):
 
     async def _give_back(self, ctx: Context, lit: _Lit) -> None:
         """The fabric first, so that nothing uses the light that goes. A silent element does not keep the rest."""
-        orders: list[tuple[str, Message]] = []
+        link = lit.plan.link
         if lit.plan.on_demand:
-            orders.append((fabric.CONTROLLER, DisableLink(lit.plan.link)))
-        orders.append((connectivity.OTN, CloseService(lit.service)))
-        for to, order in orders:
             try:
-                await ctx.ask(to, order, within=ORDER_NS)
+                await ctx.ask(fabric.CONTROLLER, DisableLink(link), within=ORDER_NS)
             except Problem as problem:
-                ctx.log.warning("light.not_released", link=lit.plan.link, order=type(order).__name__, code=problem.code)
+                ctx.log.warning("light.not_released", link=link, order="DisableLink", code=problem.code)
+        try:
+            if await self._own(ctx, lit) is not None:
+                await ctx.ask(connectivity.OTN, CloseService(lit.service), within=ORDER_NS)
+        except Problem as problem:
+            ctx.log.warning("light.not_released", link=link, order="CloseService", code=problem.code)
 
     # -- telling -------------------------------------------------------------------------------------
 
     @handles(GetOpticalServices)
     async def on_get(self, ctx: Context, msg: GetOpticalServices) -> OpticalServices:
         mine = [lit for lit in self._lit.values() if msg.intent_id in lit.users]
-        there = await self._services(ctx) if mine else {}
-        return OpticalServices(tuple(_row(lit, there.get(lit.service)) for lit in mine))
+        return OpticalServices(tuple([_row(lit, await self._own(ctx, lit)) for lit in mine]))
 
 
 def _row(lit: _Lit, row: ServiceRow | None) -> OpticalService:

@@ -12,6 +12,8 @@ from quoit.runtime.wire import Message, message
 CONTROLLER = "fabric.controller"
 METERS = "fabric.meters"
 UPKEEP = "fabric.upkeep"
+COORDINATOR = "fabric.coordinator"
+"""There if the fabric coordinates with Connectivity itself."""
 
 LINK_NEWS = "fabric.link"
 """Subjects are `fabric.link.<link>.<what>`; a link's name holds no dot."""
@@ -381,6 +383,16 @@ class PoolLevel(Message):
     link: str
     bits: int
     open: bool
+
+
+@message("fabric.LinkCommissioned")
+class LinkCommissioned(Message):
+    """News of a fabric that is oblivious to Connectivity: the devices of a link run from now on, and light for it is for
+    somebody else to order. Told again when another controller of the fabric takes over."""
+
+    link: str
+    sender: str
+    receiver: str
 
 
 @message("fabric.DrainLink")

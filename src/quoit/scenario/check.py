@@ -21,6 +21,7 @@ from quoit.model.urn import Urn
 from quoit.scenario import yamlfile
 from quoit.scenario.energy import check_powers
 from quoit.scenario.entanglement import EntanglementSide, hop_of, memory_plan, span_finder
+from quoit.scenario.coordination import check_coordination
 from quoit.scenario.light_check import check_light
 from quoit.scenario.loop_check import check_loops
 from quoit.scenario.pair_keys import PairKeys, structure_faults
@@ -252,6 +253,7 @@ def _structure(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
     yield from _check_events(n)
     yield from check_light(n, _unknown)
     yield from check_loops(n, _unknown)
+    yield from check_coordination(n)
     yield from check_thresholds(n, _unknown)
     yield from check_powers(n, _unknown)
     yield from _check_joining(n)

@@ -319,12 +319,14 @@ class GetKmeState(Message):
 
 class StreamRow(Message):
     """End-to-end key towards a peer KME, for a session or for all. `routes`: the nodes of each route it is moved on;
-    none of a stream that belongs to no session: the fabric keeps that one's."""
+    none of a stream that belongs to no session: the fabric keeps that one's. `asked_bits`: of all keys
+    that applications have asked of it, given or not."""
 
     name: str
     peer: str
     session: str
     routes: tuple[tuple[str, ...], ...]
+    asked_bits: int = 0
 
 
 @message("service.KmeState")
@@ -526,6 +528,8 @@ class PairNews(Message):
 PAIR_NEWS = "service.pairs"
 """Subjects are `service.pairs.<EME>`: what tests say of links for entangled pairs."""
 METERS = "service.meters"
+COORDINATOR = "service.coordinator"
+"""There if Service coordinates with Connectivity for an oblivious fabric."""
 UPKEEP = "service.upkeep"
 UNIT_NEWS = "service.unit"
 STREAM_NEWS = "service.stream"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +80,7 @@ class Story:
         return sum(
             number
             for (sender, target), number in self.said.items()
-            if (sender.stratum, sender.plane) == (stratum, Plane.CONTROL)
-            and target.stratum is Stratum.CONNECTIVITY
+            if (sender.stratum, sender.plane) == (stratum, Plane.CONTROL) and target.stratum is Stratum.CONNECTIVITY
         )
 
     def told(self, *names: str) -> list[dict[str, Any]]:
@@ -147,7 +147,7 @@ def test_the_fabric_acts_on_what_its_links_are_like() -> None:
 def test_service_acts_on_what_is_needed_for_a_fabric_that_is_oblivious() -> None:
     story = Story(by_service(EXAMPLE))
     story.until(200)
-    enough = "1 of 1 demands are met without it; it would help no other"
+    enough = "1 of 1 demands are met; it would help no other"
     assert story.transcript == [
         # 30.0: the way over carol serves all that is asked for, and the noisy link is left alone
         "31.0 service found direct, noise",
@@ -192,7 +192,7 @@ def test_closed_loops_and_a_coordinator_never_act_twice(by: str) -> None:
     story = Story(chosen(EXAMPLE, by) + LOOPS)
     story.until(200)
     moved = [(t, link) for t, link, _ in story.moves]
-    near = [(a, b) for a, b in zip(moved, moved[1:], strict=False) if a[1] == b[1] and b[0] - a[0] < 15]
+    near = [(a, b) for a, b in pairwise(moved) if a[1] == b[1] and b[0] - a[0] < 15]
     assert near == [], "no link is moved twice for one reason"
     assert [link for _, link in moved] == ["direct", "direct", "detour-1", "detour-1"]
     assert story.counts["load.refused"] == 0
@@ -233,9 +233,10 @@ def test_a_session_of_two_routes_makes_service_bring_a_link_back_at_once() -> No
 @pytest.mark.realises("D4", "I2")
 @BOTH
 def test_who_measures_is_left_behind_on_her_fibre_or_not_at_all(by: str) -> None:
-    """No light explains the errors, so other fibres are tried; a modelled eavesdropper follows, and the budget ends it."""
+    """No light explains the errors, so other fibres are tried. She is modelled to follow, and the budget ends it."""
     text = chosen(QUIET, by).replace("lead: 20s", "verify: 15s\n  budget: 2")
-    story = Story(text + "events: [{at: 5s, load: {from: alice-app, to: bob-app, rate: 800 kbit/s, key_size: 32000 bit}}]")
+    heavy = "{from: alice-app, to: bob-app, rate: 800 kbit/s, key_size: 32000 bit}"
+    story = Story(text + f"events: [{{at: 5s, load: {heavy}}}]")
     story.until(20)
     story.world.ask(FATE, Strike("intercept", "direct", 0.3))
     story.until(90)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.table import Table
@@ -24,6 +25,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("requests_served", "requests served", "d"),
     ("requests_failed", "requests failed", "d"),
     ("messages", "control messages between strata", "d"),
+    ("messages_of_coordinator", "  the coordinator's own", "d"),
     ("messages_fabric_connectivity", "  Fabric and Connectivity", "d"),
     ("messages_service_fabric", "  Service and Fabric", "d"),
     ("messages_service_connectivity", "  Service and Connectivity", "d"),
@@ -37,8 +39,13 @@ ROWS: tuple[tuple[str, str, str], ...] = (
 """Figures in the order of the table, what they are called there, and how they are written."""
 
 
-def compare_coordination(file: Path | None, until: str | None, seed: int | None, json: bool) -> int:
-    """Play the file under both choices and print one table. 0, whichever is better."""
+def compare_coordination(
+    file: Path | None, until: str | None, seed: int | None, json: bool, of_chains: Sequence[str] = ()
+) -> int:
+    """Play the file under both choices and print one table. 0, whichever is better. `of_chains`: options that were
+    given and have no meaning here."""
+    if of_chains:
+        raise show.UserError(f"--{of_chains[0]}: only of a chain; leave it out, or leave out --coordination")
     network = _network(file)
     until_ns = end_of(network) if until is None else _duration(until)
     accounts = list(compare(network, until_ns, seed))
@@ -61,8 +68,8 @@ def _network(file: Path | None) -> NetworkFile:
         raise show.UserError(f"{faults}\n{len(faults.faults)} fault(s) in {file}") from faults
     if network.coordination is None:
         raise show.UserError(
-            f"{file}: expected a section coordination, found none; add 'coordination: {{by: fabric}}', and both choices "
-            f"are played; {EXAMPLE}"
+            f"{file}: expected a section coordination, found none; add 'coordination: {{by: fabric}}', "
+            f"and both choices are played; {EXAMPLE}"
         )
     return network
 

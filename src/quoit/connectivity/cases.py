@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from quoit.connectivity.api import LightPlace
+from quoit.connectivity.messages.other_light import LightPlace
 
 
 class Cause(StrEnum):

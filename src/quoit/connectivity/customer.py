@@ -14,28 +14,19 @@ from __future__ import annotations
 from collections import deque
 from typing import ClassVar
 
-from quoit.connectivity.api import (
-    CHANNEL_NEWS,
-    CONTROLLER,
-    GIVEN_BACK,
-    PATH_NEWS,
-    SWITCHING,
-    WORKS,
-    WORKS_NEWS,
-    ChannelRow,
-    FindLight,
-    GetInventory,
-    GetWorks,
-    InventoryRows,
-    LightFound,
-    LightPlace,
-    PathDown,
-    PathUp,
-    RetuneChannel,
-    WorksRow,
-    WorksRows,
-)
 from quoit.connectivity.cases import Case, Cause, CustomerLink, CustomerPlan, Noise, Stage
+from quoit.connectivity.messages.channels import (
+    CHANNEL_NEWS,
+    SWITCHING,
+    ChannelRow,
+    GetInventory,
+    InventoryRows,
+    RetuneChannel,
+)
+from quoit.connectivity.messages.names import CONTROLLER, WORKS
+from quoit.connectivity.messages.other_light import FindLight, LightFound, LightPlace
+from quoit.connectivity.messages.paths import PATH_NEWS, PathDown, PathUp
+from quoit.connectivity.messages.works import GIVEN_BACK, WORKS_NEWS, GetWorks, WorksRow, WorksRows
 from quoit.model.problem import Problem
 from quoit.planes.loop_locks import ARBITER, LOCK_NEWS, Lock, LockTaken, Unlock
 from quoit.planes.noise_clicks import bearable

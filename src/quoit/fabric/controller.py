@@ -87,8 +87,8 @@ class FabricController(Element):
         joining: frozenset[str] = frozenset(),
         oblivious: bool = False,
     ) -> None:
-        """`joining`: nodes whose links are planned and not commissioned before they have joined. `oblivious`: nothing is
-        asked of Connectivity; that a link runs is told, and whoever hears it sees to its light (D4)."""
+        """`joining`: nodes whose links are planned and not commissioned before they have joined. `oblivious`: nothing
+        is asked of Connectivity; that a link runs is told, and whoever hears it sees to its light (D4)."""
         super().__init__(name, place)
         self._oblivious = oblivious
         self._south: Southbound = southbound or DirectSouthbound()

@@ -1,7 +1,7 @@
 """The fabric's control as Connectivity's customer: it has other light given to links that need it (D4).
 
-It decides on what it knows: error rates, light, and what is left in pools. Every link of its own that is dark, noisy, or
-on a fibre on which somebody will work gets other light as soon as there is some, those with the least key in stock
+It decides on what it knows: error rates, light, and what is left in pools. Every link of its own that is dark, noisy,
+or on a fibre on which somebody will work gets other light as soon as there is some, those with the least key in stock
 first; when works are over a link goes back to where it was. What anybody needs key for it does not know.
 """
 

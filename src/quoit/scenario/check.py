@@ -19,9 +19,9 @@ from quoit.fabric.programs.demand import GROUP
 from quoit.model.problem import Problem
 from quoit.model.urn import Urn
 from quoit.scenario import yamlfile
+from quoit.scenario.coordination import check_coordination
 from quoit.scenario.energy import check_powers
 from quoit.scenario.entanglement import EntanglementSide, hop_of, memory_plan, span_finder
-from quoit.scenario.coordination import check_coordination
 from quoit.scenario.light_check import check_light
 from quoit.scenario.loop_check import check_loops
 from quoit.scenario.pair_keys import PairKeys, structure_faults

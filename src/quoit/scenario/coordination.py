@@ -65,7 +65,8 @@ def _links(
             continue
         isolation_db = link.spectrum.isolation_db if link.spectrum is not None else ISOLATION_DB
         noisy = link.protocol != "rated"  # a rate that is given has no noise
-        yield CustomerLink(link.id, *link.between, spans, isolation_db, link.id in kept, noisy)
+        a, b = link.between
+        yield CustomerLink(link.id, a, b, spans, isolation_db, link.id in kept, noisy)
 
 
 def _on_raster(centre_mhz: int) -> int:
@@ -86,8 +87,8 @@ def check_coordination(network: schema.NetworkFile) -> Found:
     if network.policies.control == "external":
         yield (
             ("coordination", "by"),
-            "the fabric is controlled from outside the twin (policies: control: external), where no switch of this file "
-            "reaches; choose control direct or sdqkd, or leave coordination out",
+            "the fabric is controlled from outside the twin (policies: control: external), where no switch of this "
+            "file reaches; choose control direct or sdqkd, or leave coordination out",
         )
     if not any(link.protocol not in OVER_PAIRS for link in network.links):
         yield ("coordination",), "no link of this network has light of its own that could be moved; leave it out"

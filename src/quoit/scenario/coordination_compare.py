@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from quoit.adapters.stores.memory import MemoryStore
 from quoit.connectivity.api import PathDown, PathUp
+from quoit.fabric.api import COORDINATOR as FABRICS
 from quoit.fabric.api import LinkQuarantined, LinkReleased
-from quoit.planes.loop_locks import ARBITER
 from quoit.runtime.agenda import Entry
 from quoit.runtime.element import Element, Plane, Stratum
 from quoit.runtime.kernel import Kernel, Put
@@ -22,12 +22,16 @@ from quoit.runtime.virtual import VirtualWorld
 from quoit.runtime.wire import Message
 from quoit.scenario.assemble import Parts, assemble
 from quoit.scenario.schema import NetworkFile
+from quoit.service.api import COORDINATOR as SERVICES
 
 CHOICES = ("fabric", "service")
 PAIRS = ("fabric-connectivity", "service-fabric", "service-connectivity")
 """Strata that speak to each other."""
 AFTER_NS = 15_000_000_000
 """A scenario without a given end goes on for so long after its last event."""
+ABOVE = ("loops.", "loop.", "orchestration.")
+"""Names of what stands beside or above the strata, and is a part of none: locks, closed loops, assurance."""
+COORDINATORS = (FABRICS, SERVICES)
 _ORDER = (Stratum.SERVICE, Stratum.FABRIC, Stratum.CONNECTIVITY)
 
 
@@ -51,8 +55,8 @@ class Outage:
 @dataclass
 class Account:
     """What one choice came to. `messages`: between two strata, a control plane's element at one end at least, answers
-    included; locks are not among them, since their arbiter stands beside the strata. Bits of key: `made` by links,
-    `lost` from pools and streams. `moves`: of quantum light; `switched`: cross-connects that were set for anybody;
+    included; what stands beside or above the strata is no end. `coordinating`: those of them that the coordinator sends
+    or gets. Bits of key: `made` by links, `lost` from pools and streams. `moves`: of quantum light; `switched`: cross-connects that were set for anybody;
     `moving_ns`: darkness by these moves alone. `refused`, `left`: what the coordinator found no light for, and what it
     left alone since nobody needed it."""
 
@@ -63,6 +67,7 @@ class Account:
     made_bits: int = 0
     lost_bits: int = 0
     messages: Counter[str] = field(default_factory=Counter)
+    coordinating: int = 0
     moves: int = 0
     links_moved: set[str] = field(default_factory=set)
     switched: int = 0
@@ -85,6 +90,7 @@ class Account:
             "requests_served": self.served,
             "requests_failed": self.requests_refused,
             "messages": sum(self.messages.values()),
+            "messages_of_coordinator": self.coordinating,
             **{f"messages_{pair.replace('-', '_')}": self.messages[pair] for pair in PAIRS},
             "reconfigurations": self.moves,
             "cross_connects_set": self.switched,
@@ -116,10 +122,11 @@ class Auditor:
         pair = self._pair(self._elements[sender], self._elements[target])
         if pair is None:
             return put
-        messages = self.account.messages
+        account, coordinating = self.account, int(sender in COORDINATORS or target in COORDINATORS)
 
         def counted(due: int, entry: Entry) -> None:
-            messages[pair] += 1
+            account.messages[pair] += 1
+            account.coordinating += coordinating
             put(due, entry)
 
         return counted
@@ -127,7 +134,7 @@ class Auditor:
     @staticmethod
     def _pair(one: Element, other: Element) -> str | None:
         strata = {one.stratum, other.stratum}
-        if len(strata) == 1 or Stratum.ENGINE in strata or ARBITER in (one.name, other.name):
+        if len(strata) == 1 or Stratum.ENGINE in strata or any(e.name.startswith(ABOVE) for e in (one, other)):
             return None
         if Plane.CONTROL not in (one.plane, other.plane):
             return None

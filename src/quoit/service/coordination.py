@@ -1,10 +1,10 @@
 """Service's control as Connectivity's customer, for a fabric that is oblivious to it (D4).
 
-The fabric says that a link runs, what it makes, that it has become suspect and that it is well again; no more. Light for
-it is ordered from here, and other light only where somebody needs it: sessions have been promised rates over so many
-routes, keys are asked of streams at some rate, and as long as the links that are well can serve all of that, a dark or
-noisy link is left alone. If they cannot, those links come back that it takes, and no others. Nothing is moved back for its own
-sake when works are over.
+The fabric says that a link runs, what it makes, that it has become suspect and that it is well again; no more. Light
+for it is ordered from here, and other light only where somebody needs it: sessions have been promised rates over so
+many routes, keys are asked of streams at some rate, and as long as the links that are well can serve all of that, a
+dark or noisy link is left alone. If they cannot, those links come back that it takes, and no others. Nothing is moved
+back for its own sake when works are over.
 
 One for the network, as the fabric's controller is. It hears how much key is wanted between which nodes, and no key.
 
@@ -209,6 +209,8 @@ class ServiceCoordinator(LightCustomer):
         for case in cases:
             if case.link not in names:
                 met = sum(not bps for bps in lacking.values())
-                self.say(ctx, case, "left", f"{met} of {len(demands)} demands are met without it; it would help no other")
+                self.say(
+                    ctx, case, "left", f"{met} of {len(demands)} demands are met without it; it would help no other"
+                )
         by_link = {case.link: case for case in cases}
         return [by_link[name] for name in names]

@@ -1,11 +1,11 @@
 """Which links key is needed of: demands placed on the rates of links. Pure reckoning (D4, C5).
 
 A demand is what a session was promised, over so many routes at once, or what is asked of a stream of key, which the
-fabric moves over one route after the other as their pools run out. Links have the rates that the fabric reported of them.
-Demands are placed one after the other, by their priority, each on the shortest routes that have rate left.
+fabric moves over one route after the other as their pools run out. Links have the rates that the fabric reported of
+them. Demands are placed one after the other, by their priority, each on the shortest routes that have rate left.
 
-Named approximation: one after the other is not the best placing there is; key may be called missing that another placing
-would have found. A link too many is asked for then, never one too few.
+Named approximation: one after the other is not the best placing there is; key may be called missing that another
+placing would have found. A link too many is asked for then, never one too few.
 """
 
 from __future__ import annotations

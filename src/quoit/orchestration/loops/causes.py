@@ -16,7 +16,7 @@ from enum import StrEnum
 from math import log2, log10
 
 from quoit.connectivity.api import ChannelReading, ChannelRow, SpanRow
-from quoit.planes.noise_clicks import noise_share, qber_with
+from quoit.planes.noise_clicks import noise_share
 
 EXPLAINED = 0.5
 """Light or loss explains a rise if it makes at least this share of it: planning is good to 3 dB."""

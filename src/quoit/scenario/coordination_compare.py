@@ -56,9 +56,9 @@ class Outage:
 class Account:
     """What one choice came to. `messages`: between two strata, a control plane's element at one end at least, answers
     included; what stands beside or above the strata is no end. `coordinating`: those of them that the coordinator sends
-    or gets. Bits of key: `made` by links, `lost` from pools and streams. `moves`: of quantum light; `switched`: cross-connects that were set for anybody;
-    `moving_ns`: darkness by these moves alone. `refused`, `left`: what the coordinator found no light for, and what it
-    left alone since nobody needed it."""
+    or gets. Bits of key: `made` by links, `lost` from pools and streams. `moves`: of quantum light; `switched`:
+    cross-connects that were set for anybody; `moving_ns`: darkness by these moves alone. `refused`, `left`: what the
+    coordinator found no light for, and what it left alone since nobody needed it."""
 
     by: str
     outages: list[Outage] = field(default_factory=list)

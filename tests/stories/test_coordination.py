@@ -17,7 +17,7 @@ import pytest
 from quoit.adapters.stores.memory import MemoryStore
 from quoit.connectivity import api as connectivity
 from quoit.connectivity.api import GetInventory
-from quoit.fabric.api import METERS, GetLinks, Links
+from quoit.fabric.api import CONTROLLER, METERS, CommissionNode, GetLinks, Links
 from quoit.runtime.element import Element, Plane, Stratum
 from quoit.runtime.kernel import Put
 from quoit.runtime.trace import Digest, Event
@@ -29,7 +29,8 @@ from quoit.scenario.host import Host, HostOptions
 from quoit.service.api import CloseSession, OpenSession, Session
 
 S = 10**9
-EXAMPLE = (Path(__file__).parents[2] / "examples" / "coordination.yaml").read_text()
+EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLE = (EXAMPLES / "coordination.yaml").read_text()
 CHANGED = "by: fabric "
 BOTH = pytest.mark.parametrize("by", ["fabric", "service"])
 
@@ -147,7 +148,7 @@ def test_the_fabric_acts_on_what_its_links_are_like() -> None:
 def test_service_acts_on_what_is_needed_for_a_fabric_that_is_oblivious() -> None:
     story = Story(by_service(EXAMPLE))
     story.until(200)
-    enough = "1 of 1 demands are met; it would help no other"
+    enough = "1 of 1 demands are met without it; it would help no other"
     assert story.transcript == [
         # 30.0: the way over carol serves all that is asked for, and the noisy link is left alone
         "31.0 service found direct, noise",
@@ -234,12 +235,12 @@ def test_a_session_of_two_routes_makes_service_bring_a_link_back_at_once() -> No
 @BOTH
 def test_who_measures_is_left_behind_on_her_fibre_or_not_at_all(by: str) -> None:
     """No light explains the errors, so other fibres are tried. She is modelled to follow, and the budget ends it."""
-    text = chosen(QUIET, by).replace("lead: 20s", "verify: 15s\n  budget: 2")
+    text = chosen(QUIET, by).replace("lead: 20s", "verify: 8s\n  cooldown: 2s\n  budget: 2")
     heavy = "{from: alice-app, to: bob-app, rate: 800 kbit/s, key_size: 32000 bit}"
     story = Story(text + f"events: [{{at: 5s, load: {heavy}}}]")
     story.until(20)
     story.world.ask(FATE, Strike("intercept", "direct", 0.3))
-    story.until(90)
+    story.until(60)
     assert [spans for _, link, spans in story.moves if link == "direct"] == ["back", "main"]
     assert story.state_of("direct") == "quarantined", "whatever was tried, no key of it is used"
     assert any("no more for now" in line for line in story.transcript)
@@ -255,6 +256,18 @@ def test_service_lights_the_links_of_a_fabric_that_is_controlled_by_agents() -> 
     story.world.ask(FATE, Strike("cut", "main"))
     story.until(22)
     assert story.told("coordination.left")[0]["link"] == "direct"
+
+
+@pytest.mark.realises("D4")
+def test_service_lights_the_links_of_a_node_that_joins_later() -> None:
+    text = (EXAMPLES / "zero-touch.yaml").read_text() + "plant: {}\ncoordination: {by: service}\n"
+    story = Story(text)
+    story.until(10)
+    assert story.state_of("bob--carol") == "starting"
+    story.world.ask(CONTROLLER, CommissionNode("carol"))
+    story.until(20)
+    assert story.state_of("bob--carol") == "up"
+    assert story.orders(Stratum.FABRIC) == 0
 
 
 @pytest.mark.realises("D4", "F8")

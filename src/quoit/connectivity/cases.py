@@ -1,5 +1,5 @@
-"""What a customer of Connectivity knows of a link whose light will not do: the case, its stage, and how it is asked
-about (D4)."""
+"""What a customer of Connectivity knows of a link whose light will not do: the case, its stage, the plan by which it is
+kept in light; and what the customer tells itself (D4)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from quoit.connectivity.messages.other_light import LightPlace
+from quoit.runtime.wire import Message, message
 
 
 class Cause(StrEnum):
@@ -88,3 +89,29 @@ class Case:
     moved: bool = False
     apart: bool = False
     said: str = ""
+
+
+@message("connectivity.Consider")
+class Consider(Message):
+    """A customer to itself: decide on the cases that are open."""
+
+
+@message("connectivity.CarryOut")
+class CarryOut(Message):
+    """A customer to itself: have the link of case `number` moved."""
+
+    link: str
+    number: int
+
+
+@message("connectivity.Verify")
+class Verify(Message):
+    """A customer to itself: has case `number` been helped?"""
+
+    link: str
+    number: int
+
+
+@message("connectivity.LookAtWorks")
+class LookAtWorks(Message):
+    """A customer to itself: works are near."""

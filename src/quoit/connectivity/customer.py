@@ -14,7 +14,18 @@ from __future__ import annotations
 from collections import deque
 from typing import ClassVar
 
-from quoit.connectivity.cases import Case, Cause, CustomerLink, CustomerPlan, Noise, Stage
+from quoit.connectivity.cases import (
+    CarryOut,
+    Case,
+    Cause,
+    Consider,
+    CustomerLink,
+    CustomerPlan,
+    LookAtWorks,
+    Noise,
+    Stage,
+    Verify,
+)
 from quoit.connectivity.messages.channels import (
     CHANNEL_NEWS,
     SWITCHING,
@@ -32,7 +43,6 @@ from quoit.planes.loop_locks import ARBITER, LOCK_NEWS, Lock, LockTaken, Unlock
 from quoit.planes.noise_clicks import bearable
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, handles
-from quoit.runtime.wire import Message, message
 
 WITHIN = 10_000_000_000
 """For a question, ns."""
@@ -42,32 +52,6 @@ TOGETHER_NS = 5_000_000
 """What one fault takes down is decided on together: its news come within this time."""
 SETTLED_NS = 1_000_000
 """By then the news of light have come that an order's answer may have overtaken."""
-
-
-@message("connectivity.Consider")
-class Consider(Message):
-    """A customer to itself: decide on the cases that are open."""
-
-
-@message("connectivity.CarryOut")
-class CarryOut(Message):
-    """A customer to itself: have the link of case `number` moved."""
-
-    link: str
-    number: int
-
-
-@message("connectivity.Verify")
-class Verify(Message):
-    """A customer to itself: has case `number` been helped?"""
-
-    link: str
-    number: int
-
-
-@message("connectivity.LookAtWorks")
-class LookAtWorks(Message):
-    """A customer to itself: works are near."""
 
 
 class LightCustomer(Element):
@@ -100,6 +84,7 @@ class LightCustomer(Element):
         self._moved_ns: dict[str, int] = {}
         self._count = 0
         self._considering = self._again = False
+        self._turn_ns = -1  # when the next turn is due that has been set for this element
 
     # -- a stratum's own ---------------------------------------------------------------------------------
 
@@ -211,13 +196,13 @@ class LightCustomer(Element):
         self._count += 1
         case = self.cases[link] = Case(link, cause, self._count, ctx.now, ready_ns)
         ctx.emit("coordination.found", by=str(self.stratum), link=link, cause=str(case.cause))
-        ctx.tell(self.name, Consider(), after=max(TOGETHER_NS, ready_ns - ctx.now))
+        self._set_turn(ctx, max(ctx.now + TOGETHER_NS, ready_ns))
 
     def _put_off(self, ctx: Context, case: Case, ready_ns: int) -> None:
         """Somebody else has moved the link meanwhile, and it is seen first whether that helps."""
         if case.stage is Stage.OPEN and ready_ns > max(case.ready_ns, ctx.now):
             case.ready_ns = ready_ns
-            ctx.tell(self.name, Consider(), after=ready_ns - ctx.now)
+            self._set_turn(ctx, ready_ns)
 
     def _close(self, ctx: Context, case: Case) -> None:
         del self.cases[case.link]
@@ -236,7 +221,7 @@ class LightCustomer(Element):
         self._unlock(ctx, case)
         after = self.plan.cooldown_ns if wait_ns is None else wait_ns
         case.stage, case.ready_ns = Stage.OPEN, ctx.now + after
-        ctx.tell(self.name, Consider(), after=after)
+        self._set_turn(ctx, case.ready_ns)
 
     def is_down(self, link: str) -> bool:
         """Whether no light arrives on a link, for whatever reason."""
@@ -251,6 +236,12 @@ class LightCustomer(Element):
         """Decide anew on cases that were left alone."""
         if self.cases:
             await self.on_consider(ctx, Consider())
+
+    def _set_turn(self, ctx: Context, at_ns: int) -> None:
+        """Decide at this time, unless that is done sooner: every turn sets the next one."""
+        if not ctx.now < self._turn_ns <= at_ns:
+            self._turn_ns = at_ns
+            ctx.tell(self.name, Consider(), after=at_ns - ctx.now)
 
     # -- deciding ----------------------------------------------------------------------------------------
 
@@ -273,8 +264,10 @@ class LightCustomer(Element):
         for case in chosen:
             if self.cases.get(case.link) is case:
                 await self._seek(ctx, case)
-        if len(chosen) < len(ready):
-            ctx.tell(self.name, Consider(), after=self.plan.period_ns)
+        left = [max(case.ready_ns, ctx.now + self.plan.period_ns) if case in ready else case.ready_ns
+                for case in self.cases.values() if case.stage is Stage.OPEN]  # fmt: skip
+        if left:
+            self._set_turn(ctx, max(ctx.now, min(left)))
 
     async def _seek(self, ctx: Context, case: Case) -> None:
         """Find other light for a link, lock what the move touches, and have it carried out."""
@@ -343,8 +336,12 @@ class LightCustomer(Element):
         place, row = case.place, self._rows[case.link]
         assert place is not None
         touched = {f"link {case.link}", *(f"span {span}" for span in (*row.spans, *place.spans))}
-        await ctx.ask(ARBITER, self._lock_for({**self._locked, case.link: touched}), within=WITHIN)
         self._locked[case.link] = touched
+        try:
+            await ctx.ask(ARBITER, self._lock_for(self._locked), within=WITHIN)
+        except Problem:
+            self._locked.pop(case.link, None)  # what was locked before is still
+            raise
 
     def _lock_for(self, touched: dict[str, set[str]]) -> Lock:
         lease_ns = self.plan.verify_ns + self.plan.cooldown_ns

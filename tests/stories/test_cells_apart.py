@@ -152,6 +152,21 @@ def test_all_strata_planes_and_cells_apart(in_one_piece: str, by: str) -> None:
     assert digest_of(story(BY[by])) == in_one_piece
 
 
+@pytest.mark.realises("A1", "D4")
+@pytest.mark.parametrize("by", ["fabric", "service"])
+def test_whoever_coordinates_the_strata_does_it_over_a_bus_too(by: str) -> None:
+    """The session, or the stream without one, needs the link that is cut; it goes round by a."""
+    text = NETWORK + f"coordination: {{by: {by}, most_loss: 10 dB, wavelengths: [1548.5 nm]}}\n"
+    digests = set()
+    for parts in (WHOLE, BY["cell"]):
+        twin = Twin(parts, text)
+        twin.run(END)
+        moved = [event.fields for event in twin.events if event.event == "coordination.moved"]
+        assert [(one["by"], one["link"], one["spans"]) for one in moved] == [(by, "b--c", ["a--b", "a--c"])]
+        digests.add(digest_of(twin.events))
+    assert len(digests) == 1
+
+
 def test_the_delay_between_planes_is_in_the_trace(in_one_piece: str) -> None:
     """Else the tests above could not tell that it is needed."""
     twin = Twin(WHOLE, NETWORK.replace("local_latency: 20ms, ", ""))

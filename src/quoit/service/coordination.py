@@ -95,10 +95,11 @@ class ServiceCoordinator(LightCustomer):
         self._makes: dict[str, float] = {}
         self._suspects: set[str] = set()
         self._streams: dict[str, _Stream] = {}
+        self._heard_ns: dict[str, int] = {}  # when each KME told last
         self._starved: set[str] = set()
 
     async def start(self, ctx: Context) -> None:
-        ctx.tell(self.name, Sample(), after=SAMPLE_NS)
+        ctx.tell(self.name, Sample())
         await super().start(ctx)
 
     # -- what the fabric reports -------------------------------------------------------------------------
@@ -151,18 +152,20 @@ class ServiceCoordinator(LightCustomer):
     def _take(self, now: int, state: KmeState) -> None:
         sessions = {one.session_id: one for one in state.sessions}
         told = {row.name for row in state.streams}
-        for name in [n for n, known in self._streams.items() if known.src == state.node and n not in told]:
+        for name in [n for n in self._streams if master_of(n) == state.kme and n not in told]:
             del self._streams[name]
             self._starved.discard(name)
+        since_ns = self._heard_ns.get(state.kme)
+        self._heard_ns[state.kme] = now
         for row in state.streams:
             if row.peer in self._kmes:
-                self._grow(now, state.node, row, sessions.get(row.session))
+                # A stream that was not there the last time has been asked for all of its bits since then.
+                began = (row.asked_bits, now) if since_ns is None else (0, since_ns)
+                known = self._streams.setdefault(row.name, _Stream(state.node, self._kmes[row.peer], *began))
+                self._grow(now, known, row, sessions.get(row.session))
 
-    def _grow(self, now: int, node: str, row: StreamRow, session: Session | None) -> None:
-        known = self._streams.get(row.name)
-        if known is None:
-            self._streams[row.name] = _Stream(node, self._kmes[row.peer], row.asked_bits, now, session=session)
-            return
+    @staticmethod
+    def _grow(now: int, known: _Stream, row: StreamRow, session: Session | None) -> None:
         known.session = session
         if now - known.at_ns >= SHORTEST_NS:
             known.bps.append(max(0, row.asked_bits - known.asked_bits) / ((now - known.at_ns) / 1e9))

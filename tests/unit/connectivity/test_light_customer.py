@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from quoit.connectivity import api
 from quoit.connectivity.api import (
@@ -40,6 +42,7 @@ from quoit.runtime.element import Element, Plane, Stratum, handles
 from quoit.runtime.kernel import Kernel
 from quoit.runtime.trace import Event
 from quoit.runtime.virtual import VirtualWorld
+from quoit.runtime.wire import Message, message
 
 S, MS = 10**9, 10**6
 HOME = ("main",)
@@ -109,12 +112,24 @@ class Calendar(Element):
         return WorksRows(())
 
 
+@message("test.ErrorRate")
+class ErrorRate(Message):
+    """What a stratum's news of a link's error rate come to: it has risen, or is normal again."""
+
+    link: str
+    risen: bool
+
+
 class Customer(LightCustomer):
     stratum = Stratum.FABRIC
 
     def __init__(self, plan: CustomerPlan) -> None:
         super().__init__("customer", "here", plan)
         self.unwanted: set[str] = set()
+
+    @handles(ErrorRate)
+    async def on_error_rate(self, ctx: Context, msg: ErrorRate) -> None:
+        self.note_noise(ctx, msg.link, Noise(0.1, 0.02, ctx.now) if msg.risen else None)
 
     async def choose(self, ctx: Context, cases: list[Case]) -> list[Case]:
         for case in cases:
@@ -149,13 +164,8 @@ class Room:
     def dark(self, link: str = "link", planned: bool = False) -> None:
         self.say(PathDown(link, "main", self.world.kernel.now, planned))
 
-    def noisy(self, well: bool = False) -> None:
-        noise = None if well else Noise(0.1, 0.02, self.world.kernel.now)
-        self.customer.note_noise(self.world.kernel._contexts[self._index], "link", noise)
-
-    @property
-    def _index(self) -> int:
-        return self.world.kernel.index_of("customer")
+    def noisy(self, link: str = "link", risen: bool = True) -> None:
+        self.say(ErrorRate(link, risen))
 
     @property
     def moves(self) -> list[tuple[str, str]]:
@@ -268,7 +278,7 @@ def test_noise_is_left_for_where_the_error_rate_is_normal_after_one_whole_readin
     assert not wish.apart
     # 0.004 of (0.1 - 0.02), by the formula of noise clicks
     assert wish.quieter == pytest.approx(0.004 / (0.5 - 0.024) / (0.08 / 0.4))
-    room.noisy(well=True)
+    room.noisy(risen=False)
     assert len(room.told("helped")) == 1
 
 
@@ -366,3 +376,63 @@ def test_a_noisy_link_that_somebody_else_has_moved_is_given_its_time() -> None:
     assert room.moves == []
     room.until(7)
     assert room.moves == [("link", "back")], "it did not help"
+
+
+NEWS = st.lists(
+    st.tuples(
+        st.integers(0, 3_000),
+        st.sampled_from(["down", "planned", "up", "noise", "well", "works", "given back", "moved", "lock", "no way"]),
+        st.sampled_from(["link", "other"]),
+    ),
+    max_size=20,
+)
+
+
+@pytest.mark.realises("D4", "G2")
+@settings(max_examples=150, deadline=None)
+@given(NEWS)
+def test_whatever_is_told_in_whatever_order_all_ends_well_and_unlocked(news: list[tuple[int, str, str]]) -> None:
+    """Milliseconds to wait, what is told, of which link. At the end all is well: no case and no lock is left over, no
+    link is beyond its budget, and nothing is ordered any more."""
+    room = Room()
+    now_ms = 1_000
+    for wait, what, link in news:
+        now_ms += wait
+        room.until(now_ms / 1e3)
+        _tell(room, what, link)
+    room.plant.ways = ("main", "back", "ring")
+    for link in ("link", "other"):
+        room.say(PathUp(link, room.world.kernel.now))
+        room.noisy(link, risen=False)
+    room.say(WorksRow("dig", HOME, 0, 0, GIVEN_BACK, (), ()))
+    room.until(now_ms / 1e3 + 700)
+    assert room.customer.cases == {}
+    ordered = len(room.moves)
+    for link in ("link", "other"):
+        at = [t for t, order in room.plant.orders if order.channel == link]
+        assert all(len([u for u in at if 0 <= u - t < PLAN.budget_ns / S]) <= PLAN.budget for t in at)
+        room.world.ask(ARBITER, Lock("somebody", (f"link {link}", "span main", "span back", "span ring"), 0, S))
+    room.until(now_ms / 1e3 + 800)
+    assert len(room.moves) == ordered
+
+
+def _tell(room: Room, what: str, link: str) -> None:
+    now = room.world.kernel.now
+    if what in ("down", "planned"):
+        room.dark(link, planned=what == "planned")
+    elif what == "up":
+        room.say(PathUp(link, now))
+    elif what in ("noise", "well"):
+        room.noisy(link, risen=what == "noise")
+    elif what == "works":
+        room.say(WorksRow("dig", HOME, now + 12 * S, now + 20 * S, ANNOUNCED, (), ()))
+    elif what == "given back":
+        room.say(WorksRow("dig", HOME, now, now, GIVEN_BACK, (), ()))
+    elif what == "moved":
+        room.say(ChannelRow(link, QUANTUM, "a", ("ring",), 1, 1, None, LIT))
+    elif what == "lock":
+        room.world.kernel.ask_from_outside(
+            now, ARBITER, Lock("loop.x", (f"link {link}",), PLAN.priority + 1, 4 * S), lambda _: None
+        )
+    else:
+        room.plant.ways = () if room.plant.ways else ("back", "ring")

@@ -12,6 +12,7 @@ missed, or come in another order, do no harm.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import ClassVar
 
 from quoit.connectivity.cases import (
@@ -142,6 +143,13 @@ class LightCustomer(Element):
     @handles(LookAtWorks)
     async def on_look_at_works(self, ctx: Context, msg: LookAtWorks) -> None:
         for link in self.links:
+            self.look(ctx, link)
+
+    def note_dark(self, ctx: Context, links: Iterable[str]) -> None:
+        """These links are dark already: somebody says so who was there when it was news."""
+        for link in links:
+            self._down.add(link)
+            self._dark.setdefault(link, ctx.now)
             self.look(ctx, link)
 
     def note_noise(self, ctx: Context, link: str, noise: Noise | None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from quoit.connectivity.api import Case, CustomerPlan, LightCustomer, Noise
 from quoit.fabric import api
-from quoit.fabric.api import GetLinks, LinkReleased, Links, LinkSuspect, PoolLevel
+from quoit.fabric.api import GetLinks, LinkReleased, LinkRow, Links, LinkSuspect, PoolLevel
 from quoit.model.problem import Problem
 from quoit.runtime.context import Context
 from quoit.runtime.element import Stratum, handles
@@ -32,6 +32,11 @@ class FabricCoordinator(LightCustomer):
         )
         self._stock: dict[str, int] = {}
 
+    async def start(self, ctx: Context) -> None:
+        await super().start(ctx)
+        if ctx.now > 0:  # it has come back, and does not know what it missed
+            self.note_dark(ctx, [row.link for row in await self._rows_now(ctx) if row.state == "dark"])
+
     @handles(LinkSuspect)
     async def on_suspect(self, ctx: Context, msg: LinkSuspect) -> None:
         self.note_noise(ctx, msg.link, Noise(msg.qber, msg.expected, msg.at_ns))
@@ -49,8 +54,12 @@ class FabricCoordinator(LightCustomer):
         return sorted(cases, key=lambda case: (self._stock.get(case.link, 0), case.link))
 
     async def qber(self, ctx: Context, link: str) -> float | None:
+        # If nobody answers, what it was when the link became suspect will do.
+        return next((row.qber for row in await self._rows_now(ctx) if row.link == link), None)
+
+    async def _rows_now(self, ctx: Context) -> tuple[LinkRow, ...]:
         try:
             links: Links = await ctx.ask(api.METERS, GetLinks(), within=WITHIN)
         except Problem:
-            return None  # what it was when the link became suspect will do
-        return next((row.qber for row in links.rows if row.link == link), None)
+            return ()
+        return links.rows

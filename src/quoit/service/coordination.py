@@ -14,13 +14,13 @@ links that have made no block yet are not counted on.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from quoit.connectivity import api as connectivity
 from quoit.connectivity.api import Case, CustomerPlan, LightCustomer, Noise, Path, RequestPath
 from quoit.fabric import api as fabric
-from quoit.fabric.api import BlockMade, GetLinks, LinkCommissioned, LinkReleased, Links, LinkSuspect
+from quoit.fabric.api import BlockMade, GetLinks, LinkCommissioned, LinkReleased, LinkRow, Links, LinkSuspect
 from quoit.model.problem import Problem
 from quoit.runtime.context import Context
 from quoit.runtime.element import Stratum, handles
@@ -45,6 +45,8 @@ SAMPLE_NS = 5_000_000_000
 SAMPLES = 12
 SHORTEST_NS = 500_000_000
 """A rate is not taken of less time than this."""
+TRIES = 10
+"""How often a link's first path is ordered, if it is refused."""
 STARVED_BPS = 1.0
 """A stream that cannot be filled wants at least this, though nothing is asked of it."""
 
@@ -91,7 +93,8 @@ class ServiceCoordinator(LightCustomer):
             f"{SESSION_NEWS}.*",
         )
         self._kmes = dict(kmes)
-        self._ends: dict[str, tuple[str, str]] = {}
+        self._ends = {name: (link.a, link.b) for name, link in self.links.items()}
+        self._tries: Counter[str] = Counter()
         self._makes: dict[str, float] = {}
         self._suspects: set[str] = set()
         self._streams: dict[str, _Stream] = {}
@@ -101,6 +104,13 @@ class ServiceCoordinator(LightCustomer):
     async def start(self, ctx: Context) -> None:
         ctx.tell(self.name, Sample())
         await super().start(ctx)
+        if ctx.now > 0:  # it has come back, and does not know what it missed
+            rows = await self._rows_now(ctx)
+            made = [row.secret_bps for row in rows if row.secret_bps]
+            typical = sum(made) / len(made) if made else STARVED_BPS
+            # Of a link that is dark nobody says what it made before: what the others make, on the average.
+            self._makes = {row.link: row.secret_bps or typical for row in rows if row.blocks} | self._makes
+            self.note_dark(ctx, [row.link for row in rows if row.state == "dark"])
 
     # -- what the fabric reports -------------------------------------------------------------------------
 
@@ -114,6 +124,9 @@ class ServiceCoordinator(LightCustomer):
             path: Path = await ctx.ask(connectivity.CONTROLLER, order, within=WITHIN)
         except Problem as problem:
             ctx.emit("link.refused", link=msg.link, code=problem.code, why=problem.detail)
+            self._tries[msg.link] += 1
+            if self._tries[msg.link] < TRIES:
+                ctx.tell(self.name, msg, after=self.plan.cooldown_ns)
             return
         ctx.gauge("quoit_link_loss_db", (msg.link,), path.loss_db)
 
@@ -134,11 +147,15 @@ class ServiceCoordinator(LightCustomer):
         self.note_noise(ctx, msg.link, None)
 
     async def qber(self, ctx: Context, link: str) -> float | None:
+        # If nobody answers, what it was when the link became suspect will do.
+        return next((row.qber for row in await self._rows_now(ctx) if row.link == link), None)
+
+    async def _rows_now(self, ctx: Context) -> tuple[LinkRow, ...]:
         try:
             links: Links = await ctx.ask(fabric.METERS, GetLinks(), within=WITHIN)
         except Problem:
-            return None  # what it was when the link became suspect will do
-        return next((row.qber for row in links.rows if row.link == link), None)
+            return ()
+        return links.rows
 
     # -- what applications need --------------------------------------------------------------------------
 
@@ -212,8 +229,7 @@ class ServiceCoordinator(LightCustomer):
         for case in cases:
             if case.link not in names:
                 met = sum(not bps for bps in lacking.values())
-                self.say(
-                    ctx, case, "left", f"{met} of {len(demands)} demands are met without it; it would help no other"
-                )
+                enough = f"{met} of {len(demands)} demands are met without it; it would help no other"
+                self.say(ctx, case, "left", enough if demands else "nobody asks for key")
         by_link = {case.link: case for case in cases}
         return [by_link[name] for name in names]

@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 
+from quoit.adapters.stores.memory import MemoryStore
 from quoit.cli.coordination import ROWS
 from quoit.cli.main import main
+from quoit.runtime.trace import Digest
+from quoit.runtime.virtual import VirtualWorld
+from quoit.scenario.assemble import Parts, assemble
 from quoit.scenario.check import loads
-from quoit.scenario.coordination_compare import AFTER_NS, Account, compare, end_of
+from quoit.scenario.coordination_compare import AFTER_NS, Account, Auditor, compare, end_of
 
 S = 10**9
 EXAMPLE = Path(__file__).parents[3] / "examples" / "coordination.yaml"
@@ -68,6 +72,21 @@ def test_what_it_cost_is_counted(accounts: dict[str, Account]) -> None:
     for row in (fabric, service):
         pairs = [row[f"messages_{p}"] for p in ("fabric_connectivity", "service_fabric", "service_connectivity")]
         assert sum(n for n in pairs if isinstance(n, int)) == row["messages"]
+
+
+def test_whoever_counts_changes_nothing() -> None:
+    digests = []
+    for counting in (False, True):
+        twin = assemble(loads(SHORT), Parts(lambda kme: MemoryStore()))
+        digest = Digest()
+        twin.kernel.sinks.append(digest)
+        if counting:
+            Auditor("fabric", twin.kernel)
+        world = VirtualWorld(twin.kernel)
+        world.begin()
+        world.run_until(22 * S)
+        digests.append(digest.hexdigest())
+    assert digests[0] == digests[1]
 
 
 def test_the_end_is_after_all_that_the_file_says() -> None:

@@ -92,16 +92,18 @@ class PlannedWorks(Element):
         otn: bool = True,
         links: Collection[str] = (),
         looked_after: Collection[str] = (),
+        moved: Collection[str] = (),
     ) -> None:
         """`planned`: works that are known at the start. `otn`: whether there is an optical network's controller, whose
         services give way. `links`: all quantum links; `looked_after`: those that a closed loop has out of the way of
-        works."""
+        works; `moved`: those whose light somebody has elsewhere before works on its fibres, if there is a place."""
         super().__init__(WORKS, place)
         self._inventory = inventory
         self._planned = planned
         self._otn = otn
         self._links = frozenset(links)
         self._looked_after = frozenset(looked_after)
+        self._moved = frozenset(moved)
         self._works: dict[str, _Works] = {}
         self._count = 0
 
@@ -209,8 +211,9 @@ class PlannedWorks(Element):
         return sorted(stuck)
 
     def _strangers(self, spans: tuple[str, ...], services: Services) -> list[str]:
-        """Channels that carry no service, and that no loop looks after."""
-        known = {row.service for row in services.rows} | {row.channel for row in services.rows} | self._looked_after
+        """Channels that carry no service, and that nobody looks after."""
+        known = {row.service for row in services.rows} | {row.channel for row in services.rows}
+        known |= self._looked_after | self._moved
         return [
             name
             for name, channel in self._inventory.channels.items()

@@ -79,13 +79,15 @@ def calendar(
     """The calendar of works, with what is planned from the start."""
     links = frozenset(link.id for link in network.links)
     otn = network.has_plant
-    return PlannedWorks(center, light.inventory(), works, otn=otn, links=links, looked_after=looked_after(network))
+    moved = links if network.coordination is not None else frozenset()
+    after = looked_after(network)
+    return PlannedWorks(center, light.inventory(), works, otn=otn, links=links, looked_after=after, moved=moved)
 
 
 def lightable(network: schema.NetworkFile) -> tuple[Lightable, ...]:
-    """Links that light may be asked for: on demand, or, if neither a service nor a loop restores them, when dark."""
+    """Links that light may be asked for: on demand, or when dark, if nobody restores them."""
     served = {service.link for service in network.plant.services}
-    restored = network.loops.restore is not None
+    restored = network.loops.restore is not None or network.coordination is not None
     found = []
     for link in network.links:
         asked = link.on_demand

@@ -108,7 +108,7 @@ class AgentDoors:
 
     def told(self) -> dict[str, Any]:
         """Where agents are, and files of certificates: plain values."""
-        roles = {role: {"cert": str(leaf.chain), "key": str(leaf.key)} for role, leaf in self.roles.items()}
+        roles = {role: {"cert": str(leaf.chain.resolve()), "key": str(leaf.key.resolve())} for role, leaf in self.roles.items()}
         return {
             "network": self._network,
             "nodes": {node: door.url for node, door in self.doors.items()},

@@ -13,6 +13,7 @@ from quoit.adapters.crypto.pki import Authority, Issued
 from quoit.fabric import api
 from quoit.interfaces.identity import Identities, NameKind
 from quoit.interfaces.listener import Listener, ListenerLimits, listen
+from quoit.interfaces.passwords import Passwords
 from quoit.interfaces.restconf.access import Access, Rule, Rules
 from quoit.interfaces.restconf.core import Restconf
 from quoit.interfaces.restconf.elements import ElementProvider, carry_news, follow_configuration, simulated_now
@@ -55,7 +56,8 @@ async def agent_core(gate: Gate, node: str, schema: Schema | None = None) -> tup
 
 @dataclass
 class AgentDoor:
-    """One listener, and the server behind it in the listener's dialect. `kme`: whose certificate it shows."""
+    """One listener, and the server behind it in the listener's dialect. `kme`: whose certificate it shows; `context`
+    None: none, it is plain HTTP."""
 
     kme: str
     listener: Listener
@@ -65,7 +67,7 @@ class AgentDoor:
 
     @property
     def url(self) -> str:
-        return f"https://127.0.0.1:{self.listener.port}"
+        return f"http{'s' if self.context is not None else ''}://127.0.0.1:{self.listener.port}"
 
 
 class AgentDoors:
@@ -80,9 +82,9 @@ class AgentDoors:
         self._life = life
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def open(self, dialects: Mapping[str, str], port: int) -> None:
+    async def open(self, dialects: Mapping[str, str], port: int, passwords: Passwords | None = None) -> None:
         """One listener for each of these nodes, on ports from `port` on, or any free ones if it is 0. Raises OSError
-        if one is taken."""
+        if one is taken. With `passwords`, those of TeraFlowSDN's dialect are plain HTTP: its driver speaks no TLS."""
         schema = Schema(ModuleSet.of(MODULES))
         identities = agent_identities(self._authority.is_revoked)
         self.roles = {role: self._authority.issue_role(role, role.value, self._life) for role in READERS}
@@ -90,12 +92,14 @@ class AgentDoors:
             core, provider = await agent_core(self._gate, node, schema)
             self._tasks.append(asyncio.create_task(carry_news(self._gate, core, [api.agent(node)])))
             self._tasks.append(asyncio.create_task(follow_configuration(self._gate, core, provider)))
-            handler: Handler = TeraFlow(core) if dialect == "teraflow" else core
+            foreign = dialect == "teraflow"
+            handler: Handler = TeraFlow(core) if foreign else core
+            let_in = passwords if foreign else None
             name = api.agent(node)
             leaf = self._authority.issue_kme(name, ["127.0.0.1"], ["localhost"], self._life)
-            context = self._authority.server_context(leaf, tls13_only=dialect != "teraflow")
+            context = None if let_in else self._authority.server_context(leaf, tls13_only=not foreign)
             listener = await listen(
-                RestconfApp(handler),
+                RestconfApp(handler, let_in),
                 "127.0.0.1",
                 port + number if port else 0,
                 context,
@@ -103,12 +107,16 @@ class AgentDoors:
                 identify=identities.read,
                 limits=ListenerLimits(body_bytes=core.limits.body_bytes),
                 render=render_refusal,
+                anonymous=let_in is not None,
             )
             self.doors[node] = AgentDoor(name, listener, leaf, context, handler)
 
     def told(self) -> dict[str, Any]:
         """Where agents are, and files of certificates: plain values."""
-        roles = {role: {"cert": str(leaf.chain.resolve()), "key": str(leaf.key.resolve())} for role, leaf in self.roles.items()}
+        roles = {
+            role: {"cert": str(leaf.chain.resolve()), "key": str(leaf.key.resolve())}
+            for role, leaf in self.roles.items()
+        }
         return {
             "network": self._network,
             "nodes": {node: door.url for node, door in self.doors.items()},

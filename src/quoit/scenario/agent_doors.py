@@ -36,6 +36,11 @@ def agent_identities(is_revoked: Callable[[int], bool]) -> Identities:
     return Identities(names, kinds=(NameKind.URI,), is_revoked=is_revoked)
 
 
+def agent_schema() -> Schema:
+    """Of the modules that agents serve; agents of one process may share it."""
+    return Schema(ModuleSet.of(MODULES))
+
+
 def agent_access() -> Access:
     """Editors do all; the others who come in read, and watch."""
     return Rules([Rule(True, EDITORS), Rule(True, None, frozenset({"read", "exec"}))])
@@ -45,7 +50,7 @@ async def agent_core(gate: Gate, node: str, schema: Schema | None = None) -> tup
     """The RESTCONF server of one node's agent, with the configuration that it has now. Sockets are the caller's."""
     provider = ElementProvider(gate, api.agent(node), [ROOT])
     core = Restconf(
-        schema or Schema(ModuleSet.of(MODULES)),
+        schema or agent_schema(),
         [provider],
         now=lambda: simulated_now(gate),
         access=agent_access(),
@@ -73,23 +78,23 @@ class AgentDoor:
 class AgentDoors:
     """All agents' listeners of one process, and a certificate for each role that may come in."""
 
-    def __init__(self, network: str, gate: Gate, authority: Authority, life: timedelta) -> None:
+    def __init__(self, network: str, gate: Gate, authority: Authority, life: timedelta, schema: Schema) -> None:
         self.doors: dict[str, AgentDoor] = {}
         self.roles: dict[Role, Issued] = {}
         self._network = network
         self._gate = gate
         self._authority = authority
         self._life = life
+        self._schema = schema
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self, dialects: Mapping[str, str], port: int, passwords: Passwords | None = None) -> None:
         """One listener for each of these nodes, on ports from `port` on, or any free ones if it is 0. Raises OSError
         if one is taken. With `passwords`, those of TeraFlowSDN's dialect are plain HTTP: its driver speaks no TLS."""
-        schema = Schema(ModuleSet.of(MODULES))
         identities = agent_identities(self._authority.is_revoked)
         self.roles = {role: self._authority.issue_role(role, role.value, self._life) for role in READERS}
         for number, (node, dialect) in enumerate(dialects.items()):
-            core, provider = await agent_core(self._gate, node, schema)
+            core, provider = await agent_core(self._gate, node, self._schema)
             self._tasks.append(asyncio.create_task(carry_news(self._gate, core, [api.agent(node)])))
             self._tasks.append(asyncio.create_task(follow_configuration(self._gate, core, provider)))
             foreign = dialect == "teraflow"

@@ -104,9 +104,8 @@ class Doors:
         operates it; None: another process does."""
         self._issue_applications(lambda kme: self.twin.kmes[kme] not in self.network.joining)
         if self.options.serve:
-            if (
-                self.options.agents_port is not None
-            ):  # reading modules takes a while, in which a live twin would be late
+            if self.options.agents_port is not None:
+                # Reading modules takes a while, in which a twin that was live already would be late.
                 self._agent_schema = agent_schema()
             if self.options.teraflow:
                 self._passwords = self._made_passwords()

@@ -47,7 +47,11 @@ class Hardware:
 
     @cached_property
     def qkdn_id(self) -> str:
-        return tree.id_of(self.network, "node", self.node)
+        return self.id_of(self.node)
+
+    def id_of(self, node: str) -> str:
+        """Of any node of the network, by its name."""
+        return tree.id_of(self.network, "node", node)
 
     @cached_property
     def by_number(self) -> dict[int, Module]:

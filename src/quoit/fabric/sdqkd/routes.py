@@ -38,6 +38,10 @@ class Identifiers:
     def node(self, name: str) -> str:
         return self.nodes.get(name) or tree.id_of(self.network, "node", name)
 
+    def name_of(self, qkdn_id: str) -> str | None:
+        """A node's name by the identifier that its agent told."""
+        return next((name for name, known in self.nodes.items() if known == qkdn_id), None)
+
     def link(self, name: str) -> str:
         return self.links.get(name) or tree.id_of(self.network, "link", name)
 

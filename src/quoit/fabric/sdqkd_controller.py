@@ -17,6 +17,8 @@ from quoit.connectivity.api import PATH_NEWS
 from quoit.fabric import api
 from quoit.fabric.api import (
     AcquireLease,
+    Commissioned,
+    CommissionNode,
     Flow,
     Lease,
     OpenFlow,
@@ -88,11 +90,13 @@ class SdqkdController(FabricController):
         links: tuple[LinkEntry, ...],
         number: int = 0,
         optical: bool = True,
+        joining: frozenset[str] = frozenset(),
     ) -> None:
-        """`optical`: paths of light are asked of Connectivity; else they are somebody else's matter."""
+        """`optical`: paths of light are asked of Connectivity; else they are somebody else's matter. `joining`: nodes
+        whose agents are asked nothing before they have joined."""
         name = api.controller_instance(number)
-        self._agents = SdqkdSouthbound(name, network, nodes)
-        super().__init__(place, links, name, self._agents)
+        self._agents = SdqkdSouthbound(name, network, tuple(node for node in nodes if node not in joining))
+        super().__init__(place, links, name, self._agents, joining)
         self._node_of = {api.agent(node): node for node in nodes}
         self._optical = optical
         self._until_ns = 0
@@ -130,7 +134,10 @@ class SdqkdController(FabricController):
             return
         self._until_ns = asked_ns + LEASE_NS  # the keeper counts from later on, so ours ends first
         if lease.epoch != self._agents.epoch:
+            self._admit(lease.joined)
             await self._take_over(ctx, lease)
+        elif self._ready and (late := self._admit(lease.joined)):
+            await self._commission_nodes(ctx, late)
         elif self._ready and ctx.now - self._reconciled_ns >= RECONCILE_NS:
             await self._reconcile(ctx)
 
@@ -167,6 +174,32 @@ class SdqkdController(FabricController):
         for pair in wanted_pairs(configurations):
             await self._keep(ctx, pair, "an application that is registered")
         await self._register(ctx)
+
+    def _admit(self, nodes: tuple[str, ...]) -> tuple[str, ...]:
+        """Nodes among these that have joined and were not known to have."""
+        late = tuple(node for node in nodes if node in self._joining)
+        self._joining.difference_update(late)
+        self._agents.nodes = (*self._agents.nodes, *late)
+        return late
+
+    @handles(CommissionNode)
+    async def on_commission(self, ctx: Context, msg: CommissionNode) -> Commissioned:
+        """Discover a node that has joined, by its agent, and make the links to it whose other ends are there."""
+        self._check_lead()
+        found = await self._commission_nodes(ctx, self._admit((msg.node,)) or (msg.node,))
+        return Commissioned(msg.node, found)
+
+    async def _commission_nodes(self, ctx: Context, nodes: tuple[str, ...]) -> tuple[str, ...]:
+        for node in nodes:
+            await self._ordered(ctx, self._agents.take(ctx, node), node)
+        entries = [e for e in self._agents.discover(await self._read_all(ctx)) if {e.sender, e.receiver} & {*nodes}]
+        for entry in entries:
+            self._learn(entry)
+            if self._optical:
+                await self._light(ctx, self._links[entry.link])
+            await self._ordered(ctx, self._south.activate(ctx, entry), entry.link)
+            ctx.emit("link.joined", link=entry.link, nodes=list(nodes))
+        return tuple(entry.link for entry in entries)
 
     def _forget(self) -> None:
         """What an earlier life as leader knew may be wrong by now."""
@@ -297,7 +330,7 @@ class SdqkdController(FabricController):
     async def _hear(self, ctx: Context, element: str) -> None:
         """News of a node: read it once, however many there are."""
         node = self._node_of.get(element)
-        if node is not None and self._ready and node not in self._looking:
+        if node in self._agents.nodes and self._ready and node not in self._looking:
             self._looking.add(node)
             ctx.tell(self.name, LookAt(node))
 

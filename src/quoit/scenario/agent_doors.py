@@ -87,34 +87,53 @@ class AgentDoors:
         self._life = life
         self._schema = schema
         self._tasks: list[asyncio.Task[None]] = []
+        self._places: dict[str, tuple[str, int]] = {}
+        self._passwords: Passwords | None = None
 
-    async def open(self, dialects: Mapping[str, str], port: int, passwords: Passwords | None = None) -> None:
-        """One listener for each of these nodes, on ports from `port` on, or any free ones if it is 0. Raises OSError
-        if one is taken. With `passwords`, those of TeraFlowSDN's dialect are plain HTTP: its driver speaks no TLS."""
-        identities = agent_identities(self._authority.is_revoked)
+    async def open(
+        self,
+        dialects: Mapping[str, str],
+        port: int,
+        passwords: Passwords | None = None,
+        later: frozenset[str] = frozenset(),
+    ) -> None:
+        """One listener for each of these nodes, on ports from `port` on, or any free ones if it is 0; for those that
+        come `later`, when they are admitted. Raises OSError if one is taken. With `passwords`, those of TeraFlowSDN's
+        dialect are plain HTTP: its driver speaks no TLS."""
+        self._passwords = passwords
         self.roles = {role: self._authority.issue_role(role, role.value, self._life) for role in READERS}
-        for number, (node, dialect) in enumerate(dialects.items()):
-            core, provider = await agent_core(self._gate, node, self._schema)
-            self._tasks.append(asyncio.create_task(carry_news(self._gate, core, [api.agent(node)])))
-            self._tasks.append(asyncio.create_task(follow_configuration(self._gate, core, provider)))
-            foreign = dialect == "teraflow"
-            handler: Handler = TeraFlow(core) if foreign else core
-            let_in = passwords if foreign else None
-            name = api.agent(node)
-            leaf = self._authority.issue_kme(name, ["127.0.0.1"], ["localhost"], self._life)
-            context = None if let_in else self._authority.server_context(leaf, tls13_only=not foreign)
-            listener = await listen(
-                RestconfApp(handler, let_in),
-                "127.0.0.1",
-                port + number if port else 0,
-                context,
-                {},
-                identify=identities.read,
-                limits=ListenerLimits(body_bytes=core.limits.body_bytes),
-                render=render_refusal,
-                anonymous=let_in is not None,
-            )
-            self.doors[node] = AgentDoor(name, listener, leaf, context, handler)
+        places = enumerate(dialects.items())
+        self._places = {node: (dialect, port + number if port else 0) for number, (node, dialect) in places}
+        for node in dialects:
+            if node not in later:
+                await self.admit(node)
+
+    async def admit(self, node: str) -> None:
+        """Open a node's listener, if it has none yet and is to have one."""
+        if node in self.doors or node not in self._places:
+            return
+        dialect, port = self._places[node]
+        core, provider = await agent_core(self._gate, node, self._schema)
+        self._tasks.append(asyncio.create_task(carry_news(self._gate, core, [api.agent(node)])))
+        self._tasks.append(asyncio.create_task(follow_configuration(self._gate, core, provider)))
+        foreign = dialect == "teraflow"
+        handler: Handler = TeraFlow(core) if foreign else core
+        let_in = self._passwords if foreign else None
+        name = api.agent(node)
+        leaf = self._authority.issue_kme(name, ["127.0.0.1"], ["localhost"], self._life)
+        context = None if let_in else self._authority.server_context(leaf, tls13_only=not foreign)
+        listener = await listen(
+            RestconfApp(handler, let_in),
+            "127.0.0.1",
+            port,
+            context,
+            {},
+            identify=agent_identities(self._authority.is_revoked).read,
+            limits=ListenerLimits(body_bytes=core.limits.body_bytes),
+            render=render_refusal,
+            anonymous=let_in is not None,
+        )
+        self.doors[node] = AgentDoor(name, listener, leaf, context, handler)
 
     def told(self) -> dict[str, Any]:
         """Where agents are, and files of certificates: plain values."""

@@ -188,6 +188,8 @@ class Doors:
         mine = {kme for kme, at in self.twin.kmes.items() if at == node}
         self._issue_applications(lambda kme: kme in mine)
         await self._open_doors(lambda kme: kme in mine and kme not in self.of_kmes)
+        if self.agents is not None:
+            await self.agents.admit(node)
         self._write_doors()
         told: dict[str, Any] = self.told()["applications"]
         return {sae: told[sae] for sae in told if told[sae]["kme"] in mine}
@@ -302,7 +304,7 @@ class Doors:
         life, schema = self.options.certificate_life, self._agent_schema or agent_schema()
         self.agents = AgentDoors(self.network.name, self.world, self.authority, life, schema)
         dialects = {node: self.network.nodes[node].dialect for node in nodes}
-        await self.agents.open(dialects, self.options.agents_port, self._passwords)
+        await self.agents.open(dialects, self.options.agents_port, self._passwords, self.network.joining)
         self._write_doors()
 
     def all(self) -> list[Door | AgentDoor]:

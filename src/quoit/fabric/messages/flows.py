@@ -108,12 +108,13 @@ class AcquireLease(Message):
 @message("fabric.Lease")
 class Lease(Message):
     """Who leads until when, in which epoch: each time that the leader is another, or comes back, it is higher. The
-    holder is told what is wanted of the network: `sessions`, whose reservations stand."""
+    holder is told what is wanted: `sessions`, whose reservations stand; and `joined`, nodes that came later."""
 
     holder: str
     epoch: int
     until_ns: int
     sessions: tuple[ReserveFlows, ...] = ()
+    joined: tuple[str, ...] = ()
 
 
 @message("fabric.DrainLink")

@@ -124,6 +124,14 @@ def test_the_context_has_a_list_of_services_though_there_are_none() -> None:
     assert (response.header("etag"), response.header("content-type")) == ('"1"', "application/yang-data+json")
 
 
+def test_who_accepts_plain_json_alone_gets_what_there_is() -> None:
+    behind = Behind(answer(200, {"tapi-common:name": []}))
+    for path, wanted in ((f"{CONTEXT}/name", "*/*"), ("/.well-known/host-meta", "application/json")):
+        request = Request("GET", path, "", {"accept": "application/json"}, b"", "controller")
+        assert asyncio.run(TeraFlowTapi(behind).handle(request)).status == 200
+        assert behind.requests[-1].headers["accept"] == wanted
+
+
 def test_a_request_of_rfc_8040_comes_through_as_it_is() -> None:
     body = asked()
     _, request = ask("POST", SERVICES, body, Response(400), "application/yang-data+json")

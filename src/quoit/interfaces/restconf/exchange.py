@@ -19,6 +19,8 @@ DATA = "application/yang-data+json"
 PATCH = "application/yang-patch+json"
 SSE = "text/event-stream"
 XRD = "application/xrd+xml"
+JRD = "application/json"
+"""Host metadata as JSON (RFC 6415 appendix A), for those who ask for it."""
 MODULE = "application/yang"
 
 

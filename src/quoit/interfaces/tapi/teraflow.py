@@ -4,6 +4,7 @@ The driver (TeraFlowSDN, `src/device/service/drivers/transport_api`, Apache-2.0,
 requests) has the shapes of TAPI 2.1 and writes application/json. It asks for a media channel by a capacity in GHz,
 which is the channel's width in 2.4.0, gives the direction inside of the constraint, and calls the layer network media
 channel, which 2.4.0 has no word for. It reads the whole context, and gives up if that has no list of services.
+TeraFlowSDN's general RESTCONF client comes in here, too: it also accepts application/json alone.
 
 What else it might ask of a service stays as it is, and is refused where TAPI 2.4.0 has no such thing.
 """
@@ -25,6 +26,7 @@ from quoit.interfaces.tapi import codec
 from quoit.model.problem import Problem
 
 PLAIN = "application/json"
+HOST_META = "/.well-known/host-meta"
 SERVICES = "tapi-connectivity:connectivity-service"
 NMC, MC = (f"tapi-photonic-media:PHOTONIC_LAYER_QUALIFIER_{layer}" for layer in ("NMC", "MC"))
 GIGAHERTZ = 10**9
@@ -57,6 +59,8 @@ class TeraFlowTapi:
         return Response(200, msgspec.json.encode(body), response.headers)
 
     def _translated(self, request: Request) -> Request:
+        if request.headers.get("accept", "").strip().lower() == PLAIN and request.path != HOST_META:
+            request = replace(request, headers={**request.headers, "accept": "*/*"})
         kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
         if kind != PLAIN or not request.body:
             return request

@@ -65,8 +65,9 @@ class TeraFlow:
             return response
         plain = {name.rpartition(":")[2]: value for name, value in response.json().items()}
         below = translated.path.removeprefix(f"{self.core.root}/data/")
-        if request.path.endswith("/") and "/" not in below:  # the top node: its members, too
-            plain = {**next(iter(plain.values()), {}), **plain}
+        top = next(iter(plain.values()), None)
+        if request.path.endswith("/") and "/" not in below and isinstance(top, dict):  # its members, too
+            plain = {**top, **plain}
         return _plain(_with_points_named(plain), tuple(h for h in response.headers if h[0] != "content-type"))
 
     async def _empty(self, request: Request) -> Response | None:

@@ -79,7 +79,7 @@ class LookAt(Message):
 class SdqkdController(FabricController):
     """One instance. `links`: what planning knows of them, for their spans; which there are is discovered."""
 
-    realises = ("A3", "C4", "C5", "C6")
+    realises = ("A3", "C4", "C5", "C6", "D4")
     subscribes = (f"{PATH_NEWS}.*", f"{CONFIGURATION_NEWS}.*")
 
     def __init__(
@@ -91,12 +91,13 @@ class SdqkdController(FabricController):
         number: int = 0,
         optical: bool = True,
         joining: frozenset[str] = frozenset(),
+        oblivious: bool = False,
     ) -> None:
-        """`optical`: paths of light are asked of Connectivity; else they are somebody else's matter. `joining`: nodes
-        whose agents are asked nothing before they have joined."""
+        """`optical`: links are commissioned from here, with their light unless the fabric is `oblivious` to it; else
+        they are somebody else's matter. `joining`: nodes whose agents are asked nothing before they have joined."""
         name = api.controller_instance(number)
         self._agents = SdqkdSouthbound(name, network, tuple(node for node in nodes if node not in joining))
-        super().__init__(place, links, name, self._agents, joining)
+        super().__init__(place, links, name, self._agents, joining, oblivious)
         self._node_of = {api.agent(node): node for node in nodes}
         self._optical = optical
         self._until_ns = 0

@@ -56,8 +56,8 @@ def with_agent(work: Callable[[Callable[..., Awaitable[Response]]], Awaitable[No
         )
         handler = TeraFlow(core) if switch else core
 
-        async def ask(method: str, path: str, body: Any = None) -> Response:
-            headers = {"accept": "*/*", **({"content-type": "application/json"} if body is not None else {})}
+        async def ask(method: str, path: str, body: Any = None, accept: str = "*/*") -> Response:
+            headers = {"accept": accept, **({"content-type": "application/json"} if body is not None else {})}
             content = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
             return await handler.handle(Request(method, path, "", headers, content, "tfs"))
 
@@ -99,6 +99,8 @@ def test_attachment_points_have_the_name_by_which_the_driver_finds_interfaces() 
         assert (await ask("POST", HERE + "/qkd_interfaces", made)).status == 201
         _, second = (await ask("GET", HERE + "/qkd_interfaces/")).json()["qkd_interfaces"]["qkd_interface"]
         assert second["qkdi_att_point"] == {**point, "uuid": "ab:2"}
+        again = await ask("PUT", HERE + "/qkd_interfaces/qkd_interface=2", {"qkd_interface": [second]})
+        assert again.status == 204, again.body  # what was read may be written
 
     with_agent(work)
 
@@ -161,6 +163,15 @@ def test_what_is_wrong_is_refused_and_nothing_is_kept(body: Any) -> None:
         assert refused.status == 400
         assert "ietf-restconf:errors" in refused.json()
         assert (await ask("GET", HERE + "/qkd_links/")).json() == {"qkd_links": {"qkd_link": []}}
+
+    with_agent(work)
+
+
+def test_its_general_client_finds_the_root() -> None:
+    async def work(ask: Any) -> None:
+        found = await ask("GET", "/.well-known/host-meta", accept="application/json")
+        assert found.json()["links"] == [{"rel": "restconf", "href": "/restconf"}]
+        assert (await ask("GET", HERE + "/qkdn_id", accept="application/json")).json() == {"qkdn_id": NODE}
 
     with_agent(work)
 

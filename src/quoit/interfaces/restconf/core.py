@@ -21,6 +21,7 @@ from quoit.interfaces.restconf.datastore import DEFAULT_LIMITS, Datastore, Limit
 from quoit.interfaces.restconf.errors import RestconfError, bad_value, not_allowed, not_found, of_problem
 from quoit.interfaces.restconf.exchange import (
     DATA,
+    HOST_META,
     JRD,
     MODULE,
     SSE,
@@ -142,7 +143,7 @@ class Restconf:
         return response
 
     async def _routed(self, request: Request) -> Response:
-        if request.path == "/.well-known/host-meta":
+        if request.path == HOST_META:
             return self._host_meta(request)
         if request.path.endswith("/"):
             raise bad_value("the path ends with a slash, as no resource's does")

@@ -27,14 +27,14 @@ import msgspec
 from quoit.interfaces.restconf.core import Restconf
 from quoit.interfaces.restconf.datastore import Limits
 from quoit.interfaces.restconf.errors import RestconfError
-from quoit.interfaces.restconf.exchange import DATA, PATCH, Request, Response, refusal
+from quoit.interfaces.restconf.exchange import DATA, HOST_META, PATCH, Request, Response, refusal
 from quoit.interfaces.restconf.paths import Step, format_resource, parse_resource
 from quoit.interfaces.restconf.schema import Schema, entry_key, is_container, is_leaf_list, is_list, qualified
 from quoit.interfaces.strict_json import decode_object, shown
 from quoit.model.problem import Problem
 
 NEXT_HOP = "virt_next_hop"
-POINT = "qkdi_att_point"
+POINT, POINT_NAME = "qkdi_att_point", "uuid"
 
 
 class TeraFlow:
@@ -73,8 +73,8 @@ class TeraFlow:
     async def _empty(self, request: Request) -> Response | None:
         """The answer for a container that has nothing in it, while what it is in is there; None for all else."""
         data = f"{self.core.root}/data/"
-        parent, _, name = request.path.rpartition("/")
-        if not parent.startswith(data) or "?" in name:
+        parent = request.path.rpartition("/")[0]
+        if not parent.startswith(data):
             return None
         try:
             target = parse_resource(self.core.schema, request.path.removeprefix(data))
@@ -93,12 +93,12 @@ class TeraFlow:
     def _translated(self, request: Request) -> Request:
         data = self.core.root + "/data"
         path = request.path.rstrip("/") or "/"
-        headers = {name: value for name, value in request.headers.items() if name != "accept"}
+        headers = {name: value for name, value in request.headers.items() if name != "accept" or path == HOST_META}
         plain = replace(request, path=path, headers=headers)
         if not request.body or not path.startswith(data):
             return plain
         headers["content-type"] = DATA
-        body = _next_hop_first(_without_nulls(self._object(request.body)))
+        body = _inward(self._object(request.body))
         below = path[len(data) :].strip("/")
         if below.endswith(":"):  # a module, and nothing of it: the top-level node is in the body
             body = {f"{below}{name}": value for name, value in body.items()}
@@ -150,33 +150,26 @@ def _creations(schema: Schema, node: Any, wrapped: dict[str, Any]) -> dict[str, 
     return {"ietf-yang-patch:yang-patch": {"patch-id": "post", "edit": rows}}
 
 
-def _without_nulls(value: Any) -> Any:
-    """The value without members that are null; [null], which RFC 7951 writes for an empty leaf, stays."""
+def _inward(value: Any) -> Any:
+    """The value in RESTCONF's words: without members that are null, the first alone of a virtual link's hops,
+    attachment points without the name that answers give them. [null], RFC 7951's word for an empty leaf, stays."""
     if isinstance(value, dict):
-        return {name: _without_nulls(inside) for name, inside in value.items() if inside is not None}
-    if isinstance(value, list):
-        return [_without_nulls(inside) for inside in value]
-    return value
-
-
-def _next_hop_first(value: Any) -> Any:
-    """The value with the first alone of each virtual link's hops."""
-    if isinstance(value, dict):
-        hops = value.get(NEXT_HOP)
-        rest = {name: _next_hop_first(inside) for name, inside in value.items()}
-        return {**rest, NEXT_HOP: hops[:1]} if isinstance(hops, list) else rest
-    if isinstance(value, list):
-        return [_next_hop_first(inside) for inside in value]
-    return value
+        found = {name: _inward(inside) for name, inside in value.items() if inside is not None}
+        if isinstance(hops := found.get(NEXT_HOP), list):
+            found[NEXT_HOP] = hops[:1]
+        if isinstance(point := found.get(POINT), dict):
+            found[POINT] = {name: inside for name, inside in point.items() if name != POINT_NAME}
+        return found
+    return [_inward(inside) for inside in value] if isinstance(value, list) else value
 
 
 def _with_points_named(value: Any) -> Any:
-    """The value with each attachment point's `uuid`, as the driver writes it: device:port."""
+    """The value with the name of each attachment point, as the driver writes it: device:port."""
     if isinstance(value, dict):
         named = {name: _with_points_named(inside) for name, inside in value.items()}
         point = named.get(POINT)
         if isinstance(point, dict) and {"device", "port"} <= point.keys():
-            named[POINT] = {**point, "uuid": f"{point['device']}:{point['port']}"}
+            named[POINT] = {**point, POINT_NAME: f"{point['device']}:{point['port']}"}
         return named
     if isinstance(value, list):
         return [_with_points_named(inside) for inside in value]

@@ -19,14 +19,13 @@ from typing import Any
 import msgspec
 
 from quoit.interfaces.restconf.errors import RestconfError, bad_value
-from quoit.interfaces.restconf.exchange import DATA, Request, Response, refusal
+from quoit.interfaces.restconf.exchange import DATA, HOST_META, Request, Response, refusal
 from quoit.interfaces.restconf.server import Handler
 from quoit.interfaces.strict_json import decode_object, shown
 from quoit.interfaces.tapi import codec
 from quoit.model.problem import Problem
 
 PLAIN = "application/json"
-HOST_META = "/.well-known/host-meta"
 SERVICES = "tapi-connectivity:connectivity-service"
 NMC, MC = (f"tapi-photonic-media:PHOTONIC_LAYER_QUALIFIER_{layer}" for layer in ("NMC", "MC"))
 GIGAHERTZ = 10**9

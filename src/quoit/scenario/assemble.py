@@ -319,8 +319,17 @@ class Assembler:
         nodes = tuple(self.n.nodes)
         if policies.control == "external":
             return [StandingFlows(self.center, self.n.name, nodes)]
+        present = tuple(node for node in nodes if node not in self.n.joining)
         instances = [
-            SdqkdController(nodes[number % len(nodes)], self.n.name, nodes, entries, number, oblivious=oblivious)
+            SdqkdController(
+                present[number % len(present)],
+                self.n.name,
+                nodes,
+                entries,
+                number,
+                joining=self.n.joining,
+                oblivious=oblivious,
+            )
             for number in range(policies.fabric_controllers)
         ]
         return [ControlFront(self.center), *instances]

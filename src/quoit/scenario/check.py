@@ -267,8 +267,11 @@ def _check_joining(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
             "the first node holds control: let another one join",
         )
     for name in sorted(n.joining):
-        if n.policies.has_agents:
-            yield ("nodes", name, "joins"), "nodes with SDN agents are there from the start; leave out joins, or agents"
+        if n.policies.control == "external":
+            yield (
+                ("nodes", name, "joins"),
+                "controllers from outside know their nodes from their start; leave out joins, or 'control: external'",
+            )
         if n.nodes[name].memories is not None:
             yield ("nodes", name, "joins"), "nodes with memories are there from the start; leave out joins, or memories"
     for i, link in enumerate(n.links):

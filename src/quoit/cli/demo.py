@@ -22,6 +22,7 @@ from quoit.interfaces.etsi014.client import AsyncKme014, KmeRefusal
 from quoit.model.secret import Secret
 from quoit.scenario.fate import FATE, Strike
 from quoit.scenario.host import Host, HostOptions, RunDirectoryBusy
+from quoit.scenario.operator import SocketRefused
 from quoit.testing.checkers import verify_events
 
 MASTER, SLAVE = "quiron-app", "concepcion-app"
@@ -75,7 +76,11 @@ async def _play(story: Story, file: Path, directory: Path, stay: bool) -> int:
     except RunDirectoryBusy as fault:
         raise show.UserError(str(fault)) from fault
     print(f"Bringing up {host.network.title or host.network.name} live ...", flush=True)
-    await host.start()
+    try:
+        await host.start()
+    except SocketRefused as fault:
+        await host.stop()
+        raise show.UserError(str(fault)) from fault
     began = time.monotonic()
     ends = (_client(host, MASTER), _client(host, SLAVE))
     try:

@@ -21,6 +21,7 @@ from quoit.cli.run import instant, progress_to
 from quoit.model.quantity import format_duration
 from quoit.scenario.host import Host, HostOptions, NothingToResume, RunDirectoryBusy, program_memories
 from quoit.scenario.muster import PartRefused
+from quoit.scenario.operator import SocketRefused
 from quoit.scenario.optical_door import DoorRefused
 from quoit.scenario.parts import PartFault
 from quoit.scenario.schema import NetworkFile
@@ -272,7 +273,7 @@ async def _host(file: Path, options: HostOptions, digest: bool, json: bool) -> i
     try:
         with progress_to(options.from_ns) as progress:
             await host.start(progress)
-    except (PartRefused, PartFault) as fault:
+    except (PartRefused, PartFault, SocketRefused) as fault:
         await host.stop()
         raise show.UserError(str(fault)) from fault
     stop = asyncio.Event()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from quoit.scenario.host import Host, HostOptions
+from quoit.scenario.operator import SocketRefused
 
 TWO = (Path(__file__).parents[3] / "examples" / "two-nodes.yaml").read_text()
 
@@ -64,3 +65,16 @@ def test_another_fault_of_a_callback_is_one_line_that_says_where(
     assert sum(line["times"] for line in about) == 50
     assert len(about) <= 3
     assert all("ZeroDivisionError at " in line["reason"] and "test_host.py:" in line["reason"] for line in about)
+
+
+@pytest.mark.live
+def test_a_directory_whose_name_is_too_long_for_a_socket_is_refused_at_once(tmp_path: Path) -> None:
+    async def begin() -> None:
+        host = Host(TWO, HostOptions(tmp_path / ("long" * 25), port=0))
+        try:
+            await host.start()
+        finally:
+            await host.stop()
+
+    with pytest.raises(SocketRefused, match=r"operator\.sock \(\d+ bytes\) cannot be opened: .*shorter --dir"):
+        asyncio.run(asyncio.wait_for(begin(), 60))

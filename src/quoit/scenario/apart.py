@@ -18,6 +18,7 @@ import structlog
 from quoit.runtime.kernel import Kernel
 from quoit.runtime.live import LiveWorld
 from quoit.scenario.muster import Go, Hello, Muster, PartRefused, Seen, State
+from quoit.scenario.part_news import PartNews
 from quoit.scenario.parts import SHORT_NS, Cut, Part, cell_of, demand_latency, shortest_ns
 from quoit.scenario.schema import NetworkFile
 
@@ -76,6 +77,9 @@ class Company:
         instance = secrets.token_hex(8)
         own = Hello(self.options.part.name, instance, time.monotonic_ns(), self.facts)
         self.muster = Muster(own, cells)
+        bus, speed = self.options.bus, float(self.facts["speed"])
+        self.news = PartNews(self.kernel, own.part, bus, self._now_ns, speed, self._say_if_known)
+        bus.listen(self.news.arrived, self.news.missed)
 
     # -- the start -----------------------------------------------------------------------------------
 
@@ -169,6 +173,20 @@ class Company:
                 _log.warning("part.refused", why=why)
         if back is not None and self.go is not None:
             self._welcome(back)
+        if self.go is not None and self._is_current(hello):
+            self._hear_of_news(hello)
+
+    def _is_current(self, hello: Hello) -> bool:
+        """Whether this is a word of who has the part's place now, and neither of an earlier one nor of a rival."""
+        seen = self.muster.seen.get(hello.part)
+        return seen is not None and seen.hello is hello and self.go is not None and hello.part in self.go.parts
+
+    def _hear_of_news(self, hello: Hello) -> None:
+        is_leaving = hello.state in (State.LEAVING, State.FINISHED)
+        self.news.wanted(hello.part, () if is_leaving else hello.wants)
+        own = self.options.part.name
+        if hello.lives.get(own) == self.life:  # else it counts for an earlier life of this part
+            self.options.bus.promised(hello.part, hello.told.get(own, 0))
 
     def _welcome(self, back: Seen) -> None:
         assert self.go is not None
@@ -193,6 +211,15 @@ class Company:
             world.fail(PartGone(f"{why}, and with it what it held; the others end, too"))
         else:
             world.doubt(why)
+            self.news.gone(gone.part)
+
+    def _now_ns(self) -> int:
+        return self.kernel.now if self._world is None else self._world.now_ns()
+
+    def _say_if_known(self) -> None:
+        """What is wanted has changed; before this part has spoken for the first time, nobody asks."""
+        if self._telling is not None and not self._telling.done():
+            self._say()
 
     def _say(self) -> None:
         world = self._world
@@ -205,6 +232,8 @@ class Company:
             go=self.go,
             late_s=0.0 if world is None else world.worst_lateness_s,
             faithful=world is None or world.faithful,
+            wants=self.news.wants,
+            told=self.options.bus.told,
         )
         self.options.bus.say(msgspec.json.encode(self.muster.own))
 
@@ -266,6 +295,7 @@ class Company:
 
     async def leave(self, finished: bool) -> None:
         """Say good-bye, and close the line to the bus."""
+        self.news.close()
         if self._telling is not None:
             self._telling.cancel()
             await asyncio.gather(self._telling, return_exceptions=True)

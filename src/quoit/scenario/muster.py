@@ -62,7 +62,8 @@ class Go(msgspec.Struct, frozen=True):
 
 class Hello(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a part says of itself. `instance` tells two processes of one name apart, `since_ns` says when it joined,
-    `lives` which life of each part it knows of, its own among them."""
+    `lives` which life of each part it knows of, its own among them, `wants` which news are wanted there, and `told` how
+    many news it has told to each part."""
 
     part: str
     instance: str
@@ -73,6 +74,8 @@ class Hello(msgspec.Struct, frozen=True, omit_defaults=True):
     go: Go | None = None
     late_s: float = 0.0
     faithful: bool = True
+    wants: tuple[str, ...] = ()
+    told: dict[str, int] = {}
 
     @property
     def life(self) -> int:

@@ -122,7 +122,7 @@ class OperatorSocket:
         self._server: Server | None = None
         self._task: asyncio.Task[None] | None = None
         self._registry = registry_of(host.twin.kernel)
-        self._news = NewsDesk(host.twin.kernel)
+        self._news = NewsDesk(host.news)
 
     def app(self) -> Starlette:
         """What both doors serve."""

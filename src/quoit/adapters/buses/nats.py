@@ -175,7 +175,8 @@ class NatsLine:
         while (item := await self._out.get()) is not None:
             await self._client.publish(*item)
             if self._out.empty():
-                await self._client.flush()
+                with contextlib.suppress(nats.errors.FlushTimeoutError):  # the bus stands still: it is tried again
+                    await self._client.flush()
 
     async def close(self) -> None:
         """Leave the bus; what waits is sent first, if the bus is still there and takes it within `CLOSE_S`."""

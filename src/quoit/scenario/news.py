@@ -2,7 +2,7 @@
 
 A reader names patterns (`alarm.>`, `fabric.link.*.quarantined`) and gets what is published under them from then on: by
 any part of a twin that runs apart (`part_news`), by the elements of the first process of one that is split by place.
-Nobody waits for a reader: one that lags is cut, and is told so. News of single units are left out, since they name keys.
+Nobody waits for a reader: one that lags is cut, and is told so. News of single units are left out: they name keys.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ class PartNews:
     # -- from the others -----------------------------------------------------------------------------
 
     def arrived(self, part: str, told: tuple[Any, ...]) -> None:
-        """News of another part, as `NewsPost.tell` was given them. KeyError, ValueError or msgspec's for what is none."""
+        """News of another part, as `NewsPost.tell` was given them. KeyError, ValueError or msgspec's if it is none."""
         at_ns, subject, name, data = told
         if not may_cross(subject):
             raise ValueError(f"{subject} is not for other parts")

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,19 @@ class Apart:
         with httpx2.Client(transport=transport, base_url="http://operator", trust_env=False) as client:
             return client.get(path, timeout=20).raise_for_status().json()
 
+    def news(self, name: str, subject: str, cause: Callable[[], object]) -> dict[str, Any]:
+        """What is published first under a subject after `cause`, as a part tells it."""
+        transport = httpx2.HTTPTransport(uds=str(self.directory / name / "operator.sock"))
+        with (
+            httpx2.Client(transport=transport, base_url="http://operator", trust_env=False) as client,
+            client.stream("GET", "/events", params={"subject": subject}, timeout=PATIENCE_S) as answer,
+        ):
+            lines = answer.raise_for_status().iter_lines()
+            assert next(lines) == ": open"
+            cause()
+            told: dict[str, Any] = json.loads(next(x for x in lines if x.startswith("data: ")).removeprefix("data: "))
+            return told
+
     def states(self, name: str) -> dict[str, str]:
         """Of all parts, as one of them sees them."""
         return {row["part"]: row["state"] for row in self.get(name, "/parts")}
@@ -138,6 +152,7 @@ def test_control_by_itself_may_die_and_come_back(apart: Apart, tmp_path: Path) -
     directory = apart.directory
     control, rest = "fabric-control", "without-fabric-control"
     choice = ("--stratum", "fabric", "--plane", "control")
+    where = ("alice--bob", "--dir", str(directory / control))
     apart.start(rest, "--without", "fabric-control")
     apart.start(control, *choice)
     for name in (control, rest):
@@ -147,6 +162,11 @@ def test_control_by_itself_may_die_and_come_back(apart: Apart, tmp_path: Path) -
     assert held[control] == (["fabric-control"], 1)
     # Any part answers for all.
     assert [row["link"] for row in apart.get(control, "/links")["rows"]] == ["alice--bob", "bob--carol"]
+
+    # Whoever watches one hears all.
+    for kind in ("cut", "splice"):
+        light = apart.news(control, "connectivity.span.>", partial(quoit, "strike", kind, *where))
+        assert light["subject"] == "connectivity.span.alice--bob"
 
     # A second of the same kind, and one with another file, are refused; the twin does not mind.
     said = apart.refused(control, *choice)

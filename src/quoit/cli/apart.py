@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,6 +23,7 @@ from quoit.cli.run import instant
 from quoit.model.role import Role
 from quoit.runtime.trace import digest_of
 from quoit.scenario.apart import ApartOptions
+from quoit.scenario.part_doors import Ports
 from quoit.scenario.parts import BY, Part, PartFault, standard_parts
 
 if TYPE_CHECKING:
@@ -212,14 +213,18 @@ def _until_a_signal(server: NatsServer) -> int:
 # -- all parts with one command --------------------------------------------------------------------------
 
 
-def lead_apart(file: Path, directory: Path, by: str, arguments: list[str], digest: bool) -> int:
-    """Start a bus and a process of this command for each part, wait for them, merge their event logs."""
-    parts = BY[by]
+def lead_apart(file: Path, directory: Path, ports: Mapping[Part, Ports], arguments: list[str], digest: bool) -> int:
+    """Start a bus and a process of this command for each part, with its ports, wait for them, merge their event
+    logs."""
+    parts = list(ports)
     base = [sys.executable, "-m", "quoit.cli.main", "up", str(file), *arguments]
     codes: list[int] = []
     with _bus(file, directory / "bus", 0, parts) as server:
         given = directory / "bus" / "parts"
-        started = [subprocess.Popen([*base, *_choice(p, directory, server.url, given)]) for p in parts]
+        started = [
+            subprocess.Popen([*base, *own.arguments, *_choice(part, directory, server.url, given)])
+            for part, own in ports.items()
+        ]
         try:
             codes = together(started, [part.name for part in parts])
         except KeyboardInterrupt:

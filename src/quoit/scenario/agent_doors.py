@@ -80,13 +80,12 @@ class AgentDoors:
         self._life = life
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def open(self, dialects: Mapping[str, str], port: int) -> None:
-        """One listener for each of these nodes, on ports from `port` on, or any free ones if it is 0. Raises OSError
-        if one is taken."""
+    async def open(self, dialects: Mapping[str, str], ports: Mapping[str, int]) -> None:
+        """One listener for each of these nodes, on its port (0: any free one). Raises OSError if one is taken."""
         schema = Schema(ModuleSet.of(MODULES))
         identities = agent_identities(self._authority.is_revoked)
         self.roles = {role: self._authority.issue_role(role, role.value, self._life) for role in READERS}
-        for number, (node, dialect) in enumerate(dialects.items()):
+        for node, dialect in dialects.items():
             core, provider = await agent_core(self._gate, node, schema)
             self._tasks.append(asyncio.create_task(carry_news(self._gate, core, [api.agent(node)])))
             self._tasks.append(asyncio.create_task(follow_configuration(self._gate, core, provider)))
@@ -97,7 +96,7 @@ class AgentDoors:
             listener = await listen(
                 RestconfApp(handler),
                 "127.0.0.1",
-                port + number if port else 0,
+                ports[node],
                 context,
                 {},
                 identify=identities.read,

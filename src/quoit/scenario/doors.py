@@ -6,7 +6,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,8 @@ from quoit.scenario.joining import EnrolmentDesk, JoinDoor
 from quoit.scenario.operator import ROLES, ManagementDoor, OperatorSocket, role_identities
 from quoit.scenario.optical_door import ROLES as TAPI_ROLES
 from quoit.scenario.optical_door import OpticalDoor
-from quoit.scenario.parts import KMES, OPTICAL
+from quoit.scenario.part_doors import AGENTS_PORT, JOIN_PORT, MANAGEMENT_PORT, ORCHESTRATION_PORT, TAPI_PORT
+from quoit.scenario.parts import KMES
 from quoit.scenario.schema import NetworkFile
 from quoit.scenario.telemetry_data import MODULE, TelemetryProvider, tell_changes
 from quoit.scenario.tokens import TokenBook
@@ -54,6 +56,20 @@ class Door:
     listener: Listener
     leaf: Issued
     context: Any
+
+
+class PortRefused(ValueError):
+    """The system lets nobody open a door on the port that was named for it; the text says which, and how to mend it."""
+
+
+@contextmanager
+def _named_by(option: str, port: int) -> Iterator[None]:
+    """While a listener is opened on a port that an option names."""
+    try:
+        yield
+    except OSError as fault:
+        why = fault.strerror or str(fault)
+        raise PortRefused(f"{option} {port}: cannot be opened: {why}; name a free port, or 0 for any") from fault
 
 
 @dataclass
@@ -143,7 +159,8 @@ class Doors:
         context = self.authority.server_context(leaf, tls13_only=True)
         app = orchestration_door.OrchestrationApp(self.watch, self.network, schema)
         port, revoked = self.options.orchestration_port or 0, self.authority.is_revoked
-        self._orchestrating = await orchestration_door.OrchestrationDoor.open(app, port, context, revoked)
+        with _named_by(ORCHESTRATION_PORT, port):
+            self._orchestrating = await orchestration_door.OrchestrationDoor.open(app, port, context, revoked)
         self.orchestration = Door(ORCHESTRATION, self._orchestrating.listener, leaf, context)
 
     async def _open_joining(self) -> None:
@@ -157,7 +174,8 @@ class Doors:
             return
         leaf = self.authority.issue_kme(JOINING, ["127.0.0.1"], ["localhost"], self.options.certificate_life)
         context = self.authority.enrolment_context(leaf)
-        self.join_door = await JoinDoor.open(desk, self.options.join_port, context)
+        with _named_by(JOIN_PORT, self.options.join_port):
+            self.join_door = await JoinDoor.open(desk, self.options.join_port, context)
         self._joining = Door(JOINING, self.join_door.listener, leaf, context)
 
     async def _open_doors_of(self, node: str) -> dict[str, Any]:
@@ -235,7 +253,8 @@ class Doors:
         core = Restconf(ModuleSet.of([MODULE]), [TelemetryProvider(self.world, monitors)], now=self._instant)
         door = ManagementDoor(operator.app(), RestconfApp(core))
         port = self.options.management_port
-        listener = await listen(door, "127.0.0.1", port, context, {}, identify=identify)
+        with _named_by(MANAGEMENT_PORT, port):
+            listener = await listen(door, "127.0.0.1", port, context, {}, identify=identify)
         self._restconf = core
         self._changes = asyncio.get_running_loop().create_task(tell_changes(self.watch, core))
         self.management = Door(MANAGEMENT, listener, leaf, context)
@@ -249,16 +268,13 @@ class Doors:
         """The optical network's door over mutual TLS, for controllers, operators and observers."""
         if self.optical is None or self.options.tapi_port is None:
             return
-        apart = self.options.apart
-        if apart is not None and not apart.part.cells >= OPTICAL:  # another part holds the optical network
-            return
         self._issue_roles(TAPI_ROLES)
         leaf = self.authority.issue_kme(TAPI, ["127.0.0.1"], ["localhost"], self.options.certificate_life)
         context = self.authority.server_context(leaf, tls13_only=True)
         identify = role_identities(self.authority.is_revoked, TAPI_ROLES).read
-        listener = await self.optical.open(
-            self.world, self.twin.kernel.watchers, self.options.tapi_port, context, identify
-        )
+        port = self.options.tapi_port
+        with _named_by(TAPI_PORT, port):
+            listener = await self.optical.open(self.world, self.twin.kernel.watchers, port, context, identify)
         self.tapi = Door(TAPI, listener, leaf, context)
 
     def _instant(self) -> datetime:
@@ -275,7 +291,10 @@ class Doors:
             return
         self.agents = AgentDoors(self.network.name, self.world, self.authority, self.options.certificate_life)
         dialects = {node: self.network.nodes[node].dialect for node in nodes}
-        await self.agents.open(dialects, self.options.agents_port)
+        first = self.options.agents_port
+        ports = {node: first + number if first else 0 for number, node in enumerate(self.network.nodes)}
+        with _named_by(AGENTS_PORT, first):
+            await self.agents.open(dialects, ports)
         self._write_doors()
 
     def all(self) -> list[Door | AgentDoor]:

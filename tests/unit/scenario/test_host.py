@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from quoit.scenario.doors import PortRefused
 from quoit.scenario.host import Host
 from quoit.scenario.host_options import HostOptions
 from quoit.scenario.operator import SocketRefused
@@ -70,12 +72,22 @@ def test_another_fault_of_a_callback_is_one_line_that_says_where(
 
 @pytest.mark.live
 def test_a_directory_whose_name_is_too_long_for_a_socket_is_refused_at_once(tmp_path: Path) -> None:
-    async def begin() -> None:
-        host = Host(TWO, HostOptions(tmp_path / ("long" * 25), port=0))
-        try:
-            await host.start()
-        finally:
-            await host.stop()
-
     with pytest.raises(SocketRefused, match=r"operator\.sock \(\d+ bytes\) cannot be opened: .*shorter --dir"):
-        asyncio.run(asyncio.wait_for(begin(), 60))
+        asyncio.run(asyncio.wait_for(begun(HostOptions(tmp_path / ("long" * 25), port=0)), 60))
+
+
+@pytest.mark.live
+def test_a_port_that_is_taken_is_named_with_its_option(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortRefused, match=f"--management-port {port}: cannot be opened: .*free port, or 0"):
+            asyncio.run(begun(HostOptions(tmp_path, port=0, management_port=port)))
+
+
+async def begun(options: HostOptions) -> None:
+    """A twin that was started, and is ended."""
+    host = Host(TWO, options)
+    try:
+        await host.start()
+    finally:
+        await host.stop()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from quoit.fabric.api import CreatePairs, MadePair, Reading, RequestPairs
 from quoit.service.messages.applications import AdmitNode, ApplicationRow, Applications, GetApplications
-from quoit.service.messages.fields import Fields
 from quoit.service.messages.keys import (
     DeliveredBits,
     GetDeliveredBits,
@@ -121,7 +120,6 @@ __all__ = [
     "CreatePairs",
     "DeliveredBits",
     "DropPairs",
-    "Fields",
     "FreeMemory",
     "GetApplications",
     "GetDeliveredBits",

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from quoit.scenario.parts import CELLS, Part
 from quoit.testing.checkers import verify_events
 
 pytestmark = pytest.mark.live
@@ -88,13 +90,15 @@ class Apart:
         assert "Traceback" not in done.stderr
         return done.stderr.splitlines()[-1]
 
-    def wait_for(self, name: str) -> None:
-        """Until it tells its doors: the twin is live."""
+    def wait_for(self, name: str) -> dict[str, Any]:
+        """Until it tells its doors, which are returned: the twin is live."""
         stdout = self.processes[name].stdout
         assert stdout is not None
         line = stdout.readline()
         assert line, f"{name} ended before it was live: {self.errors(name).read_text()}"
-        assert json.loads(line)["network"] == "apart"
+        doors: dict[str, Any] = json.loads(line)
+        assert doors["network"] == "apart"
+        return doors
 
     def get(self, name: str, path: str) -> Any:
         """From a part's operator socket."""
@@ -205,6 +209,55 @@ def test_control_by_itself_may_die_and_come_back(apart: Apart, tmp_path: Path) -
 def keys(directory: Path) -> None:
     """Taken at one end, and the same at the other."""
     assert quoit("keys", "alice-app", "carol-app", "--dir", str(directory)).endswith("equal")
+
+
+@pytest.mark.realises("A1", "A2", "G1", "G3")
+def test_each_of_the_twelve_cells_is_a_process_of_its_own(apart: Apart) -> None:
+    """And a thirteenth holds the world below them. Each is started by its stratum and its plane, answers for all, and
+    hears what the others publish."""
+    names = {Part.named(str(cell)).name: cell for cell in CELLS}
+    watcher = "connectivity-telemetry"
+    for name, cell in names.items():
+        door = ("--management-port", "0") if name == watcher else ()
+        apart.start(name, "--stratum", cell.stratum, "--plane", cell.plane, *door)
+    doors = {name: apart.wait_for(name) for name in names}
+    for name in names:
+        apart.until(name, dict.fromkeys(names, "running"))
+        assert [row["link"] for row in apart.get(name, "/links")["rows"]] == ["alice--bob", "bob--carol"]
+    rows = apart.get("service-control", "/parts")
+    assert {row["part"]: row["cells"] for row in rows} == {name: [str(cell)] for name, cell in names.items()}
+    assert min(row["elements"] for row in rows) > 0
+    keys(apart.directory / "service-resource")
+
+    strike = partial(quoit, "strike", "cut", "alice--bob", "--dir", str(apart.directory / "fabric-management"))
+    with on_change(doors[watcher], "/quoit-telemetry:telemetry/alarm") as pushes:
+        alarm = apart.news("service-control", "alarm.connectivity.>", strike)
+        assert (alarm["news"]["about"], alarm["news"]["cause"]) == ("alice--bob", "loss of signal")
+        assert "loss of signal" in next(push for push in pushes if "push-change-update" in push)
+
+
+@contextlib.contextmanager
+def on_change(doors: dict[str, Any], xpath: str) -> Iterator[Iterator[str]]:
+    """What a subscription (RFC 8641) at a part's management door is sent, once it has been told how things are."""
+    door = doors["management"]
+    tls = ssl.create_default_context(cafile=doors["ca"])
+    tls.load_cert_chain(door["roles"]["observer"]["cert"], door["roles"]["observer"]["key"])
+    body = {
+        "ietf-subscribed-notifications:input": {
+            "ietf-yang-push:datastore": "ietf-datastores:operational",
+            "ietf-yang-push:datastore-xpath-filter": xpath,
+            "ietf-yang-push:on-change": {},
+        }
+    }
+    headers = {"content-type": "application/yang-data+json"}
+    with httpx2.Client(verify=tls, trust_env=False, base_url=door["url"], timeout=PATIENCE_S) as client:
+        operation = "/restconf/operations/ietf-subscribed-notifications:establish-subscription"
+        made = client.post(operation, content=json.dumps(body), headers=headers).raise_for_status().json()
+        uri = made["ietf-subscribed-notifications:output"]["ietf-restconf-subscribed-notifications:uri"]
+        with client.stream("GET", uri, headers={"accept": "text/event-stream"}) as answer:
+            lines = answer.raise_for_status().iter_lines()
+            next(line for line in lines if "push-update" in line)
+            yield lines
 
 
 @pytest.mark.realises("G3")

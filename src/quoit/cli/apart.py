@@ -47,23 +47,24 @@ class Place:
     strata: tuple[str, ...] = ()
     planes: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    elements: tuple[str, ...] = ()
     wait_s: float = 60.0
 
     @property
     def part(self) -> Part:
         """UserError if it would hold nothing."""
         try:
-            return Part.of(self.strata, self.planes, self.without)
+            return Part.of(self.strata, self.planes, self.without, self.elements)
         except PartFault as fault:
             raise show.UserError(str(fault)) from fault
 
     @property
     def is_apart(self) -> bool:
         """Whether this is to be a part. UserError for a choice of strata or planes without a bus."""
-        if self.bus is None and (self.strata or self.planes or self.without or self.credentials):
+        if self.bus is None and (self.strata or self.planes or self.without or self.elements or self.credentials):
             raise show.UserError(
-                "--stratum, --plane, --without and --credentials are for a part of a twin that runs apart: start the "
-                "bus (quoit bus FILE) and give its address with --bus"
+                "--stratum, --plane, --element, --without and --credentials are for a part of a twin that runs apart: "
+                "start the bus (quoit bus FILE) and give its address with --bus"
             )
         return self.bus is not None
 
@@ -71,10 +72,10 @@ class Place:
 def place_of(
     bus: str | None,
     credentials: Path | None,
-    choice: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]],
+    choice: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]],
     wait: str,
 ) -> Place:
-    """From the words of the command line. `choice`: strata, planes, and what to leave out of them."""
+    """From the words of the command line. `choice`: strata, planes, what to leave out of them, and elements."""
     return Place(bus, credentials, *choice, wait_s=instant(wait, "--wait") / 1e9)
 
 

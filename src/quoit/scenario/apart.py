@@ -19,7 +19,15 @@ from quoit.runtime.kernel import Kernel
 from quoit.runtime.live import LiveWorld
 from quoit.scenario.muster import Go, Hello, Muster, PartRefused, Seen, State
 from quoit.scenario.part_news import PartNews
-from quoit.scenario.parts import SHORT_NS, Cut, Part, cell_of, demand_latency, shortest_ns
+from quoit.scenario.parts import (
+    SHORT_NS,
+    Cut,
+    Holdings,
+    Part,
+    PartFault,
+    demand_latency,
+    shortest_ns,
+)
 from quoit.scenario.schema import NetworkFile
 
 if TYPE_CHECKING:
@@ -73,10 +81,12 @@ class Company:
     def __post_init__(self) -> None:
         """PartFault if this network cannot be cut so."""
         demand_latency(self.network, [self.options.part], self.kernel.elements)
-        cells = {str(cell_of(element)) for element in self.kernel.elements}
+        self._holdings = Holdings(self.kernel.elements)
+        if not self._holdings.of(self.options.part.name):
+            raise PartFault(f"part {self.options.part} would hold no element of this network")
         instance = secrets.token_hex(8)
         own = Hello(self.options.part.name, instance, time.monotonic_ns(), self.facts)
-        self.muster = Muster(own, cells)
+        self.muster = Muster(own, self._holdings)
         bus, speed = self.options.bus, float(self.facts["speed"])
         self.news = PartNews(self.kernel, own.part, bus, self._now_ns, speed, self._say_if_known)
         bus.listen(self.news.arrived, self.news.missed)
@@ -140,10 +150,11 @@ class Company:
         if not missing:
             return f"all parts were there, but the start was not named within {wait_s:g} s; start all anew"
         strange = "".join(f"; {why}" for why in self.muster.quarrels.values())
-        first, _, plane = missing[0].partition("-")
+        first, plane, *element = missing[0].split("-", 2)
+        own = f" --element {element[0]}" if element else ""
         return (
             f"within {wait_s:g} s nobody came who holds {_short(missing)}{strange}; start one, such as: "
-            f"quoit up FILE --bus URL --stratum {first} --plane {plane}"
+            f"quoit up FILE --bus URL --stratum {first} --plane {plane}{own}"
         )
 
     def begin(self, world: LiveWorld) -> None:
@@ -206,7 +217,7 @@ class Company:
         world = self._world
         assert world is not None
         why = f"part {gone.part} has gone"
-        _log.error("part.gone", part=gone.part, holds=sorted(map(str, Part.named(gone.part).cells)))
+        _log.error("part.gone", part=gone.part, holds=self._held_by(Part.named(gone.part)))
         if Part.named(gone.part).has_resources:
             world.fail(PartGone(f"{why}, and with it what it held; the others end, too"))
         else:
@@ -282,11 +293,17 @@ class Company:
             "here": own,
             "state": "gone" if gone or hello is None else str(hello.state),
             "life": 0 if hello is None else hello.life,
-            "cells": sorted(map(str, part.cells)),
-            "elements": sum(element in part for element in self.kernel.elements),
+            "cells": self._held_by(part),
+            "elements": len(self._holdings.of(name)),
             "late_s": 0.0 if hello is None else hello.late_s,
             "faithful": hello is not None and hello.faithful,
         }
+
+    @staticmethod
+    def _held_by(part: Part) -> list[str]:
+        lacks = {cell: [str(p) for p in sorted(part.lacks, key=str) if p.cell == cell] for cell in part.cells}
+        cells = [f"{cell} without {', '.join(own)}" if own else str(cell) for cell, own in lacks.items()]
+        return sorted([*cells, *map(str, part.pieces)])
 
     @property
     def gone(self) -> list[str]:

@@ -20,6 +20,7 @@ class ServiceController(Element):
 
     stratum, plane = Stratum.SERVICE, Plane.CONTROL
     realises = ("A5", "B3", "B4", "C2", "C6")
+    separable = True
 
     def __init__(
         self,

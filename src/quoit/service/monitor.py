@@ -42,6 +42,7 @@ class ServiceMonitor(Element):
 
     stratum, plane = Stratum.SERVICE, Plane.TELEMETRY
     realises = ("C6", "G1")
+    separable = True
 
     def __init__(self, place: str, domain: str, telemetry: TelemetryPlan | None = None) -> None:
         super().__init__(monitor(domain), place)

@@ -56,6 +56,7 @@ from quoit.service.api import (
     Applications,
     CloseSession,
     CloseUnit,
+    Controllers,
     GetApplications,
     GetSession,
     GetUnit,
@@ -64,7 +65,6 @@ from quoit.service.api import (
     Session,
     SessionChanged,
     Unit,
-    controller,
 )
 
 S = 1_000_000_000
@@ -142,8 +142,10 @@ class IntentManager(Element):
         period_ns: int = PERIOD_NS,
         optical: str | None = None,
         name: str = INTENTS,
+        controllers: int = 1,
     ) -> None:
         super().__init__(name, place)
+        self._controllers = Controllers(controllers, LOOK_NS)
         self._domains = domains
         self._namespace = namespace
         self._period_ns = period_ns
@@ -277,7 +279,7 @@ class IntentManager(Element):
     async def _applications(self, ctx: Context) -> tuple[ApplicationRow, ...]:
         rows: tuple[ApplicationRow, ...] = ()
         for domain in self._domains:
-            answer: Applications = await ctx.ask(controller(domain), GetApplications(), within=LOOK_NS)
+            answer: Applications = await self._controllers.ask(ctx, domain, GetApplications())
             rows += answer.rows
         return rows
 

@@ -36,9 +36,8 @@ from quoit.scenario.optical_door import OpticalDoor
 from quoit.scenario.part_doors import AGENTS_PORT, JOIN_PORT, MANAGEMENT_PORT, ORCHESTRATION_PORT, TAPI_PORT
 from quoit.scenario.parts import KMES
 from quoit.scenario.schema import NetworkFile
-from quoit.scenario.telemetry_data import MODULE, TelemetryProvider, tell_changes
+from quoit.scenario.telemetry_data import MODULE, TelemetryProvider, all_monitors, tell_changes
 from quoit.scenario.tokens import TokenBook
-from quoit.service.agreements import monitor
 from quoit.service.api import eme
 
 if TYPE_CHECKING:
@@ -249,8 +248,8 @@ class Doors:
         self._issue_roles(ROLES)
         context = self.authority.server_context(leaf, tls13_only=True)
         identify = role_identities(self.authority.is_revoked).read
-        monitors = [monitor(domain.name) for domain in self.network.all_domains()]
-        core = Restconf(ModuleSet.of([MODULE]), [TelemetryProvider(self.world, monitors)], now=self._instant)
+        provider = TelemetryProvider(self.world, all_monitors(self.network))
+        core = Restconf(ModuleSet.of([MODULE]), [provider], now=self._instant)
         door = ManagementDoor(operator.app(), RestconfApp(core))
         port = self.options.management_port
         with _named_by(MANAGEMENT_PORT, port):

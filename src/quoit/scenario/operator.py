@@ -34,8 +34,8 @@ from quoit.runtime.wire import Message
 from quoit.scenario.fate import FATE, STRIKES, Strike
 from quoit.scenario.news import UNREAD_S, NewsDesk
 from quoit.scenario.targets import targets_of, without_light
+from quoit.scenario.telemetry_data import all_monitors
 from quoit.service import api as service
-from quoit.service.agreements import monitor
 
 if TYPE_CHECKING:
     from quoit.scenario.host import Host
@@ -222,7 +222,7 @@ class OperatorSocket:
 
     async def _telemetry(self, request: Request) -> Response:
         """Meters that are on, with their windows, of all strata."""
-        of = [connectivity.METERS, METERS, *(monitor(domain.name) for domain in self._host.network.all_domains())]
+        of = [connectivity.METERS, METERS, *all_monitors(self._host.network)]
         answers: list[Meters] = [await self._host.world.ask(name, GetMeters()) for name in of]
         return _json(Meters(tuple(row for answer in answers for row in answer.meters)))
 

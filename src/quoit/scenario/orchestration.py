@@ -28,8 +28,9 @@ def orchestration(network: NetworkFile, center: str) -> list[Element]:
             out.append(Orchestrator(place, (plan,), peers, interfaces, joining, plan.name))
     names = tuple(plan.name for plan in plans)
     period_ns = network.policies.intent_period_ns
-    out.append(IntentManager(center, names, Namespace(network.nid), period_ns=period_ns))
-    out.append(ServiceLinkManager(center, names))
+    number = network.policies.control_instances
+    out.append(IntentManager(center, names, Namespace(network.nid), period_ns=period_ns, controllers=number))
+    out.append(ServiceLinkManager(center, names, number))
     return out
 
 
@@ -51,4 +52,4 @@ def interfaces_of(network: NetworkFile, node: str) -> Iterator[Interface]:
 def _plan(network: NetworkFile, name: str, prefix: str) -> DomainPlan:
     nodes = tuple(node for node in network.nodes if network.domain_of(node) == name)
     kmes = tuple((kme.id, kme.node) for kme in network.all_kmes() if network.domain_of(kme.node) == name)
-    return DomainPlan(name, prefix, nodes, kmes)
+    return DomainPlan(name, prefix, nodes, kmes, network.policies.control_instances)

@@ -18,6 +18,7 @@ from typing import NamedTuple, TypeVar
 
 from quoit.runtime.element import Element, Plane, Stratum
 from quoit.scenario.schema import NetworkFile
+from quoit.service.api import INSTANCE_MARK
 
 WITHOUT = "without-"
 BY_NUMBER = "cells-"
@@ -66,8 +67,6 @@ SEPARABLE: Mapping[Cell, tuple[str, ...]] = {
 MOST_INSTANCES = 8
 """Of one function in a domain (`policies.control_instances`)."""
 _PIECE = re.compile(r"([a-z]+)(?:-([0-7]))?")
-INSTANCE_MARK = "#"
-"""Before the number of an instance, at the end of an element's name."""
 
 
 class Piece(NamedTuple):

@@ -32,7 +32,7 @@ class Instances:
             try:
                 return await ctx.ask(name, msg, within=self._each_ns)
             except Problem as problem:
-                if problem.code != "deadline" or problem.fields.get("element", name) != name:
+                if problem.code != "deadline" or problem.fields.get("element", name) != name or len(turn) == 1:
                     raise
                 self._silent[name] = ctx.now + SHUN_NS
                 ctx.log.warning("instance.silent", instance=name)

@@ -151,11 +151,19 @@ class Company:
             return f"all parts were there, but the start was not named within {wait_s:g} s; start all anew"
         strange = "".join(f"; {why}" for why in self.muster.quarrels.values())
         first, plane, *element = missing[0].split("-", 2)
-        own = f" --element {element[0]}" if element else ""
+        if element:
+            own = f" --element {element[0]}"
+        else:
+            own = "".join(f" --without {piece}" for piece in self._pieces_of(missing[0]))
         return (
             f"within {wait_s:g} s nobody came who holds {_short(missing)}{strange}; start one, such as: "
             f"quoit up FILE --bus URL --stratum {first} --plane {plane}{own}"
         )
+
+    def _pieces_of(self, cell: str) -> list[str]:
+        """What parts that are there hold of a cell which is missing otherwise."""
+        parts = [self.options.part.name, *self.muster.seen]
+        return sorted(str(p) for part in parts for p in Part.named(part).pieces if str(p.cell) == cell)
 
     def begin(self, world: LiveWorld) -> None:
         """The world lives: say so, and from now on look after the others."""

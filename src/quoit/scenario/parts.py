@@ -318,12 +318,14 @@ class Holdings:
         return self._known[part]
 
     def described(self, names: Iterable[str]) -> list[str]:
-        """Whole cells by their names, and else functions of them, with instances where not all are meant."""
+        """Cells by their names, even if what may leave them is not meant; of cells of which nothing else is meant,
+        functions, with instances where not all are."""
         named = frozenset(names)
         terms = list[str]()
         for cell in CELLS:
             own = [element for element in self._elements if cell_of(element) == cell]
-            if own and all(element.name in named for element in own):
+            meant = [element for element in own if element.name in named]
+            if own and (meant == own or not all(element.separable for element in meant)):
                 terms.append(str(cell))
                 continue
             functions = dict.fromkeys(function_of(element) for element in own)

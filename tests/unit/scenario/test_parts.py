@@ -109,6 +109,7 @@ def test_functions_of_a_cell_and_their_instances_may_be_held_by_themselves() -> 
     assert holdings.of(alone.name) == set(held)
     assert holdings.described(held) == ["service-control-access-1", "service-control-routing"]
     assert holdings.described(holdings.all) == [str(cell) for cell in CELLS]
+    assert holdings.described(set(holdings.all) - set(held)) == [str(cell) for cell in CELLS]
     with pytest.raises(PartFault, match="no part holds service-control-access-1, service-control-routing; start"):
         Cut(loads(APART), [rest], kernel.elements)
     with pytest.raises(PartFault, match="in two parts at once: service-control-access-1"):

@@ -21,7 +21,7 @@ import msgspec
 import nats.errors
 import structlog
 
-from quoit.adapters.buses.nats import BusGone, BusIdentity, NatsLine
+from quoit.adapters.buses.nats import START_S, BusGone, BusIdentity, NatsLine
 from quoit.runtime.inbox import Frame, Inbox
 
 _log = structlog.get_logger("quoit", element="bus")
@@ -39,7 +39,7 @@ def users_lines(parts: Iterable[str]) -> str:
         say = f'publish: ["quoit.hall.{part}", "quoit.frame.*.{part}", "quoit.news.*.{part}"]'
         hear = f'subscribe: ["quoit.hall.*", "quoit.frame.{part}.*", "quoit.news.{part}.*"]'
         users.append(f'  {{ user: "CN={part}", permissions: {{ {say}, {hear} }} }}\n')
-    return f"authorization {{ users: [\n{''.join(users)}] }}\n"
+    return f"authorization {{ timeout: {START_S:g}, users: [\n{''.join(users)}] }}\n"
 
 
 class PartBus(NatsLine):

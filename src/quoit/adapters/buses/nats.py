@@ -37,6 +37,8 @@ Heard = Callable[[Any], Awaitable[None]]
 """What is done with a message of a subject."""
 START_S = 30.0
 """How long a server may take to come up, and one that is up to let a process in: a machine that is busy takes long."""
+SEEK_S, SEEK_TIMES = 10.0, 20
+"""How long a bus is looked for that is not there yet, and how often."""
 LOOK_S = 0.02
 """How often a server that was started is looked for."""
 CLOSE_S = 2.0
@@ -165,6 +167,8 @@ class NatsLine:
             tls_hostname="127.0.0.1",
             connect_timeout=START_S,
             allow_reconnect=False,
+            reconnect_time_wait=SEEK_S / SEEK_TIMES,  # of the first connection, too
+            max_reconnect_attempts=SEEK_TIMES,
             closed_cb=closed,
             error_cb=_ignore,
         )

@@ -28,7 +28,7 @@ from quoit.service.messages.kmes import (
     StreamRow,
     StreamStarved,
 )
-from quoit.service.messages.names import INSTANCE_MARK, METERS, UPKEEP, controller, eme, qnpu
+from quoit.service.messages.names import COORDINATOR, INSTANCE_MARK, METERS, UPKEEP, controller, eme, qnpu
 from quoit.service.messages.pairs import (
     PAIR_NEWS,
     AskOver,
@@ -99,6 +99,7 @@ from quoit.service.messages.units import (
 )
 
 __all__ = [
+    "COORDINATOR",
     "INSTANCE_MARK",
     "METERS",
     "PAIR_NEWS",

@@ -93,17 +93,16 @@ class AgentDoors:
     async def open(
         self,
         dialects: Mapping[str, str],
-        port: int,
+        ports: Mapping[str, int],
         passwords: Passwords | None = None,
         later: frozenset[str] = frozenset(),
     ) -> None:
-        """One listener for each of these nodes, on ports from `port` on, or any free ones if it is 0; for those that
-        come `later`, when they are admitted. Raises OSError if one is taken. With `passwords`, those of TeraFlowSDN's
+        """One listener for each of these nodes, on its port (0: any free one); for those that come `later`, when they
+        are admitted. Raises OSError if one is taken. With `passwords`, those of TeraFlowSDN's
         dialect are plain HTTP: its driver speaks no TLS."""
         self._passwords = passwords
         self.roles = {role: self._authority.issue_role(role, role.value, self._life) for role in READERS}
-        places = enumerate(dialects.items())
-        self._places = {node: (dialect, port + number if port else 0) for number, (node, dialect) in places}
+        self._places = {node: (dialect, ports[node]) for node, dialect in dialects.items()}
         for node in dialects:
             if node not in later:
                 await self.admit(node)

@@ -425,12 +425,15 @@ class Assembler:
     def _service(self, attachments: dict[str, Attachment], policy: KeyPolicy) -> list[Element]:
         out: list[Element] = [ServiceMeters(self.center), ServiceUpkeep(self.center)]
         make_kme = self._kme_maker(attachments, policy)
-        domains = self.n.all_domains()
+        domains, number = self.n.all_domains(), policy.control_instances
         for domain in domains:
             mine = tuple(a for a in attachments.values() if a.domain == domain.name)
             peers = tuple(d.name for d in domains if d.name != domain.name)
             place = next((n for n in self.n.nodes if self.n.domain_of(n) == domain.name), self.center)
-            out.append(ServiceController(place, domain.name, domain.prefix, mine, peers, self.n.joining))
+            out += [
+                ServiceController(place, domain.name, domain.prefix, mine, peers, self.n.joining, n, number)
+                for n in range(number)
+            ]
             out += self._session_control(domain.name, place, mine, policy)
         for kme in self.n.all_kmes():
             store = self.stores[kme.id] = self.parts.make_store(kme.id)
@@ -445,9 +448,10 @@ class Assembler:
         apps = {app.sae: app for app in self.n.applications}
         contracts = tuple(Contract(a, apps[a.sae].rate_bps, apps[a.sae].priority) for a in mine)
         number = policy.control_instances
-        out: list[Element] = [ServiceMonitor(place, domain, self.telemetry)]
+        out: list[Element] = []
         for n in range(number):
             out += [
+                ServiceMonitor(place, domain, self.telemetry, n),
                 AccessControl(place, domain, contracts, n),
                 AdmissionControl(place, domain, policy.commit_ns, n, number),
                 RoutingModule(place, domain, n),

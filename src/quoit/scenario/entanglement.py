@@ -270,7 +270,9 @@ class EntanglementSide:
             domain = self._n.domain_of(name)
             apps = tuple(a for a in attachments.values() if a.node == name)
             dice = seeds.keystream(self._root, "dice", name, nbytes=32)
-            emes.append(Eme(name, domain, stages[domain], apps, centres, calendar, dice))
+            made = Eme(name, domain, stages[domain], apps, centres, calendar, dice)
+            made.know_controllers(self._n.policies.control_instances)
+            emes.append(made)
         return emes
 
 

@@ -7,6 +7,7 @@ SAE = secure application entity (ETSI GS QKD 014); its identifier here is the on
 from __future__ import annotations
 
 from quoit.fabric.api import CreatePairs, MadePair, Reading, RequestPairs
+from quoit.service.instances import Controllers
 from quoit.service.messages.applications import AdmitNode, ApplicationRow, Applications, GetApplications
 from quoit.service.messages.keys import (
     DeliveredBits,
@@ -27,7 +28,7 @@ from quoit.service.messages.kmes import (
     StreamRow,
     StreamStarved,
 )
-from quoit.service.messages.names import COORDINATOR, METERS, UPKEEP, controller, eme, qnpu
+from quoit.service.messages.names import COORDINATOR, INSTANCE_MARK, METERS, UPKEEP, controller, eme, qnpu
 from quoit.service.messages.pairs import (
     PAIR_NEWS,
     AskOver,
@@ -99,6 +100,7 @@ from quoit.service.messages.units import (
 
 __all__ = [
     "COORDINATOR",
+    "INSTANCE_MARK",
     "METERS",
     "PAIR_NEWS",
     "QNPU_NEWS",
@@ -118,6 +120,7 @@ __all__ = [
     "ClosePairCircuit",
     "CloseSession",
     "CloseUnit",
+    "Controllers",
     "CreatePairs",
     "DeliveredBits",
     "DropPairs",

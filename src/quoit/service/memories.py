@@ -21,7 +21,8 @@ from quoit.service.api import (
     eme,
 )
 from quoit.service.assembly import Assembler
-from quoit.service.directory import Attachment, Resolve, Resolved, controller, need_leave
+from quoit.service.directory import Attachment, Resolve, Resolved, need_leave
+from quoit.service.instances import Controllers
 from quoit.service.states import CarryNote, Heard
 
 WITHIN = 5_000_000_000
@@ -38,6 +39,11 @@ class MemoryDesk(Assembler):
         self._apps = {app.sae: app for app in apps}
         self._memory: dict[int, str] = {}
         self._notes: dict[str, deque[Note]] = {sae: deque(maxlen=MAX_NOTES) for sae in self._apps}
+        self.know_controllers(1)
+
+    def know_controllers(self, number: int) -> None:
+        """So many instances of service control there are in each domain."""
+        self._controllers = Controllers(number, WITHIN)
 
     # -- who is who ----------------------------------------------------------------------------------
 
@@ -47,7 +53,7 @@ class MemoryDesk(Assembler):
         return self._apps[caller]
 
     async def _resolve(self, ctx: Context, app: Attachment, name: str) -> Attachment:
-        answer: Resolved = await ctx.ask(controller(self._domain), Resolve(name), within=WITHIN)
+        answer: Resolved = await self._controllers.ask(ctx, self._domain, Resolve(name))
         need_leave(app, answer.attachment)
         return answer.attachment
 

@@ -27,7 +27,7 @@ from quoit.engine.hardware import PROFILES, HardwareProfile
 from quoit.engine.ledger import Node as TrueNode
 from quoit.engine.measured import MeasuredPairs, MeasuredPlan, Reader
 from quoit.engine.physics.bell_pairs import werner
-from quoit.engine.program import Hop
+from quoit.engine.program import Hop, State
 from quoit.engine.world import TrueLink, World
 from quoit.fabric.linkservice.circuits import NetworkService
 from quoit.fabric.linkservice.links import LinkEnds, LinkService
@@ -85,6 +85,11 @@ def hop_of(link: schema.PairLink, length_km: float, loss_db: float) -> Hop:
     attempt_s = link.attempt_ns * 1e-9
     if link.scheme == "given":
         success, fidelity = _told(link, "success", "fidelity")
+        if link.dark >= success or fidelity > 1 - 0.75 * link.dark / success:
+            raise ValueError(
+                f"expected dark below success, and a fidelity that so much white noise leaves; found "
+                f"dark {link.dark:g} of success {success:g}, fidelity {fidelity:g}"
+            )
         return timed_hop("double_click", length_km, attempt_s, Heralded(success, werner(fidelity)))
     if link.scheme in ("midpoint-source", "sender-receiver"):
         return _of_a_source(link, profile, scheme, length_km, loss_db)
@@ -119,6 +124,19 @@ def _of_a_source(
         f"hardware {profile.name} is {profile.scheme.replace('_', '-')}: expected none, with emission, absorption and "
         f"fidelity, or {'a source of pairs' if link.scheme == 'midpoint-source' else 'sequential hardware'}"
     )
+
+
+_CLICKS = ("single_click", "double_click")
+
+
+def _false_share(link: schema.PairLink, length_km: float) -> float:
+    """Of the heralds of a link whose figures are told or measured, the share that nothing lies behind. Noise that a
+    set-up showed over much fibre and not over little is taken to be of that kind."""
+    if link.scheme == "given":
+        return link.dark / link.success if link.success else 0.0
+    profile = None if link.hardware is None else PROFILES[link.hardware]
+    far = profile is not None and profile.pair_fibre_km is not None and length_km > profile.pair_fibre_km
+    return profile.extra_depol if profile is not None and far else 0.0
 
 
 def _told(link: schema.PairLink, *keys: str) -> list[float]:
@@ -170,10 +188,9 @@ class EntanglementSide:
     @cached_property
     def links(self) -> dict[str, PairLinkEntry]:
         """Pair links as control knows them. ValueError names what the hardware's paper does not say."""
-        lengths = {span.id: span.length_km for span in self._n.spans}
         found = {}
         for link in self._n.pair_links:
-            hop = hop_of(link, sum(lengths[span] for span in self._spans_of(link)), self._losses_db[link.id])
+            hop = hop_of(link, self._length_km(link), self._losses_db[link.id])
             a, b = link.between
             found[link.id] = PairLinkEntry(link.id, a, b, hop, link.pairs, link.calibration_ns)
         return found
@@ -186,9 +203,24 @@ class EntanglementSide:
         return {link.id: world.loss_db(link.id) or 0.0 for link in self._n.pair_links}
 
     def _true_link(self, link: schema.PairLink) -> PairLink:
+        """Where closed forms say what loss does to a link, they are asked again whenever it changes."""
         scheme = SCHEMES.get(link.scheme.replace("-", "_"))
         photons = 2 if scheme is None else scheme.photons
-        return PairLink(link.id, self._losses_db[link.id], photons, (link.between[0], link.between[1]))
+        length_km, base_db = self._length_km(link), self._losses_db[link.id]
+
+        def at_loss(loss_db: float) -> tuple[float, State]:
+            hop = hop_of(link, length_km, loss_db)
+            return hop.success, hop.state
+
+        as_shown = link.hardware is not None and PROFILES[link.hardware].scheme not in _CLICKS
+        return PairLink(
+            link.id, base_db, photons, (link.between[0], link.between[1]), _false_share(link, length_km),
+            None if link.scheme == "given" or as_shown else at_loss,
+        )  # fmt: skip
+
+    def _length_km(self, link: schema.PairLink) -> float:
+        lengths = {span.id: span.length_km for span in self._n.spans}
+        return sum(lengths[span] for span in self._spans_of(link))
 
     @cached_property
     def known(self) -> PairLinks:

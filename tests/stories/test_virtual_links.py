@@ -45,7 +45,7 @@ async def share(net: VirtualNetwork, alice: Application, bob: Application, floor
     return unit, took
 
 
-@pytest.mark.realises("D1", "D2")
+@pytest.mark.realises("D1", "D2", "F7")
 def test_what_is_ready_is_joined_at_once_again_and_again() -> None:
     """Seven units by either compiler: with virtual links ready the mean wait is a fraction, and no pair is below its
     promise. Attempts take 4 and 5 in 1,000, so from scratch a pair takes some 15 ms beyond the messages."""

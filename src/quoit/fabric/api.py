@@ -484,6 +484,8 @@ class Links(Message):
 # -- entanglement -----------------------------------------------------------------------------------------
 
 PAIR_CONTROLLER = "fabric.pairs"
+TRANSIT = 2
+"""Memories that a circuit takes at a node between its ends: one on each side."""
 
 
 def memory(node: str) -> str:
@@ -493,10 +495,14 @@ def memory(node: str) -> str:
 
 @message("fabric.ReserveSlots")
 class ReserveSlots(Message):
-    """Keep `number` memories of a node for `holder`. Answered with `Slots`; Problem `no-memory`."""
+    """Keep `number` memories of a node for `holder`. Answered with `Slots`; Problem `no-memory`. `claim`: a name under
+    which it is asked again if there are too few now; until then what it needs is kept from those of lower `priority`
+    (0 to 7) and those who come later."""
 
     holder: str
     number: int
+    priority: int = 0
+    claim: str = ""
 
 
 @message("fabric.FreeSlots")
@@ -668,8 +674,9 @@ class PairPlan(Message):
 class OpenCircuit(Message):
     """Make `number` pairs between two nodes, none worse than `fidelity` when it is delivered, into memories that the
     holders have reserved. `via`: over these links and no others. `early`: each end has its half as soon as it has heard
-    of all swaps, and need not wait for the other. `tested`: as in `PlanPairs`. Problems `no-route`, `link-suspect`,
-    `fidelity-unreachable` (with `best`), `no-memory` of a link."""
+    of all swaps, and need not wait for the other. `tested`: as in `PlanPairs`. `priority`, `claim`: as in
+    `ReserveSlots`, for places on links and for memories of the nodes between, two each. Problems `no-route`,
+    `link-suspect`, `fidelity-unreachable` (with `best`), `no-memory` of a node between."""
 
     circuit: str
     head: str
@@ -682,13 +689,15 @@ class OpenCircuit(Message):
     via: tuple[str, ...] = ()
     early: bool = False
     tested: bool = False
+    priority: int = 0
+    claim: str = ""
 
 
 @message("fabric.OpenKeyCircuit")
 class OpenKeyCircuit(Message):
     """Bring pairs without end to both ends of `link`, along `over`, links for entangled pairs in order from `head` to
     `tail`; none worse than `fidelity`. `width`: memories on each side of each of them. The head's module is programmed.
-    Answered with `PairPlan`; Problems `no-route` if a link is used up, `fidelity-unreachable`."""
+    Answered with `PairPlan`; Problems `no-route` if a link is used up, `no-memory`, `fidelity-unreachable`."""
 
     link: str
     head: str

@@ -202,6 +202,10 @@ class EntanglementSide:
         world = World(light.true_spans(), self.true_links(), switches=light.true_switches())
         return {link.id: world.loss_db(link.id) or 0.0 for link in self._n.pair_links}
 
+    def memories_of(self, node: str) -> int:
+        """How many a node has."""
+        return self._memories[node].number if node in self._memories else 0
+
     def _true_link(self, link: schema.PairLink) -> PairLink:
         """Where closed forms say what loss does to a link, they are asked again whenever it changes."""
         scheme = SCHEMES.get(link.scheme.replace("-", "_"))
@@ -252,13 +256,14 @@ class EntanglementSide:
         board = AttemptBoard()
         key_side = [MeasuredPairs(world, true_links, keys.plans, readers, self._seed, board)] if keys.plans else []
         links, stations = tuple(self.links.values()), tuple(self.known.stations.values())
+        numbers = {name: plan.number for name, plan in self._memories.items()}
         return [
             Entangler(world, true_links, true_nodes, self._seed, board),
             *key_side,
-            PairController(center, links, stations, self.compiler, self._kept_ready(attachments, keys)),
+            PairController(center, links, stations, self.compiler, numbers, self._kept_ready(attachments, keys)),
             *(MemoryAgent(name, plan.number) for name, plan in self._memories.items()),
             *self._pair_services(self.known),
-            Scheduler(center, {name: plan.number for name, plan in self._memories.items()}),
+            Scheduler(center, numbers),
             *self._emes(attachments, calendar),
             *(Qnpu(name, self._settle_ns) for name in self._memories),
         ]

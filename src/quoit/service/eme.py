@@ -78,7 +78,8 @@ class Eme(Rounds):
             ctx.tell(self.name, WatchUnit(msg.unit_id), after=WATCH_NS)
         slots: tuple[int, ...] = ()
         if msg.number:
-            answer: Slots = await ctx.ask(memory(self._node), ReserveSlots(self.name, msg.number), within=WITHIN)
+            order = ReserveSlots(self.name, msg.number, unit.wanted.priority, f"{msg.unit_id} {msg.sae}")
+            answer: Slots = await ctx.ask(memory(self._node), order, within=WITHIN)
             slots = answer.slots
         if unit.state in ENDED or self._units.get(msg.unit_id) is not unit:  # meanwhile
             if slots:

@@ -7,9 +7,10 @@ enough free memories are passed over while there are others.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
-from quoit.fabric.api import PAIR_CONTROLLER, CountSlots, PairPlan, PlanPairs, SlotCount, memory
+from quoit.fabric.api import PAIR_CONTROLLER, TRANSIT, CountSlots, PairPlan, PlanPairs, SlotCount, memory
 from quoit.model.problem import Problem
 from quoit.runtime.context import Context
 from quoit.service.api import eme
@@ -38,7 +39,8 @@ class Centre:
 
 @dataclass(frozen=True)
 class Plan:
-    """A star, and the best that is likely: its states after the waits that its rates make likely."""
+    """A star, and the best that is likely: its states after the waits that its rates make likely. `memories`: of the
+    parties and the centre; `transit`: of the nodes that its pairs pass, as long as they are being made."""
 
     centre: str
     star: Star
@@ -46,6 +48,12 @@ class Plan:
     memories: dict[str, int]
     ops_ns: int
     likely: float
+    transit: dict[str, int]
+
+    @property
+    def taken(self) -> dict[str, int]:
+        """Memories of all nodes while states are made."""
+        return dict(Counter(self.memories) + Counter(self.transit))
 
     @property
     def best(self) -> float:
@@ -104,6 +112,7 @@ class Planner(PairDesk):
         for centre in self._candidates(parties):
             edges: list[Edge] = []
             links: list[str] = []
+            transit: Counter[str] = Counter()
             slowest_s = 0.0
             own = next((seat for seat, p in enumerate(parties) if p.node == centre.node), -1)
             try:
@@ -113,12 +122,13 @@ class Planner(PairDesk):
                         plan: PairPlan = await ctx.ask(PAIR_CONTROLLER, ask, within=WITHIN)
                         edges.append(edge_of(f"{name}/{seat}", eme(party.node), seat, plan))
                         links += plan.links
+                        transit.update(dict.fromkeys(plan.nodes[1:-1], TRANSIT))
                         slowest_s += 1 / plan.rate_hz if plan.rate_hz else 0.0
             except Problem as problem:
                 why = problem
                 continue
             star = Star(wanted.kind, len(parties), wanted.edges, tuple(edges), own, 1.0)
-            found.append(_planned(centre, star, tuple(links), parties, wanted, slowest_s))
+            found.append(_planned(centre, star, tuple(links), parties, wanted, slowest_s, transit))
         return found, why
 
     def _candidates(self, parties: tuple[Attachment, ...]) -> list[Centre]:
@@ -131,14 +141,16 @@ class Planner(PairDesk):
     def _most(self, plan: Plan, states: int) -> int:
         """How many states there could be instead of so many."""
         return min(
-            (self._centres[node].memories if node in self._centres else 0) * states // number
-            for node, number in plan.memories.items()
+            (self._has(node) - plan.transit.get(node, 0)) * states // number for node, number in plan.memories.items()
         )
+
+    def _has(self, node: str) -> int:
+        return self._centres[node].memories if node in self._centres else 0
 
     def _room(self, plan: Plan, states: int) -> Problem | None:
         """Why this could never be, whoever waits however long."""
-        for node, number in sorted(plan.memories.items()):
-            has = self._centres[node].memories if node in self._centres else 0
+        for node, number in sorted(plan.taken.items()):
+            has = self._has(node)
             if number > has:
                 return Problem(
                     "no-memory", f"{node} has {has} memories, {number} are needed", node=node, has=has, needed=number,
@@ -158,7 +170,13 @@ class Planner(PairDesk):
 
 
 def _planned(
-    centre: Centre, star: Star, links: tuple[str, ...], parties: tuple[Attachment, ...], wanted: Wanted, wait_s: float
+    centre: Centre,
+    star: Star,
+    links: tuple[str, ...],
+    parties: tuple[Attachment, ...],
+    wanted: Wanted,
+    wait_s: float,
+    transit: dict[str, int],
 ) -> Plan:
     own = None if star.own < 0 else star.own
     recipe = kind_of(star.kind, star.parties, star.graph).recipe([edge.seat for edge in star.edges], own)
@@ -169,4 +187,4 @@ def _planned(
     ops_ns = recipe.takes_ns(centre.gate_ns, centre.readout_ns)
     wait_ns = NEWS_NS + ops_ns + round(wait_s * 1e9)
     likely = Promise(star).least((wait_ns,) * len(star.edges), ops_ns)
-    return Plan(centre.node, star, links, memories, ops_ns, likely)
+    return Plan(centre.node, star, links, memories, ops_ns, likely, transit)

@@ -313,7 +313,7 @@ class ProgramPairs(Element):
         """A memory for the next half that is measured here; one at a time."""
         if making.reserved:
             return False
-        slot = await self._reserve(ctx)
+        slot = await self._reserve(ctx, making.circuit)
         if slot is None:
             making.lacking_ns = ctx.now if making.lacking_ns is None else making.lacking_ns
             if ctx.now - making.lacking_ns >= LONGEST_LACK_NS:
@@ -328,9 +328,9 @@ class ProgramPairs(Element):
         making.own.append(slot)
         return True
 
-    async def _reserve(self, ctx: Context) -> int | None:
+    async def _reserve(self, ctx: Context, claim: str) -> int | None:
         try:
-            answer: Slots = await ctx.ask(memory(self._node), ReserveSlots(self.name, 1), within=WITHIN)
+            answer: Slots = await ctx.ask(memory(self._node), ReserveSlots(self.name, 1, claim=claim), within=WITHIN)
         except Problem as problem:
             if problem.code == "no-memory":
                 return None
@@ -346,15 +346,17 @@ class ProgramPairs(Element):
             return
         making.opened = True
         order = OpenCircuit(
-            making.circuit, self._node, making.want.remote, making.fidelity, (head,), (tail,), self.name, making.peer
-        )
+            making.circuit, self._node, making.want.remote, making.fidelity, (head,), (tail,), self.name, making.peer,
+            claim=making.circuit,
+        )  # fmt: skip
         until = ctx.now + LONGEST_LACK_NS
         while not making.ended:
             try:
                 await ctx.ask(PAIR_CONTROLLER, order, within=WITHIN)
                 break
             except Problem as problem:
-                if not problem.fields.get("busy") or ctx.now >= until:
+                lacking = problem.code == "no-memory" or problem.fields.get("busy")
+                if not lacking or ctx.now >= until:
                     raise
             await ctx.sleep(RETRY_NS)
         if making.ended:
@@ -457,7 +459,7 @@ class ProgramPairs(Element):
         if offered.offer.kind == MEASURE:
             if offered.busy:
                 return False
-            slot = await self._reserve(ctx)
+            slot = await self._reserve(ctx, offered.offer.circuit)
             if slot is None:
                 await self._lack(ctx, offered, door)
                 return False

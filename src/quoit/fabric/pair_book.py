@@ -1,0 +1,167 @@
+"""THE book of links for entangled pairs, and of what passes through nodes: who may use what, and who goes first.
+
+Everybody who has pairs made asks control here: units, requests of the link and network service, programs, keys.
+Memories at the ends are kept for their holders by the nodes' agents (`fabric.memory`), who are asked by the same rules;
+the two that each circuit takes at every node between, control has kept there for the circuit, so they are in the same
+count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from quoit.fabric.api import TRANSIT
+from quoit.fabric.claims import Claims
+from quoit.fabric.pair_links import PairLinkEntry, cost_of
+from quoit.fabric.programs.demand import Station
+from quoit.model.problem import Problem
+from quoit.planes.graph import Graph
+
+DISTRUST = 100.0
+"""What a link under suspicion costs: more than any path without one."""
+
+Path = tuple[tuple[str, ...], tuple[str, ...]]
+"""Nodes, and the links between them."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Among which links a path is looked for. `via`: these alone, if any; `tested`: those under suspicion, too;
+    `idle`: as if there were nobody but keys and virtual links. `claim`, `priority`: for whom; `shut`: nodes that it
+    must not pass; `crowded`: those without memories, too."""
+
+    via: tuple[str, ...] = ()
+    tested: bool = False
+    idle: bool = False
+    claim: str = ""
+    priority: int = 0
+    shut: frozenset[str] = frozenset()
+    crowded: bool = False
+
+
+@dataclass
+class Held:
+    """What a circuit has: `links` with so many places each, memories of nodes by number."""
+
+    links: tuple[str, ...]
+    places: int = 1
+    memories: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+class PairBook:
+    """What of a network is taken. `memories`: how many each node has; a node that is not in it has enough.
+    `apart`: how many circuits of each link are for keys."""
+
+    def __init__(
+        self,
+        links: Iterable[PairLinkEntry],
+        stations: Mapping[str, Station],
+        memories: Mapping[str, int],
+        apart: Mapping[str, int],
+    ) -> None:
+        self.links = {entry.link: entry for entry in links}
+        self.suspect: set[str] = set()
+        self.used = dict.fromkeys(self.links, 0)
+        self._stations = stations
+        self._graph = Graph((entry.link, entry.a, entry.b) for entry in self.links.values())
+        self._memories = dict(memories)
+        self._free = dict(memories)
+        self._lasting: dict[str, int] = {}
+        self._apart = dict(apart)
+        self._claims = Claims()
+
+    # -- links ---------------------------------------------------------------------------------------
+
+    def left(self, link: str) -> int:
+        """How many circuits more a link can bear, those for keys apart."""
+        return self.links[link].width - self.used[link] - self._apart.get(link, 0)
+
+    def full(self) -> list[str]:
+        """Links that can bear no circuit more."""
+        return sorted(name for name, used in self.used.items() if used >= self.links[name].width)
+
+    def _open_to(self, link: str, among: Choice, now: int) -> bool:
+        if among.via and link not in among.via:
+            return False
+        width = self.links[link].width
+        if among.idle:
+            return self._apart.get(link, 0) < width  # keys never end
+        return self.used[link] + self._claims.kept(among.claim, among.priority, link, now) < width
+
+    # -- memories ------------------------------------------------------------------------------------
+
+    def told(self, node: str, free: int) -> None:
+        """By a node's agent: so many memories are free, or at least so many as it tells of."""
+        self._free[node] = free
+
+    def lasting(self, held: Held, more: int = 1) -> None:
+        """What keys and virtual links hold is there for nobody, however long one waits. `more`: -1 takes it back."""
+        for node, slots in held.memories.items():
+            self._lasting[node] = self._lasting.get(node, 0) + more * len(slots)
+
+    def room(self, node: str, idle: bool) -> int:
+        """Memories of a node for circuits that pass; `idle`: if nothing else went on."""
+        if node not in self._memories:
+            return TRANSIT
+        return self._memories[node] - self._lasting.get(node, 0) if idle else self._free[node]
+
+    def _passable(self, node: str, among: Choice) -> bool:
+        return node not in among.shut and (among.crowded or self.room(node, among.idle) >= TRANSIT)
+
+    # -- paths ---------------------------------------------------------------------------------------
+
+    def route(self, head: str, tail: str, among: Choice, now: int) -> Path:
+        """The path with the best pairs among links and nodes that are not used up: a pair's loss of its eigenvalues
+        adds up over the hops, and waiting for success counts as well. Links under suspicion are for those who test, and
+        for them the last choice.
+
+        Problems `no-route` (with the links that are `busy`), `link-suspect`, `no-memory` (with a node, what it has
+        free and what is needed).
+        """
+        if head not in self._graph or tail not in self._graph:
+            raise Problem("no-route", f"no link for entangled pairs joins {head} and {tail}")
+        found = self._found(head, tail, among, now)
+        if found is not None:
+            self._claims.over(among.claim)
+            return found
+        raise self._refusal(head, tail, among, now)
+
+    def _found(self, head: str, tail: str, among: Choice, now: int) -> Path | None:
+        ends = (head, tail)
+
+        def cost(link: str) -> float | None:
+            entry = self.links[link]
+            if not self._open_to(link, among, now) or (link in self.suspect and not among.tested):
+                return None
+            if not all(node in ends or self._passable(node, among) for node in (entry.a, entry.b)):
+                return None
+            return cost_of(entry, self._stations) + (link in self.suspect) * DISTRUST
+
+        return self._graph.route(head, tail, cost)
+
+    def _refusal(self, head: str, tail: str, among: Choice, now: int) -> Problem:
+        """Why there is no path now: the first of these that would mend it alone, else that links are used up."""
+        if not among.tested and self._found(head, tail, replace(among, tested=True), now) is not None:
+            return Problem(
+                "link-suspect", f"from {head} to {tail} only over {', '.join(sorted(self.suspect))}",
+                suspect=sorted(self.suspect),
+            )  # fmt: skip
+        crowded = self._found(head, tail, replace(among, crowded=True, shut=frozenset()), now)
+        if crowded is not None:
+            node = next(n for n in crowded[0][1:-1] if not self._passable(n, among))
+            return self.lack(node, self.room(node, among.idle), TRANSIT)
+        wished = self._found(head, tail, replace(among, idle=True), now)
+        if wished is not None and among.claim:
+            self._claims.wait(among.claim, among.priority, dict.fromkeys(wished[1], 1), now)
+        kept = sorted(n for n in self.links if self.used[n] < self.links[n].width and not self._open_to(n, among, now))
+        why = f"; places on {', '.join(kept)} are kept for others that go before it" if kept and not among.via else ""
+        return Problem("no-route", f"no path from {head} to {tail} has a link free{why}", busy=self.full() + kept)
+
+    @staticmethod
+    def lack(node: str, free: int, needed: int) -> Problem:
+        """A repeater has too few memories for one circuit more."""
+        return Problem(
+            "no-memory", f"{node} has {free} memories free, a circuit through it takes {needed}",
+            node=node, free=free, needed=needed,
+        )  # fmt: skip

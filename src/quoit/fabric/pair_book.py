@@ -95,6 +95,10 @@ class PairBook:
         """By a node's agent: so many memories are free, or at least so many as it tells of."""
         self._free[node] = free
 
+    def given_back(self, node: str, number: int) -> None:
+        """Word is on its way to the node's agent, and will be there before anything that control asks later."""
+        self._free[node] = min(self._memories[node], self._free[node] + number)
+
     def lasting(self, held: Held, more: int = 1) -> None:
         """What keys and virtual links hold is there for nobody, however long one waits. `more`: -1 takes it back."""
         for node, slots in held.memories.items():

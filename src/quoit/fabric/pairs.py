@@ -169,6 +169,7 @@ class PairController(Element):
     def _free(self, ctx: Context, held: Held) -> None:
         for node, slots in held.memories.items():
             ctx.tell(memory(node), FreeSlots(PAIR_CONTROLLER, slots))
+            self._book.given_back(node, len(slots))
         held.memories = {}
 
     def _adopted(self, msg: OpenCircuit) -> tuple[_Standing, PairPlan] | None:

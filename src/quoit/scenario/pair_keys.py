@@ -149,7 +149,7 @@ class PairKeys:
                     yield (
                         at,
                         (
-                            f"node {node} has {number} memories, and links up to here need {taken[node]}, of those that "
+                            f"node {node} has {number} memories, and links up to here need {taken[node]}, those that "
                             f"pass it {TRANSIT} for each of their width; raise the number"
                         ),
                     )

@@ -249,7 +249,8 @@ class ProgramPairs(Element):
 
     async def _floor(self, ctx: Context, msg: WantPairs) -> float:
         """What every pair must have when it is delivered. Problem `fidelity-unreachable` with the best there is."""
-        plan: PairPlan = await ctx.ask(PAIR_CONTROLLER, PlanPairs(self._node, msg.remote), within=WITHIN)
+        ask = PlanPairs(self._node, msg.remote, idle=True)  # what others use now is waited for
+        plan: PairPlan = await ctx.ask(PAIR_CONTROLLER, ask, within=WITHIN)
         best = (1 + sum(plan.state)) / 4
         if msg.fidelity is None:
             return min(best, (0.5 + best) / 2)

@@ -145,19 +145,21 @@ class PairBook:
         return self._graph.route(head, tail, cost)
 
     def _refusal(self, head: str, tail: str, among: Choice, now: int) -> Problem:
-        """Why there is no path now: the first of these that would mend it alone, else that links are used up."""
+        """Why there is no path now: suspicion, if that is all; else what is wrong with the path that an idle network
+        would give. Whoever tries again has places kept on that path."""
+        wished = self._found(head, tail, replace(among, idle=True, shut=frozenset()), now)
+        if wished is not None and among.claim:
+            self._claims.wait(among.claim, among.priority, dict.fromkeys(wished[1], 1), now)
         if not among.tested and self._found(head, tail, replace(among, tested=True), now) is not None:
             return Problem(
                 "link-suspect", f"from {head} to {tail} only over {', '.join(sorted(self.suspect))}",
                 suspect=sorted(self.suspect),
             )  # fmt: skip
-        crowded = self._found(head, tail, replace(among, crowded=True, shut=frozenset()), now)
-        if crowded is not None:
-            node = next(n for n in crowded[0][1:-1] if not self._passable(n, among))
-            return self.lack(node, self.room(node, among.idle), TRANSIT)
-        wished = self._found(head, tail, replace(among, idle=True), now)
-        if wished is not None and among.claim:
-            self._claims.wait(among.claim, among.priority, dict.fromkeys(wished[1], 1), now)
+        small = wished or self._found(head, tail, replace(among, idle=True, crowded=True), now)
+        if small is not None and all(self._open_to(link, among, now) for link in small[1]):
+            node = next((n for n in small[0][1:-1] if not self._passable(n, among)), None)
+            if node is not None:
+                return self.lack(node, self.room(node, among.idle), TRANSIT)
         kept = sorted(n for n in self.links if self.used[n] < self.links[n].width and not self._open_to(n, among, now))
         why = f"; places on {', '.join(kept)} are kept for others that go before it" if kept and not among.via else ""
         return Problem("no-route", f"no path from {head} to {tail} has a link free{why}", busy=self.full() + kept)

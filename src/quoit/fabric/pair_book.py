@@ -51,7 +51,7 @@ class Held:
 
 class PairBook:
     """What of a network is taken. `memories`: how many each node has; a node that is not in it has enough.
-    `apart`: how many circuits of each link are for keys."""
+    `apart`: how many circuits of each link are for keys, `apart_memories`: how many memories of each node."""
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class PairBook:
         stations: Mapping[str, Station],
         memories: Mapping[str, int],
         apart: Mapping[str, int],
+        apart_memories: Mapping[str, int],
     ) -> None:
         self.links = {entry.link: entry for entry in links}
         self.suspect: set[str] = set()
@@ -69,6 +70,8 @@ class PairBook:
         self._free = dict(memories)
         self._lasting: dict[str, int] = {}
         self._apart = dict(apart)
+        self._apart_memories = dict(apart_memories)
+        self._ahead: dict[str, int] = {}
         self._claims = Claims()
 
     # -- links ---------------------------------------------------------------------------------------
@@ -103,6 +106,20 @@ class PairBook:
         """What keys and virtual links hold is there for nobody, however long one waits. `more`: -1 takes it back."""
         for node, slots in held.memories.items():
             self._lasting[node] = self._lasting.get(node, 0) + more * len(slots)
+
+    def ahead(self, wanted: Mapping[str, int]) -> None:
+        """Count memories for virtual links: of each node at most half of those that are not for keys, so that demands
+        find some. Problem `no-memory`; then nothing is counted."""
+        for node, number in wanted.items():
+            most = (self._memories.get(node, 0) - self._apart_memories.get(node, 0)) // 2
+            left = most - self._ahead.get(node, 0)
+            if number > left:
+                raise Problem(
+                    "no-memory", f"{node} has {left} memories left for virtual links, {number} are needed",
+                    node=node, free=left, needed=number,
+                )  # fmt: skip
+        for node, number in wanted.items():
+            self._ahead[node] = self._ahead.get(node, 0) + number
 
     def room(self, node: str, idle: bool) -> int:
         """Memories of a node for circuits that pass; `idle`: if nothing else went on."""

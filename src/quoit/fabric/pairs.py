@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from quoit.engine.program import Circuit, fidelity_of
+from quoit.fabric.anchors import AnchorFront
 from quoit.fabric.api import (
     METERS,
     PAIR_CONTROLLER,
@@ -39,7 +40,7 @@ from quoit.fabric.programs.demand import Compiler, Demand, Refused, Station
 from quoit.model.problem import Problem
 from quoit.planes.telemetry import StartMeter, StopMeter
 from quoit.runtime.context import Context
-from quoit.runtime.element import Element, Plane, Stratum, handles
+from quoit.runtime.element import Plane, Stratum, handles
 
 CALIBRATE_WITHIN = 10_000_000_000
 ROUNDING = 1e-9
@@ -50,11 +51,14 @@ RESERVE_NS = 5_000_000_000
 @dataclass(frozen=True)
 class KeptReady:
     """What a compiler that keeps virtual links ready (`keeps_ready`) is to keep ready from the start: pairs of nodes,
-    and the floor that their circuits keep. `apart`: how many circuits of each link are for keys."""
+    and the floor that their circuits keep. `apart`: how many circuits of each link are for keys, and `apart_memories`
+    memories of each node. `domains`: those whose tables of anchors control asks (`fabric.anchors`)."""
 
     ends: tuple[tuple[str, str], ...] = ()
     floor: float = 0.8
     apart: Mapping[str, int] = field(default_factory=dict)
+    apart_memories: Mapping[str, int] = field(default_factory=dict)
+    domains: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ class _Standing:
     free: bool = True
 
 
-class PairController(Element):
+class PairController(AnchorFront):
     """Programs circuits of entangled pairs (D1, D4)."""
 
     stratum, plane = Stratum.FABRIC, Plane.CONTROL
@@ -96,11 +100,11 @@ class PairController(Element):
         ready: KeptReady = KeptReady(),
     ) -> None:
         """`memories`: how many each node has."""
-        super().__init__(PAIR_CONTROLLER, place)
+        super().__init__(PAIR_CONTROLLER, place, ready.domains)
         self._ready = ready
         self._standing: dict[frozenset[str], _Standing] = {}
         self._known = PairLinks(links, stations)
-        self._book = PairBook(links, self._known.stations, memories, ready.apart)
+        self._book = PairBook(links, self._known.stations, memories, ready.apart, ready.apart_memories)
         self._links = self._known.entries
         self._compiler = compiler
         self._open: dict[str, _Open] = {}
@@ -124,10 +128,12 @@ class PairController(Element):
         program = self._compiled(nodes, links, self._ready.floor, 1)
         if program.wanted is not None or any(self._book.left(n) < 2 for n in links):
             return
+        wanted = {head: 1, **dict.fromkeys(nodes[1:-1], TRANSIT), tail: 1}  # what is ready waits at the ends, too
+        self._book.ahead(wanted)
         held = Held(links)
         self._use(ctx, held, 1)
-        try:  # what is ready waits in memories at the ends, too
-            await self._reserve(ctx, held, {head: 1, **dict.fromkeys(nodes[1:-1], TRANSIT), tail: 1})
+        try:
+            await self._reserve(ctx, held, wanted)
         except Problem:
             self._give_back(ctx, held)
             raise

@@ -29,6 +29,7 @@ from quoit.engine.measured import MeasuredPairs, MeasuredPlan, Reader
 from quoit.engine.physics.bell_pairs import werner
 from quoit.engine.program import Hop, State
 from quoit.engine.world import TrueLink, World
+from quoit.fabric.anchors import AnchorTable
 from quoit.fabric.linkservice.circuits import NetworkService
 from quoit.fabric.linkservice.links import LinkEnds, LinkService
 from quoit.fabric.linkservice.rules import Devices, Facts
@@ -36,6 +37,7 @@ from quoit.fabric.memory import MemoryAgent
 from quoit.fabric.pair_links import PairLinkEntry, PairLinks
 from quoit.fabric.pairs import KeptReady, PairController
 from quoit.fabric.programs.demand import GROUP, Compiler, Station
+from quoit.fabric.programs.edc import anchors_within
 from quoit.runtime import seeds
 from quoit.runtime.element import Element
 from quoit.scenario import schema
@@ -162,10 +164,12 @@ def span_finder(network: schema.NetworkFile) -> Callable[[schema.Link | schema.P
 
 @dataclass(frozen=True)
 class MeasuredKeys:
-    """Links whose key comes of pairs: how the engine runs each, and how many circuits of each pair link they need."""
+    """Links whose key comes of pairs: how the engine runs each, how many circuits of each pair link they need, and how
+    many memories of each node."""
 
     plans: tuple[MeasuredPlan, ...] = ()
     apart: Mapping[str, int] = field(default_factory=dict)
+    memories: Mapping[str, int] = field(default_factory=dict)
 
 
 class EntanglementSide:
@@ -261,6 +265,7 @@ class EntanglementSide:
             Entangler(world, true_links, true_nodes, self._seed, board),
             *key_side,
             PairController(center, links, stations, self.compiler, numbers, self._kept_ready(attachments, keys)),
+            *self._anchor_tables(),
             *(MemoryAgent(name, plan.number) for name, plan in self._memories.items()),
             *self._pair_services(self.known),
             Scheduler(center, numbers),
@@ -271,7 +276,25 @@ class EntanglementSide:
     def _kept_ready(self, attachments: Mapping[str, Attachment], keys: MeasuredKeys) -> KeptReady:
         """Between all nodes that have applications and memories."""
         nodes = sorted({a.node for a in attachments.values()} & set(self._memories))
-        return KeptReady(tuple(combinations(nodes, 2)), self._n.policies.virtual_link_fidelity, keys.apart)
+        floor = self._n.policies.virtual_link_fidelity
+        return KeptReady(tuple(combinations(nodes, 2)), floor, keys.apart, keys.memories, tuple(self._anchors))
+
+    @cached_property
+    def _anchors(self) -> dict[str, dict[str, str]]:
+        """By domain, the anchor of each of its nodes with memories; empty if the compiler has no anchors."""
+        spacing: int = getattr(self.compiler, "spacing", 0)
+        links = [(link.between[0], link.between[1]) for link in self._n.pair_links]
+        inside: dict[str, list[str]] = {}
+        for name in self._memories if spacing else ():
+            inside.setdefault(self._n.domain_of(name), []).append(name)
+        return {domain: anchors_within(nodes, links, spacing // 2) for domain, nodes in inside.items()}
+
+    def _anchor_tables(self) -> list[Element]:
+        """Each at the first node of its domain."""
+        return [
+            AnchorTable(next(iter(table)), domain, {f"{domain}:{node}": anchor for node, anchor in table.items()})
+            for domain, table in self._anchors.items()
+        ]
 
     def _pair_services(self, known: PairLinks) -> list[Element]:
         """Link service and network service of each node."""
@@ -307,7 +330,7 @@ class EntanglementSide:
             domain = self._n.domain_of(name)
             apps = tuple(a for a in attachments.values() if a.node == name)
             dice = seeds.keystream(self._root, "dice", name, nbytes=32)
-            emes.append(Eme(name, domain, stages[domain], apps, centres, calendar, dice))
+            emes.append(Eme(name, domain, stages[domain], apps, centres, calendar, dice, bool(self._anchors)))
         return emes
 
 

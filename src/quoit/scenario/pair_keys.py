@@ -97,6 +97,10 @@ class PairKeys:
         nodes, width = self.path(link).nodes, link.width or 1
         return Counter(dict.fromkeys(nodes, TRANSIT * width) | dict.fromkeys((nodes[0], nodes[-1]), width))
 
+    def all_memories(self) -> Counter[str]:
+        """How many of each node's memories are for keys."""
+        return sum((self.memories(n) for n in self._n.links if n.protocol in OVER_PAIRS), Counter[str]())
+
     def _planned(self, link: Link, head: str, tail: str) -> tuple[str, ...]:
         entries, stations = self._side.links, self._side.known.stations
         graph = Graph((entry.link, entry.a, entry.b) for entry in entries.values())

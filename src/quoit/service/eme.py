@@ -59,8 +59,11 @@ class Eme(Rounds):
         centres: tuple[Centre, ...],
         calendar: Calendar,
         root: bytes,
+        anchored: bool = False,
     ) -> None:
+        """`anchored`: control resolves sets of nodes by anchors."""
         super().__init__(eme(node), node, domain, stage, apps, centres, calendar, root)
+        self._anchored = anchored
 
     # -- as a party's EME ----------------------------------------------------------------------------
 

@@ -1,8 +1,9 @@
 """Planning a unit: which centre, over which pairs, and what can be promised then.
 
 Of all nodes that could be the centre the one is taken whose states would be best after the waits that its links' rates
-make likely: fidelity, rate and distance in one number. Links under suspicion are control's to avoid, and nodes without
-enough free memories are passed over while there are others.
+make likely: fidelity, rate and distance in one number. Where control keeps anchors, it is asked which of them serve the
+parties' nodes, and one of these is the centre if any will do. Links under suspicion are control's to avoid, and nodes
+without enough free memories are passed over while there are others.
 """
 
 from __future__ import annotations
@@ -10,7 +11,17 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from quoit.fabric.api import PAIR_CONTROLLER, TRANSIT, CountSlots, PairPlan, PlanPairs, SlotCount, memory
+from quoit.fabric.api import (
+    PAIR_CONTROLLER,
+    TRANSIT,
+    CountSlots,
+    NodesResolved,
+    PairPlan,
+    PlanPairs,
+    ResolveNodes,
+    SlotCount,
+    memory,
+)
 from quoit.model.problem import Problem
 from quoit.runtime.context import Context
 from quoit.service.api import eme
@@ -80,6 +91,8 @@ class Planner(PairDesk):
     ) -> None:
         super().__init__(name, node, domain, apps)
         self._centres = {centre.node: centre for centre in centres}
+        self._anchored = False
+        """Whether control keeps anchors, and resolves sets of nodes."""
 
     async def plan(self, ctx: Context, name: str, parties: tuple[Attachment, ...], wanted: Wanted, idle: bool) -> Plan:
         """`name`: what names of circuits begin with. `parties` by seat, the originator's is at this node. `idle`: as if
@@ -88,7 +101,10 @@ class Planner(PairDesk):
         Problems: `fidelity-unreachable` with the `best` there is, `no-memory` if the network is too small for it,
         `no-route`, `link-suspect`.
         """
-        found, why = await self._plans(ctx, name, parties, wanted, idle)
+        anchors = await self._anchors(ctx, parties)
+        found, why = await self._plans(ctx, name, parties, wanted, idle, anchors)
+        if anchors and not any(self._would_do(plan, wanted) for plan in found):
+            found, why = await self._plans(ctx, name, parties, wanted, idle, frozenset())
         if not found:
             raise why or Problem("no-route", "no node can be the centre")
         good = [plan for plan in found if plan.wait(wanted.fidelity) is not None]
@@ -104,12 +120,30 @@ class Planner(PairDesk):
         fit.sort(key=lambda plan: -plan.likely)
         return fit[0] if idle else await self._with_room_now(ctx, fit)
 
+    async def _anchors(self, ctx: Context, parties: tuple[Attachment, ...]) -> frozenset[str]:
+        """Nodes at which the parties' states meet by the choice of control, which resolves the set of their nodes;
+        none if it keeps no anchors."""
+        if not self._anchored:
+            return frozenset()
+        ask = ResolveNodes(tuple(f"{party.domain}:{party.node}" for party in parties))
+        answer: NodesResolved = await ctx.ask(PAIR_CONTROLLER, ask, within=WITHIN)
+        return frozenset(answer.anchors.values())
+
+    def _would_do(self, plan: Plan, wanted: Wanted) -> bool:
+        return plan.wait(wanted.fidelity) is not None and self._room(plan, wanted.number) is None
+
     async def _plans(
-        self, ctx: Context, name: str, parties: tuple[Attachment, ...], wanted: Wanted, idle: bool
+        self,
+        ctx: Context,
+        name: str,
+        parties: tuple[Attachment, ...],
+        wanted: Wanted,
+        idle: bool,
+        anchors: frozenset[str],
     ) -> tuple[list[Plan], Problem | None]:
         found: list[Plan] = []
         why: Problem | None = None
-        for centre in self._candidates(parties):
+        for centre in self._candidates(parties, anchors):
             edges: list[Edge] = []
             links: list[str] = []
             transit: Counter[str] = Counter()
@@ -131,12 +165,12 @@ class Planner(PairDesk):
             found.append(_planned(centre, star, tuple(links), parties, wanted, slowest_s, transit))
         return found, why
 
-    def _candidates(self, parties: tuple[Attachment, ...]) -> list[Centre]:
-        """Nodes that could be the centre: of two parties the originator's; of more, every node with memories. States
-        of two that are no Bell pairs are made at the originator's, too."""
+    def _candidates(self, parties: tuple[Attachment, ...], anchors: frozenset[str]) -> list[Centre]:
+        """Nodes that could be the centre: of two parties the originator's; of more, these anchors, or if there are none
+        every node with memories. States of two that are no Bell pairs are made at the originator's, too."""
         if len(parties) == 2:
             return [self._centres[self._node]] if self._node in self._centres else []
-        return [self._centres[node] for node in sorted(self._centres)]
+        return [self._centres[node] for node in sorted(self._centres) if not anchors or node in anchors]
 
     def _most(self, plan: Plan, states: int) -> int:
         """How many states there could be instead of so many."""

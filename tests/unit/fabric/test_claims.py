@@ -36,7 +36,7 @@ def test_served_or_silent_claims_keep_nothing() -> None:
 
 def test_waiting_raises_a_priority_and_trying_again_keeps_the_place() -> None:
     claims = Claims()
-    for second in range(0, 2 * AGE_NS // S + 1):
+    for second in range(2 * AGE_NS // S + 1):
         claims.wait("patient", 1, {"n": 1}, second * S)
     now = 2 * AGE_NS
     assert claims.kept("new", 3, "n", now) == 1  # 1 and two ages, and longer here

@@ -22,6 +22,24 @@ class PairDelivered(Message):
     at_ns: int
 
 
+@message("fabric.ResolveNodes")
+class ResolveNodes(Message):
+    """Which anchors serve these nodes (identifiers, `DOMAIN:NODE`)? Answered with `NodesResolved`; Problem `no-route`
+    names those that nobody knows."""
+
+    nodes: tuple[str, ...]
+
+
+@message("fabric.NodesResolved")
+class NodesResolved(Message):
+    """`anchors`: nodes by identifier, empty if control keeps no anchors; `domains` whose tables were asked; `lookups`:
+    entries read in both tiers."""
+
+    anchors: dict[str, str]
+    domains: tuple[str, ...]
+    lookups: int
+
+
 @message("fabric.PlanPairs")
 class PlanPairs(Message):
     """What would a circuit between two nodes give? Answered with `PairPlan`; Problems `no-route`, `link-suspect`.

@@ -35,7 +35,7 @@ def text(compiler: str) -> str:
     return TEXT.replace("COMPILER", compiler)
 
 
-@pytest.mark.realises("D1", "A5")
+@pytest.mark.realises("D1", "D2")
 def test_a_request_is_resolved_by_domain_and_then_by_anchor_and_meets_at_one() -> None:
     """Three parties in two of three domains: control asks the tables of these two alone, each for its own nodes, and
     the state is put together at an anchor. What comes is a GHZ state of the promised fidelity."""

@@ -11,22 +11,12 @@ from itertools import combinations
 from quoit.engine.attempts import AttemptBoard
 from quoit.engine.channels import PairLink
 from quoit.engine.entangler import Entangler
-from quoit.engine.equipment import (
-    SCHEMES,
-    Heralded,
-    NodeModel,
-    Silent,
-    clicks,
-    from_source,
-    measured_hop,
-    node_model,
-    published_source,
-    timed_hop,
-)
-from quoit.engine.hardware import PROFILES, HardwareProfile
+from quoit.engine.equipment import NodeModel, Silent, node_model
+from quoit.engine.hardware import PROFILES
 from quoit.engine.ledger import Node as TrueNode
+from quoit.engine.links.heralding import BUILT_IN, HeraldProtocol, LinkGiven
+from quoit.engine.links.heralding import GROUP as HERALDING
 from quoit.engine.measured import MeasuredPairs, MeasuredPlan, Reader
-from quoit.engine.physics.bell_pairs import werner
 from quoit.engine.program import Hop, State
 from quoit.engine.world import TrueLink, World
 from quoit.fabric.anchors import AnchorTable
@@ -80,72 +70,34 @@ def memory_plan(given: schema.Memories) -> MemoryPlan:
     return MemoryPlan(given.number, model, given.gate_time_ns, given.readout_time_ns)
 
 
-def hop_of(link: schema.PairLink, length_km: float, loss_db: float) -> Hop:
-    """An attempt on the link. ValueError names what neither the file nor the hardware's paper says."""
-    profile = None if link.hardware is None else PROFILES.get(link.hardware)
-    scheme = link.scheme.replace("-", "_")
-    attempt_s = link.attempt_ns * 1e-9
-    if link.scheme == "given":
-        success, fidelity = _told(link, "success", "fidelity")
-        if link.dark >= success or fidelity > 1 - 0.75 * link.dark / success:
-            raise ValueError(
-                f"expected dark below success, and a fidelity that so much white noise leaves; found "
-                f"dark {link.dark:g} of success {success:g}, fidelity {fidelity:g}"
-            )
-        return timed_hop("double_click", length_km, attempt_s, Heralded(success, werner(fidelity)))
-    if link.scheme in ("midpoint-source", "sender-receiver"):
-        return _of_a_source(link, profile, scheme, length_km, loss_db)
-    if profile is None:
-        raise ValueError(f"scheme {link.scheme}: expected hardware, one of {', '.join(sorted(PROFILES))}")
-    try:
-        found = clicks(profile, scheme, loss_db, link.bright)
-    except Silent as silent:
-        raise ValueError(f"{silent}: use scheme given") from silent
-    own_s = attempt_s if profile.attempt_s is None else profile.attempt_s
-    return timed_hop(scheme, length_km, own_s, found, profile.duty_factor)
+def herald_protocols() -> dict[str, HeraldProtocol]:
+    """Link protocols by name: those of this package, and all that are installed. ValueError for two of one name."""
+    found = dict(BUILT_IN)
+    for point in entry_points(group=HERALDING):
+        if point.name in BUILT_IN:
+            raise ValueError(f"link protocol {point.name} ({point.value}) has the name of one of quoit's own")
+        found[point.name] = point.load()()
+    return found
 
 
-def _of_a_source(
-    link: schema.PairLink, profile: HardwareProfile | None, scheme: str, length_km: float, loss_db: float
-) -> Hop:
-    """Memories load photons: of a source that the file describes, or of published hardware."""
-    attempt_s = link.attempt_ns * 1e-9
-    if profile is None:
-        emission, absorption, fidelity = _told(link, "emission", "absorption", "fidelity")
-        found = from_source(
-            scheme, loss_db, emission=emission, absorption=absorption, fidelity=fidelity, dark=link.dark
-        )
-        return timed_hop(scheme, length_km, attempt_s, found)
-    if profile.scheme == "sequential" and link.scheme == "sender-receiver":
-        return measured_hop(profile, length_km)
-    if profile.scheme == "pair_source" and link.scheme == "midpoint-source":
-        (absorption,) = _told(link, "absorption")
-        found = published_source(profile, length_km, attempt_s, absorption)
-        return timed_hop(scheme, length_km, attempt_s, found, profile.availability or 1.0)
-    raise ValueError(
-        f"hardware {profile.name} is {profile.scheme.replace('_', '-')}: expected none, with emission, absorption and "
-        f"fidelity, or {'a source of pairs' if link.scheme == 'midpoint-source' else 'sequential hardware'}"
+def given_of(link: schema.PairLink) -> LinkGiven:
+    """What the file says of a link, for its protocol."""
+    return LinkGiven(
+        scheme=link.scheme,
+        attempt_s=link.attempt_ns * 1e-9,
+        profile=None if link.hardware is None else PROFILES.get(link.hardware),
+        success=link.success,
+        fidelity=link.fidelity,
+        bright=link.bright,
+        emission=link.emission,
+        absorption=link.absorption,
+        dark=link.dark,
     )
 
 
-_CLICKS = ("single_click", "double_click")
-
-
-def _false_share(link: schema.PairLink, length_km: float) -> float:
-    """Of the heralds of a link whose figures are told or measured, the share that nothing lies behind. Noise that a
-    set-up showed over much fibre and not over little is taken to be of that kind."""
-    if link.scheme == "given":
-        return link.dark / link.success if link.success else 0.0
-    profile = None if link.hardware is None else PROFILES[link.hardware]
-    far = profile is not None and profile.pair_fibre_km is not None and length_km > profile.pair_fibre_km
-    return profile.extra_depol if profile is not None and far else 0.0
-
-
-def _told(link: schema.PairLink, *keys: str) -> list[float]:
-    values = [getattr(link, key) for key in keys]
-    if None in values:
-        raise ValueError(f"scheme {link.scheme}: expected {', '.join(keys[:-1])}{' and ' * (len(keys) > 1)}{keys[-1]}")
-    return values
+def hop_of(link: schema.PairLink, length_km: float, loss_db: float) -> Hop:
+    """An attempt on the link. ValueError names what neither the file nor the hardware's paper says."""
+    return herald_protocols()[link.scheme].hop(given_of(link), length_km, loss_db)
 
 
 def span_finder(network: schema.NetworkFile) -> Callable[[schema.Link | schema.PairLink], tuple[str, ...]]:
@@ -212,19 +164,16 @@ class EntanglementSide:
 
     def _true_link(self, link: schema.PairLink) -> PairLink:
         """Where closed forms say what loss does to a link, they are asked again whenever it changes."""
-        scheme = SCHEMES.get(link.scheme.replace("-", "_"))
-        photons = 2 if scheme is None else scheme.photons
+        protocol, given = herald_protocols()[link.scheme], given_of(link)
         length_km, base_db = self._length_km(link), self._losses_db[link.id]
+        false = protocol.false_share(given, length_km)
 
         def at_loss(loss_db: float) -> tuple[float, State]:
-            hop = hop_of(link, length_km, loss_db)
+            hop = protocol.hop(given, length_km, loss_db)
             return hop.success, hop.state
 
-        as_shown = link.hardware is not None and PROFILES[link.hardware].scheme not in _CLICKS
-        return PairLink(
-            link.id, base_db, photons, (link.between[0], link.between[1]), _false_share(link, length_km),
-            None if link.scheme == "given" or as_shown else at_loss,
-        )  # fmt: skip
+        ends = link.between[0], link.between[1]
+        return PairLink(link.id, base_db, protocol.photons, ends, false or 0.0, at_loss if false is None else None)
 
     def _length_km(self, link: schema.PairLink) -> float:
         lengths = {span.id: span.length_km for span in self._n.spans}

@@ -51,8 +51,8 @@ from quoit.runtime.wire import Message, message
 WITHIN = 5_000_000_000
 BUSY_NS = 50_000
 """How often a memory that is to be given back is looked at while its device is at work."""
-TOLD_OF = 4
-"""Control need not know of more free memories than that: two circuits could pass."""
+TOLD_OF = 8
+"""Control need not know of more free memories than that: a circuit that purifies as much as pays could pass."""
 
 
 @message("fabric.RunProgram")

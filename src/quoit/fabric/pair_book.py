@@ -21,6 +21,9 @@ from quoit.planes.graph import Graph
 DISTRUST = 100.0
 """What a link under suspicion costs: more than any path without one."""
 
+MANY = 1_000_000
+"""Memories of a node of which nobody has said how many it has."""
+
 Path = tuple[tuple[str, ...], tuple[str, ...]]
 """Nodes, and the links between them."""
 
@@ -29,7 +32,7 @@ Path = tuple[tuple[str, ...], tuple[str, ...]]
 class Choice:
     """Among which links a path is looked for. `via`: these alone, if any; `tested`: those under suspicion, too;
     `idle`: as if there were nobody but keys and virtual links. `claim`, `priority`: for whom; `shut`: nodes that it
-    must not pass; `crowded`: those without memories, too."""
+    must not pass; `crowded`: those without memories, too. `places`: on each link, and memories on each side of it."""
 
     via: tuple[str, ...] = ()
     tested: bool = False
@@ -38,6 +41,7 @@ class Choice:
     priority: int = 0
     shut: frozenset[str] = frozenset()
     crowded: bool = False
+    places: int = 1
 
 
 @dataclass
@@ -89,8 +93,9 @@ class PairBook:
             return False
         width = self.links[link].width
         if among.idle:
-            return self._apart.get(link, 0) < width  # keys never end
-        return self.used[link] + self._claims.kept(among.claim, among.priority, link, now) < width
+            return self._apart.get(link, 0) + among.places <= width  # keys never end
+        kept = self._claims.kept(among.claim, among.priority, link, now)
+        return self.used[link] + kept + among.places <= width
 
     # -- memories ------------------------------------------------------------------------------------
 
@@ -124,11 +129,11 @@ class PairBook:
     def room(self, node: str, idle: bool) -> int:
         """Memories of a node for circuits that pass; `idle`: if nothing else went on."""
         if node not in self._memories:
-            return TRANSIT
+            return MANY
         return self._memories[node] - self._lasting.get(node, 0) if idle else self._free[node]
 
     def _passable(self, node: str, among: Choice) -> bool:
-        return node not in among.shut and (among.crowded or self.room(node, among.idle) >= TRANSIT)
+        return node not in among.shut and (among.crowded or self.room(node, among.idle) >= TRANSIT * among.places)
 
     # -- paths ---------------------------------------------------------------------------------------
 
@@ -166,7 +171,7 @@ class PairBook:
         would give. Whoever tries again has places kept on that path."""
         wished = self._found(head, tail, replace(among, idle=True, shut=frozenset()), now)
         if wished is not None and among.claim:
-            self._claims.wait(among.claim, among.priority, dict.fromkeys(wished[1], 1), now)
+            self._claims.wait(among.claim, among.priority, dict.fromkeys(wished[1], among.places), now)
         if not among.tested and self._found(head, tail, replace(among, tested=True), now) is not None:
             return Problem(
                 "link-suspect", f"from {head} to {tail} only over {', '.join(sorted(self.suspect))}",
@@ -176,7 +181,7 @@ class PairBook:
         if small is not None and all(self._open_to(link, among, now) for link in small[1]):
             node = next((n for n in small[0][1:-1] if not self._passable(n, among)), None)
             if node is not None:
-                return self.lack(node, self.room(node, among.idle), TRANSIT)
+                return self.lack(node, self.room(node, among.idle), TRANSIT * among.places)
         kept = sorted(n for n in self.links if self.used[n] < self.links[n].width and not self._open_to(n, among, now))
         why = f"; places on {', '.join(kept)} are kept for others that go before it" if kept and not among.via else ""
         return Problem("no-route", f"no path from {head} to {tail} has a link free{why}", busy=self.full() + kept)

@@ -46,6 +46,8 @@ CALIBRATE_WITHIN = 10_000_000_000
 ROUNDING = 1e-9
 """Taken off the best floor, which a compiler may have rounded up."""
 RESERVE_NS = 5_000_000_000
+WIDTHS = (1, 2, 3, 4)
+"""Memories on each side: one more than rounds of purification, of which more than three have never paid."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,16 @@ class _Open:
     held: Held
     standing: _Standing | None = None
     turned: bool = False
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A path, the program for it, and what it keeps."""
+
+    nodes: tuple[str, ...]
+    links: tuple[str, ...]
+    program: Circuit
+    plan: PairPlan
 
 
 @dataclass
@@ -200,8 +212,41 @@ class PairController(AnchorFront):
 
     @handles(PlanPairs)
     async def on_plan(self, ctx: Context, msg: PlanPairs) -> PairPlan:
-        nodes, links = self._book.route(msg.head, msg.tail, Choice(msg.via, msg.tested, msg.idle), ctx.now)
-        return self._plan(nodes, links, self._compiled(nodes, links, msg.fidelity, 1))
+        choice = Choice(msg.via, msg.tested, msg.idle)
+        return self._made(ctx, (msg.head, msg.tail), choice, msg.fidelity, 1, msg.purify).plan
+
+    def _made(
+        self,
+        ctx: Context,
+        ends: tuple[str, str],
+        choice: Choice,
+        fidelity: float | None,
+        wanted: int,
+        purify: bool = False,
+    ) -> _Made:
+        """Path and program with as few memories on a side as keep the fidelity; None: the best, with more than one only
+        to `purify`. Problems as of `PairBook.route`, `fidelity-unreachable`."""
+        may = getattr(self._compiler, "purifies", False) and (purify or fidelity is not None)
+        best: _Made | None = None
+        why: Problem | None = None
+        for width in WIDTHS if may else WIDTHS[:1]:
+            try:
+                nodes, links = self._book.route(*ends, replace(choice, places=width), ctx.now)
+                program = self._compiled(nodes, links, fidelity, wanted, width)
+                found = _Made(nodes, links, program, self._plan(nodes, links, program))
+            except Problem as problem:
+                if why is None or problem.fields.get("best", 0.0) > why.fields.get("best", 0.0):
+                    why = problem
+                if problem.code != "fidelity-unreachable":
+                    break
+                continue
+            if fidelity is not None:
+                return found
+            if best is None or fidelity_of(found.plan.state) > fidelity_of(best.plan.state) + ROUNDING:
+                best = found
+        if best is None:
+            raise why or Problem("internal", "no width was tried")
+        return best
 
     @handles(OpenCircuit)
     async def on_open(self, ctx: Context, msg: OpenCircuit) -> PairPlan:
@@ -214,15 +259,16 @@ class PairController(AnchorFront):
         while True:
             choice = Choice(msg.via, msg.tested, claim=msg.claim, priority=msg.priority, shut=shut)
             try:
-                nodes, links = self._book.route(msg.head, msg.tail, choice, ctx.now)
+                made = self._made(ctx, (msg.head, msg.tail), choice, msg.fidelity, len(msg.head_slots))
             except Problem as problem:
                 await self._wait_at(ctx, msg, problem)
                 raise
-            program = self._compiled(nodes, links, msg.fidelity, len(msg.head_slots))
-            plan = self._plan(nodes, links, program)
-            short = await self._booked(ctx, msg, nodes, links, program)
+            nodes, links, program, plan = made.nodes, made.links, made.program, made.plan
+            short = await self._booked(ctx, msg, made)
             if short is None:
                 break
+            if short in (msg.head, msg.tail):
+                raise self._book.lack(short, self._book.room(short, idle=False), program.width - 1)
             shut |= {short}  # and look for a way around it
         ctx.emit("circuit.opened", circuit=msg.circuit, nodes=nodes, cutoff_ns=plan.cutoff_ns)
         ctx.tell(memory(msg.tail), ExpectPairs(msg.circuit, msg.tail_holder))
@@ -238,19 +284,22 @@ class PairController(AnchorFront):
             return
         held = Held(())
         with suppress(Problem):
-            await self._reserve(ctx, held, {str(problem.fields["node"]): TRANSIT}, msg.priority, msg.claim)
+            needed = int(problem.fields.get("needed", TRANSIT))
+            await self._reserve(ctx, held, {str(problem.fields["node"]): needed}, msg.priority, msg.claim)
         self._free(ctx, held)  # what has come free just now is told, and there for the next try
 
-    async def _booked(
-        self, ctx: Context, msg: OpenCircuit, nodes: tuple[str, ...], links: tuple[str, ...], program: Circuit
-    ) -> str | None:
-        """Book links and memories of the nodes between for a circuit; the node that has too few, and then nothing is
-        booked."""
-        held = Held(links)
+    async def _booked(self, ctx: Context, msg: OpenCircuit, made: _Made) -> str | None:
+        """Book links and memories of the nodes between for a circuit, and for purification some at its ends; the node
+        that has too few, and then nothing is booked."""
+        width = made.program.width
+        held = Held(made.links, width)
+        wanted = dict.fromkeys(made.nodes[1:-1], TRANSIT * width)
+        if width > 1:  # beside the one that its holder has kept
+            wanted |= dict.fromkeys((msg.head, msg.tail), width - 1)
         opened = self._open[msg.circuit] = _Open(msg.head, msg.tail, held)
         self._use(ctx, held, 1)
         try:
-            await self._reserve(ctx, held, dict.fromkeys(nodes[1:-1], TRANSIT * program.width), msg.priority, msg.claim)
+            await self._reserve(ctx, held, wanted, msg.priority, msg.claim)
         except Problem as problem:
             if self._open.get(msg.circuit) is opened:
                 del self._open[msg.circuit]
@@ -358,22 +407,24 @@ class PairController(AnchorFront):
 
     # -- promises ------------------------------------------------------------------------------------
 
-    def _compiled(self, nodes: tuple[str, ...], links: tuple[str, ...], fidelity: float | None, wanted: int) -> Circuit:
+    def _compiled(
+        self, nodes: tuple[str, ...], links: tuple[str, ...], fidelity: float | None, wanted: int, width: int = 1
+    ) -> Circuit:
         """The program for a path whose pairs are kept; `fidelity` None: the one that promises most. Problem
         `fidelity-unreachable`."""
         floor = 1.0 if fidelity is None else fidelity
         try:
-            made = self._compiler.compile(self._demand(nodes, links, floor, wanted)).circuit
+            made = self._compiler.compile(self._demand(nodes, links, floor, wanted, width)).circuit
             if fidelity is None or self._keeps(nodes, made, fidelity):
                 return made
             needed = self._known.raised(nodes, fidelity)  # for what the engine counts sooner or later than it is
             if needed > 1:
                 raise Refused("attempts at the ends cost too much of what they keep", 1.0)
-            return self._compiler.compile(self._demand(nodes, links, needed, wanted)).circuit
+            return self._compiler.compile(self._demand(nodes, links, needed, wanted, width)).circuit
         except Refused as refused:
             best = refused.could_have
             if fidelity is None and best is not None:
-                return self._compiler.compile(self._demand(nodes, links, best - ROUNDING, wanted)).circuit
+                return self._compiler.compile(self._demand(nodes, links, best - ROUNDING, wanted, width)).circuit
             raise self._unreachable(
                 nodes, refused, None if best is None else self._known.lowered(nodes, best)
             ) from refused
@@ -403,4 +454,4 @@ class PairController(AnchorFront):
         cutoff_ns = min(cutoffs, default=None)
         hops = [self._links[link].hop for link in links]
         rate_hz = min(hop.success / hop.cycle_ns * 1e9 for hop in hops)
-        return PairPlan(nodes, links, kept.state, kept.decay_hz, cutoff_ns, rate_hz)
+        return PairPlan(nodes, links, kept.state, kept.decay_hz, cutoff_ns, rate_hz, width=circuit.width)

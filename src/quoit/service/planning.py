@@ -101,10 +101,7 @@ class Planner(PairDesk):
         Problems: `fidelity-unreachable` with the `best` there is, `no-memory` if the network is too small for it,
         `no-route`, `link-suspect`.
         """
-        anchors = await self._anchors(ctx, parties)
-        found, why = await self._plans(ctx, name, parties, wanted, idle, anchors)
-        if anchors and not any(self._would_do(plan, wanted) for plan in found):
-            found, why = await self._plans(ctx, name, parties, wanted, idle, frozenset())
+        found, why = await self._search(ctx, name, parties, wanted, idle)
         if not found:
             raise why or Problem("no-route", "no node can be the centre")
         good = [plan for plan in found if plan.wait(wanted.fidelity) is not None]
@@ -119,6 +116,22 @@ class Planner(PairDesk):
             raise self._room(best, wanted.number) or Problem("internal")
         fit.sort(key=lambda plan: -plan.likely)
         return fit[0] if idle else await self._with_room_now(ctx, fit)
+
+    async def _search(
+        self, ctx: Context, name: str, parties: tuple[Attachment, ...], wanted: Wanted, idle: bool
+    ) -> tuple[list[Plan], Problem | None]:
+        """Plans at the anchors if one of them will do, else at all nodes; with purified pairs if none does without."""
+        anchors = await self._anchors(ctx, parties)
+        found: list[Plan] = []
+        why: Problem | None = None
+        for centres in dict.fromkeys((anchors, frozenset[str]())):
+            for purify in (False, True):
+                more, fault = await self._plans(ctx, name, parties, wanted, idle, centres, purify)
+                if not found or max(plan.best for plan in more or found) > max(plan.best for plan in found):
+                    found, why = more, fault
+                if any(self._would_do(plan, wanted) for plan in more):
+                    return more, fault
+        return found, why
 
     async def _anchors(self, ctx: Context, parties: tuple[Attachment, ...]) -> frozenset[str]:
         """Nodes at which the parties' states meet by the choice of control, which resolves the set of their nodes;
@@ -140,6 +153,7 @@ class Planner(PairDesk):
         wanted: Wanted,
         idle: bool,
         anchors: frozenset[str],
+        purify: bool,
     ) -> tuple[list[Plan], Problem | None]:
         found: list[Plan] = []
         why: Problem | None = None
@@ -152,11 +166,13 @@ class Planner(PairDesk):
             try:
                 for seat, party in enumerate(parties):
                     if seat != own:
-                        ask = PlanPairs(centre.node, party.node, idle=idle, tested=wanted.tests > 0)
+                        ask = PlanPairs(centre.node, party.node, None, (), idle, wanted.tests > 0, purify)
                         plan: PairPlan = await ctx.ask(PAIR_CONTROLLER, ask, within=WITHIN)
                         edges.append(edge_of(f"{name}/{seat}", eme(party.node), seat, plan))
                         links += plan.links
-                        transit.update(dict.fromkeys(plan.nodes[1:-1], TRANSIT))
+                        transit.update(dict.fromkeys(plan.nodes[1:-1], TRANSIT * plan.width))
+                        if plan.width > 1:
+                            transit.update(dict.fromkeys((centre.node, party.node), plan.width - 1))
                         slowest_s += 1 / plan.rate_hz if plan.rate_hz else 0.0
             except Problem as problem:
                 why = problem

@@ -45,7 +45,8 @@ class PlanPairs(Message):
     """What would a circuit between two nodes give? Answered with `PairPlan`; Problems `no-route`, `link-suspect`.
     `fidelity` None: at best, with qubits that need not wait. `via`: over these links and no others; empty: control's
     choice. `idle`: as if nobody else used links. `tested`: its pairs will be tested, so that links under suspicion may
-    be taken where there is no other."""
+    be taken where there is no other. `purify`: at best with purification, where control's compiler has it and it helps;
+    a fidelity that is given has it anyway if it cannot be kept without."""
 
     head: str
     tail: str
@@ -53,6 +54,7 @@ class PlanPairs(Message):
     via: tuple[str, ...] = ()
     idle: bool = False
     tested: bool = False
+    purify: bool = False
 
 
 @message("fabric.PairPlan")
@@ -60,7 +62,8 @@ class PairPlan(Message):
     """The path that control would take. `state`: eigenvalues of a delivered pair at its worst, with that cut-off.
     `decay_hz`: rates at which its two halves lose the correlators XX, YY, ZZ together while they wait. `rate_hz`: pairs
     a second that the slowest of its links makes; circuits of several links are slower. `turned`: of an open circuit,
-    its program begins at the tail, since it goes on from virtual links that were made that way."""
+    its program begins at the tail, since it goes on from virtual links that were made that way. `width`: memories on
+    each side of every node of it, more than one for purification."""
 
     nodes: tuple[str, ...]
     links: tuple[str, ...]
@@ -69,6 +72,7 @@ class PairPlan(Message):
     cutoff_ns: int | None
     rate_hz: float = 0.0
     turned: bool = False
+    width: int = 1
 
 
 @message("fabric.OpenCircuit")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from quoit.engine.api import (
     PAIRS,
     Calibrate,
+    CircuitCounted,
     InstallCircuit,
     MorePairs,
     Operate,
@@ -289,6 +290,13 @@ class MemoryAgent(Element):
             msg.circuit, msg.number, self._node, msg.slot, msg.at_ns, msg.attempt_ns, msg.heralded_ns, msg.corrected_ns
         )
         ctx.tell(holder, ready)
+
+    @handles(CircuitCounted)
+    async def on_counted(self, ctx: Context, msg: CircuitCounted) -> None:
+        for what in ("heralds", "swaps", "purifications", "failed", "expired"):
+            number = getattr(msg, what)
+            if number:
+                ctx.count("quoit_pair_steps_total", (self._node, what), number)
 
     @handles(AdjustLink)
     async def on_adjust(self, ctx: Context, msg: AdjustLink) -> Done:

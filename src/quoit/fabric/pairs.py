@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from quoit.engine.program import Circuit, fidelity_of
 from quoit.fabric.anchors import AnchorFront
@@ -36,18 +36,15 @@ from quoit.fabric.memory import AdjustLink, EndProgram, ExpectPairs, MemoriesLef
 from quoit.fabric.pair_book import Choice, Held, PairBook
 from quoit.fabric.pair_links import PairLinkEntry, PairLinks, walk
 from quoit.fabric.pair_module import RunKeyCircuit
-from quoit.fabric.programs.demand import Compiler, Demand, Refused, Station
+from quoit.fabric.pair_paths import Made, PairPaths, unreachable
+from quoit.fabric.programs.demand import Compiler, Refused, Station
 from quoit.model.problem import Problem
 from quoit.planes.telemetry import StartMeter, StopMeter
 from quoit.runtime.context import Context
 from quoit.runtime.element import Plane, Stratum, handles
 
 CALIBRATE_WITHIN = 10_000_000_000
-ROUNDING = 1e-9
-"""Taken off the best floor, which a compiler may have rounded up."""
 RESERVE_NS = 5_000_000_000
-WIDTHS = (1, 2, 3, 4)
-"""Memories on each side: one more than rounds of purification, of which more than three have never paid."""
 
 
 @dataclass(frozen=True)
@@ -73,16 +70,6 @@ class _Open:
     held: Held
     standing: _Standing | None = None
     turned: bool = False
-
-
-@dataclass(frozen=True)
-class _Made:
-    """A path, the program for it, and what it keeps."""
-
-    nodes: tuple[str, ...]
-    links: tuple[str, ...]
-    program: Circuit
-    plan: PairPlan
 
 
 @dataclass
@@ -115,9 +102,10 @@ class PairController(AnchorFront):
         super().__init__(PAIR_CONTROLLER, place, ready.domains)
         self._ready = ready
         self._standing: dict[frozenset[str], _Standing] = {}
-        self._known = PairLinks(links, stations)
-        self._book = PairBook(links, self._known.stations, memories, ready.apart, ready.apart_memories)
-        self._links = self._known.entries
+        known = PairLinks(links, stations)
+        self._book = PairBook(links, known.stations, memories, ready.apart, ready.apart_memories)
+        self._paths = PairPaths(known, self._book, compiler)
+        self._links = known.entries
         self._compiler = compiler
         self._open: dict[str, _Open] = {}
         self._keys: dict[str, Held] = {}
@@ -137,7 +125,7 @@ class PairController(AnchorFront):
 
     async def _keep_ready(self, ctx: Context, head: str, tail: str) -> None:
         nodes, links = self._book.route(head, tail, Choice(), ctx.now)
-        program = self._compiled(nodes, links, self._ready.floor, 1)
+        program = self._paths.compiled(nodes, links, self._ready.floor, 1)
         if program.wanted is not None or any(self._book.left(n) < 2 for n in links):
             return
         wanted = {head: 1, **dict.fromkeys(nodes[1:-1], TRANSIT), tail: 1}  # what is ready waits at the ends, too
@@ -196,14 +184,14 @@ class PairController(AnchorFront):
         found = self._standing.get(frozenset((msg.head, msg.tail)))
         if found is None or not found.free or (self._book.suspect.intersection(found.links) and not msg.tested):
             return None
-        plan = self._plan(found.nodes, found.links, found.program)
+        plan = self._paths.plan(found.nodes, found.links, found.program)
         if fidelity_of(plan.state) < msg.fidelity:
             return None
         if msg.via:
             if not set(found.links) <= set(msg.via):
                 return None
-            own = self._compiled(found.nodes, found.links, msg.fidelity, len(msg.head_slots))
-            kept = self._plan(found.nodes, found.links, own)
+            own = self._paths.compiled(found.nodes, found.links, msg.fidelity, len(msg.head_slots))
+            kept = self._paths.plan(found.nodes, found.links, own)
             if min(a - b for a, b in zip(plan.state, kept.state, strict=True)) < 0 or plan.decay_hz != kept.decay_hz:
                 return None
         return found, plan
@@ -213,40 +201,7 @@ class PairController(AnchorFront):
     @handles(PlanPairs)
     async def on_plan(self, ctx: Context, msg: PlanPairs) -> PairPlan:
         choice = Choice(msg.via, msg.tested, msg.idle)
-        return self._made(ctx, (msg.head, msg.tail), choice, msg.fidelity, 1, msg.purify).plan
-
-    def _made(
-        self,
-        ctx: Context,
-        ends: tuple[str, str],
-        choice: Choice,
-        fidelity: float | None,
-        wanted: int,
-        purify: bool = False,
-    ) -> _Made:
-        """Path and program with as few memories on a side as keep the fidelity; None: the best, with more than one only
-        to `purify`. Problems as of `PairBook.route`, `fidelity-unreachable`."""
-        may = getattr(self._compiler, "purifies", False) and (purify or fidelity is not None)
-        best: _Made | None = None
-        why: Problem | None = None
-        for width in WIDTHS if may else WIDTHS[:1]:
-            try:
-                nodes, links = self._book.route(*ends, replace(choice, places=width), ctx.now)
-                program = self._compiled(nodes, links, fidelity, wanted, width)
-                found = _Made(nodes, links, program, self._plan(nodes, links, program))
-            except Problem as problem:
-                if why is None or problem.fields.get("best", 0.0) > why.fields.get("best", 0.0):
-                    why = problem
-                if problem.code != "fidelity-unreachable":
-                    break
-                continue
-            if fidelity is not None:
-                return found
-            if best is None or fidelity_of(found.plan.state) > fidelity_of(best.plan.state) + ROUNDING:
-                best = found
-        if best is None:
-            raise why or Problem("internal", "no width was tried")
-        return best
+        return self._paths.made((msg.head, msg.tail), choice, msg.fidelity, 1, ctx.now, purify=msg.purify).plan
 
     @handles(OpenCircuit)
     async def on_open(self, ctx: Context, msg: OpenCircuit) -> PairPlan:
@@ -259,7 +214,7 @@ class PairController(AnchorFront):
         while True:
             choice = Choice(msg.via, msg.tested, claim=msg.claim, priority=msg.priority, shut=shut)
             try:
-                made = self._made(ctx, (msg.head, msg.tail), choice, msg.fidelity, len(msg.head_slots))
+                made = self._paths.made((msg.head, msg.tail), choice, msg.fidelity, len(msg.head_slots), ctx.now)
             except Problem as problem:
                 await self._wait_at(ctx, msg, problem)
                 raise
@@ -288,7 +243,7 @@ class PairController(AnchorFront):
             await self._reserve(ctx, held, {str(problem.fields["node"]): needed}, msg.priority, msg.claim)
         self._free(ctx, held)  # what has come free just now is told, and there for the next try
 
-    async def _booked(self, ctx: Context, msg: OpenCircuit, made: _Made) -> str | None:
+    async def _booked(self, ctx: Context, msg: OpenCircuit, made: Made) -> str | None:
         """Book links and memories of the nodes between for a circuit, and for purification some at its ends; the node
         that has too few, and then nothing is booked."""
         width = made.program.width
@@ -344,10 +299,11 @@ class PairController(AnchorFront):
             )
         nodes = walk(msg.head, [self._links[name] for name in msg.over])
         try:  # both halves are read when they are handed over, and wait for nobody
-            program = self._compiler.compile(self._demand(nodes, msg.over, msg.fidelity, None, msg.width)).circuit
+            demand = self._paths.demand(nodes, msg.over, msg.fidelity, None, msg.width)
+            program = self._compiler.compile(demand).circuit
         except Refused as refused:
-            raise self._unreachable(nodes, refused, refused.could_have) from refused
-        plan = self._plan(nodes, msg.over, program)
+            raise unreachable(nodes, refused, refused.could_have) from refused
+        plan = self._paths.plan(nodes, msg.over, program)
         held = Held(msg.over, msg.width)
         self._use(ctx, held, 1)
         inner = dict.fromkeys(nodes[1:-1], TRANSIT * msg.width)
@@ -404,54 +360,3 @@ class PairController(AnchorFront):
         for link in sorted(changed):
             ctx.emit("pairs.trusted" if msg.sound else "pairs.suspected", link=link)
         self._book.suspect = suspect - known if msg.sound else suspect | known
-
-    # -- promises ------------------------------------------------------------------------------------
-
-    def _compiled(
-        self, nodes: tuple[str, ...], links: tuple[str, ...], fidelity: float | None, wanted: int, width: int = 1
-    ) -> Circuit:
-        """The program for a path whose pairs are kept; `fidelity` None: the one that promises most. Problem
-        `fidelity-unreachable`."""
-        floor = 1.0 if fidelity is None else fidelity
-        try:
-            made = self._compiler.compile(self._demand(nodes, links, floor, wanted, width)).circuit
-            if fidelity is None or self._keeps(nodes, made, fidelity):
-                return made
-            needed = self._known.raised(nodes, fidelity)  # for what the engine counts sooner or later than it is
-            if needed > 1:
-                raise Refused("attempts at the ends cost too much of what they keep", 1.0)
-            return self._compiler.compile(self._demand(nodes, links, needed, wanted, width)).circuit
-        except Refused as refused:
-            best = refused.could_have
-            if fidelity is None and best is not None:
-                return self._compiler.compile(self._demand(nodes, links, best - ROUNDING, wanted, width)).circuit
-            raise self._unreachable(
-                nodes, refused, None if best is None else self._known.lowered(nodes, best)
-            ) from refused
-
-    def _demand(
-        self, nodes: tuple[str, ...], links: tuple[str, ...], floor: float, wanted: int | None, memories: int = 1
-    ) -> Demand:
-        stations = tuple(replace(self._known.beside(node, links), memories=memories) for node in nodes)
-        return Demand(stations, tuple(self._links[link].hop for link in links), floor, wanted)
-
-    @staticmethod
-    def _unreachable(nodes: tuple[str, ...], refused: Refused, best: float | None) -> Problem:
-        offered = {} if best is None else {"best": round(best, 6)}
-        return Problem(
-            "fidelity-unreachable", f"from {nodes[0]} to {nodes[-1]}: {refused}", nodes=list(nodes), **offered
-        )
-
-    def _keeps(self, nodes: tuple[str, ...], circuit: Circuit, fidelity: float) -> bool:
-        kept = self._known.kept(nodes, circuit)
-        return kept is None or kept.fidelity >= fidelity - ROUNDING / 2
-
-    def _plan(self, nodes: tuple[str, ...], links: tuple[str, ...], circuit: Circuit) -> PairPlan:
-        kept = self._known.kept(nodes, circuit)
-        if kept is None:
-            raise Problem("fidelity-unreachable", "nothing is proved of the compiler's circuit", nodes=list(nodes))
-        cutoffs = [node.cutoff_ns for node in circuit.nodes if node.cutoff_ns is not None]
-        cutoff_ns = min(cutoffs, default=None)
-        hops = [self._links[link].hop for link in links]
-        rate_hz = min(hop.success / hop.cycle_ns * 1e9 for hop in hops)
-        return PairPlan(nodes, links, kept.state, kept.decay_hz, cutoff_ns, rate_hz, width=circuit.width)

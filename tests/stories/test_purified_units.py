@@ -44,18 +44,18 @@ def test_pairs_are_purified_where_the_link_alone_is_not_enough(compiler: str) ->
     assert float(refused.value.fields["best"]) < 0.86
     promised, true, events = asked(compiler, 0.87)
     assert min(promised, true) >= 0.87
-    booked = [e.fields for e in events if e.event == "memory.reserved" and e.fields["holder"] == PAIR_CONTROLLER]
+    booked = [e.fields for e in events if e.event == "memory.reserved" and PAIR_CONTROLLER in e.fields["holder"]]
     sizes = {fields["node"]: len(fields["slots"]) for fields in booked}
     assert set(sizes) == {"harvard", "bu", "mit"}
     assert sizes["bu"] == 2 * (sizes["mit"] + 1) == 2 * (sizes["harvard"] + 1) > 2
-    freed = [e.fields for e in events if e.event == "memory.freed" and e.fields["holder"] == PAIR_CONTROLLER]
+    freed = [e.fields for e in events if e.event == "memory.freed" and PAIR_CONTROLLER in e.fields["holder"]]
     assert sorted(len(f["slots"]) for f in freed) == sorted(len(f["slots"]) for f in booked)
 
 
 def test_pairs_are_not_purified_where_they_need_not_be() -> None:
     promised, true, events = asked("nested", 0.8)
     assert 0.8 <= min(promised, true) <= max(promised, true) < 0.87
-    booked = [e.fields for e in events if e.event == "memory.reserved" and e.fields["holder"] == PAIR_CONTROLLER]
+    booked = [e.fields for e in events if e.event == "memory.reserved" and PAIR_CONTROLLER in e.fields["holder"]]
     assert {(fields["node"], len(fields["slots"])) for fields in booked} == {("bu", 2)}
 
 

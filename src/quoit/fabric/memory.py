@@ -56,6 +56,11 @@ TOLD_OF = 8
 """Control need not know of more free memories than that: a circuit that purifies as much as pays could pass."""
 
 
+def transit_holder(circuit: str) -> str:
+    """In whose name control has memories kept for a circuit."""
+    return f"{PAIR_CONTROLLER} {circuit}"
+
+
 @message("fabric.RunProgram")
 class RunProgram(Message):
     """Control to the node at a circuit's head: run it. Slots at both ends have been reserved by their holders; without
@@ -267,6 +272,11 @@ class MemoryAgent(Element):
 
     @handles(EndProgram)
     async def on_end(self, ctx: Context, msg: EndProgram) -> None:
+        """A node between its ends gives back what it has kept for the circuit."""
+        holder = transit_holder(msg.circuit)
+        kept = tuple(number for number, slot in enumerate(self._slots) if slot.holder == holder)
+        if kept:
+            await self.on_free(ctx, FreeSlots(holder, kept))
         self._heads.discard(msg.circuit)
         if self._holders.pop(msg.circuit, None) is not None:
             self._attempts_over(ctx, msg.circuit)

@@ -46,8 +46,9 @@ class Choice:
 
 @dataclass
 class Held:
-    """What a circuit has: `links` with so many places each, memories of nodes by number."""
+    """What a circuit has: `links` with so many places each, memories of nodes by number, kept in `holder`'s name."""
 
+    holder: str
     links: tuple[str, ...]
     places: int = 1
     memories: dict[str, tuple[int, ...]] = field(default_factory=dict)

@@ -32,7 +32,7 @@ from quoit.fabric.api import (
     module,
 )
 from quoit.fabric.claims import HIGHEST
-from quoit.fabric.memory import AdjustLink, EndProgram, ExpectPairs, MemoriesLeft, RenewPair, RunProgram
+from quoit.fabric.memory import AdjustLink, EndProgram, ExpectPairs, MemoriesLeft, RenewPair, RunProgram, transit_holder
 from quoit.fabric.pair_book import Choice, Held, PairBook
 from quoit.fabric.pair_links import PairLinkEntry, PairLinks, walk
 from quoit.fabric.pair_module import RunKeyCircuit
@@ -109,12 +109,16 @@ class PairController(AnchorFront):
         self._compiler = compiler
         self._open: dict[str, _Open] = {}
         self._keys: dict[str, Held] = {}
+        self._nodes = tuple(memories)
+        self._returned = False
+        """It has died and knows nothing of circuits that it opened before."""
 
     # -- virtual links, ahead of demand --------------------------------------------------------------
 
     async def start(self, ctx: Context) -> None:
         """Have virtual links kept ready between all pairs of nodes that are asked for and have no link of their own,
         as long as every link on the way can bear another circuit beside."""
+        self._returned = ctx.now > 0
         if not getattr(self._compiler, "keeps_ready", False):
             return
         for head, tail in self._ready.ends:
@@ -128,9 +132,11 @@ class PairController(AnchorFront):
         program = self._paths.compiled(nodes, links, self._ready.floor, 1)
         if program.wanted is not None or any(self._book.left(n) < 2 for n in links):
             return
+        name = f"standing {head} {tail}"
+        self._forget(ctx, name)
         wanted = {head: 1, **dict.fromkeys(nodes[1:-1], TRANSIT), tail: 1}  # what is ready waits at the ends, too
         self._book.ahead(wanted)
-        held = Held(links)
+        held = Held(transit_holder(name), links)
         self._use(ctx, held, 1)
         try:
             await self._reserve(ctx, held, wanted)
@@ -138,7 +144,7 @@ class PairController(AnchorFront):
             self._give_back(ctx, held)
             raise
         self._book.lasting(held)
-        found = _Standing(f"standing {head} {tail}", nodes, links, program)
+        found = _Standing(name, nodes, links, program)
         self._standing[frozenset((head, tail))] = found
         ctx.emit("virtual-links.ready", nodes=nodes, links=links)
         ctx.tell(memory(head), RunProgram(found.name, links, tail, program, (), (), ""))
@@ -164,7 +170,7 @@ class PairController(AnchorFront):
     ) -> None:
         """Have memories kept at these nodes; what was kept before a Problem stays in `held`."""
         for node, number in wanted.items():
-            order = ReserveSlots(PAIR_CONTROLLER, number, priority, claim)
+            order = ReserveSlots(held.holder, number, priority, claim)
             answer: Slots = await ctx.ask(memory(node), order, within=RESERVE_NS)
             held.memories[node] = answer.slots
 
@@ -174,9 +180,14 @@ class PairController(AnchorFront):
 
     def _free(self, ctx: Context, held: Held) -> None:
         for node, slots in held.memories.items():
-            ctx.tell(memory(node), FreeSlots(PAIR_CONTROLLER, slots))
+            ctx.tell(memory(node), FreeSlots(held.holder, slots))
             self._book.given_back(node, len(slots))
         held.memories = {}
+
+    def _forget(self, ctx: Context, circuit: str) -> None:
+        """Control that has died and come back has all nodes end a circuit that it may have opened in another life."""
+        for node in self._nodes if self._returned else ():
+            ctx.tell(memory(node), EndProgram(circuit))
 
     def _adopted(self, msg: OpenCircuit) -> tuple[_Standing, PairPlan] | None:
         """Virtual links that are kept ready between these nodes and keep what is asked for: of a path that has been
@@ -237,7 +248,7 @@ class PairController(AnchorFront):
         """Whoever lacks memories of a node between, and tries again, waits there in line."""
         if problem.code != "no-memory" or not msg.claim:
             return
-        held = Held(())
+        held = Held(transit_holder(msg.circuit), ())
         with suppress(Problem):
             needed = int(problem.fields.get("needed", TRANSIT))
             await self._reserve(ctx, held, {str(problem.fields["node"]): needed}, msg.priority, msg.claim)
@@ -247,7 +258,7 @@ class PairController(AnchorFront):
         """Book links and memories of the nodes between for a circuit, and for purification some at its ends; the node
         that has too few, and then nothing is booked."""
         width = made.program.width
-        held = Held(made.links, width)
+        held = Held(transit_holder(msg.circuit), made.links, width)
         wanted = dict.fromkeys(made.nodes[1:-1], TRANSIT * width)
         if width > 1:  # beside the one that its holder has kept
             wanted |= dict.fromkeys((msg.head, msg.tail), width - 1)
@@ -275,7 +286,7 @@ class PairController(AnchorFront):
         turned = found.nodes[0] != msg.head
         first, last = (tail, head) if turned else (head, tail)
         found.free = False
-        self._open[msg.circuit] = _Open(first[0], last[0], Held(found.links), found, turned)
+        self._open[msg.circuit] = _Open(first[0], last[0], Held("", found.links), found, turned)
         nodes = found.nodes[::-1] if turned else found.nodes
         ctx.emit("circuit.opened", circuit=msg.circuit, nodes=nodes, cutoff_ns=plan.cutoff_ns, adopted=found.name)
         ctx.tell(memory(last[0]), ExpectPairs(msg.circuit, last[2]))
@@ -288,6 +299,7 @@ class PairController(AnchorFront):
 
     @handles(OpenKeyCircuit)
     async def on_open_key(self, ctx: Context, msg: OpenKeyCircuit) -> PairPlan:
+        self._forget(ctx, msg.link)
         before = self._keys.pop(msg.link, None)
         if before is not None:
             self._book.lasting(before, -1)
@@ -304,7 +316,7 @@ class PairController(AnchorFront):
         except Refused as refused:
             raise unreachable(nodes, refused, refused.could_have) from refused
         plan = self._paths.plan(nodes, msg.over, program)
-        held = Held(msg.over, msg.width)
+        held = Held(transit_holder(msg.link), msg.over, msg.width)
         self._use(ctx, held, 1)
         inner = dict.fromkeys(nodes[1:-1], TRANSIT * msg.width)
         try:
@@ -330,7 +342,9 @@ class PairController(AnchorFront):
     @handles(CloseCircuit)
     async def on_close(self, ctx: Context, msg: CloseCircuit) -> Done:
         found = self._open.pop(msg.circuit, None)
-        if found is not None:
+        if found is None:
+            self._forget(ctx, msg.circuit)
+        else:
             leaves = ""
             if found.standing is not None:
                 found.standing.free, leaves = True, found.standing.name

@@ -216,6 +216,21 @@ class PairHeld(Message):
     corrected_ns: int = 0
 
 
+@message("engine.CircuitCounted")
+class CircuitCounted(Message):
+    """To the agent at a circuit's head: what has happened on its way since the last such news, up to `at_ns` and told
+    then. `expired`: qubits that were discarded at a cut-off; `failed`: swaps and rounds of purification that gave
+    nothing, which are not among the others."""
+
+    circuit: str
+    at_ns: int
+    heralds: int
+    swaps: int
+    purifications: int
+    failed: int
+    expired: int
+
+
 @message("engine.Calibrate")
 class Calibrate(Message):
     """Adjust the devices of a link for entangled pairs, which takes `takes_ns` and leaves it dark meanwhile. Answered

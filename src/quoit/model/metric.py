@@ -68,6 +68,7 @@ _ROWS = (
     MetricRow("quoit_relay_bits_total", _C, "bit", ("link",), "Key bits relayed over a link"),
     MetricRow("quoit_pair_link_fidelity", _G, "1", ("link",), "Fidelity of a link's pairs by the last test round"),
     MetricRow("quoit_pairs_delivered_total", _C, "pair", ("node",), "Entangled pairs delivered, by their head's node"),
+    MetricRow("quoit_pair_steps_total", _C, "1", ("node", "what"), "Heralds, swaps, purifications, failures, expiries"),
     MetricRow("quoit_pairs_told_total", _C, "pair", ("line", "kind"), "Entangled pairs told to those who asked"),
     MetricRow("quoit_pair_requests_total", _C, "request", ("line", "verdict"), "Requests for pairs ended: OK or ERR"),
     # Service

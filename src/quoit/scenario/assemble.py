@@ -181,7 +181,7 @@ class Assembler:
             FootprintElement(self.center, footprint_plan(self.n, self._profile_of, self._pair_spans())),
         ]
         calendar = Calendar(self.n.epoch_unix_s, Namespace(self.n.nid))
-        keys = MeasuredKeys(self._measured(), self.pair_keys.apart())
+        keys = MeasuredKeys(self._measured(), self.pair_keys.apart(), self.pair_keys.all_memories())
         elements += self.entanglement.elements(self.world, self.center, attachments, calendar, keys)
         elements += orchestration(self.n, self.center)
         elements += customers(self.n, self.center)

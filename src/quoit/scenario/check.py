@@ -21,7 +21,7 @@ from quoit.model.urn import Urn
 from quoit.scenario import yamlfile
 from quoit.scenario.coordination import check_coordination
 from quoit.scenario.energy import check_powers
-from quoit.scenario.entanglement import EntanglementSide, hop_of, memory_plan, span_finder
+from quoit.scenario.entanglement import EntanglementSide, herald_protocols, hop_of, memory_plan, span_finder
 from quoit.scenario.light_check import check_light
 from quoit.scenario.loop_check import check_loops
 from quoit.scenario.pair_keys import PairKeys, structure_faults
@@ -401,6 +401,7 @@ def _check_pair_links(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
     ends = {frozenset(s.between): s for s in n.spans}
     compilers = [e.name for e in entry_points(group=GROUP)]
     yield from _unknown(("policies", "pair_compiler"), "compiler", n.policies.pair_compiler, compilers)
+    protocols = herald_protocols()
     for i, link in enumerate(n.pair_links):
         for k, span in enumerate(link.spans or []):
             yield from _unknown(("pair_links", i, "spans", k), "span", span, spans)
@@ -409,7 +410,9 @@ def _check_pair_links(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
         for end, name in enumerate(link.between):
             if name in n.nodes and n.nodes[name].memories is None:
                 yield ("pair_links", i, "between", end), f"node {name!r} has no memories to hold a pair; add some to it"
-        if link.hardware is not None and link.hardware not in PROFILES:
+        if link.scheme not in protocols:
+            yield from _unknown(("pair_links", i, "scheme"), "link protocol", link.scheme, protocols)
+        elif link.hardware is not None and link.hardware not in PROFILES:
             yield from _unknown(("pair_links", i, "hardware"), "hardware", link.hardware, PROFILES)
         else:
             path = [spans.get(name) for name in link.spans] if link.spans else [ends.get(frozenset(link.between))]

@@ -59,8 +59,11 @@ class Eme(Rounds):
         centres: tuple[Centre, ...],
         calendar: Calendar,
         root: bytes,
+        anchored: bool = False,
     ) -> None:
+        """`anchored`: control resolves sets of nodes by anchors."""
         super().__init__(eme(node), node, domain, stage, apps, centres, calendar, root)
+        self._anchored = anchored
 
     # -- as a party's EME ----------------------------------------------------------------------------
 
@@ -78,7 +81,8 @@ class Eme(Rounds):
             ctx.tell(self.name, WatchUnit(msg.unit_id), after=WATCH_NS)
         slots: tuple[int, ...] = ()
         if msg.number:
-            answer: Slots = await ctx.ask(memory(self._node), ReserveSlots(self.name, msg.number), within=WITHIN)
+            order = ReserveSlots(self.name, msg.number, unit.wanted.priority, f"{msg.unit_id} {msg.sae}")
+            answer: Slots = await ctx.ask(memory(self._node), order, within=WITHIN)
             slots = answer.slots
         if unit.state in ENDED or self._units.get(msg.unit_id) is not unit:  # meanwhile
             if slots:

@@ -94,7 +94,7 @@ class Opening(UnitBook):
         self._remember(unit)
         ctx.tell(self.name, WatchUnit(msg.unit_id), after=WATCH_NS)
         ctx.tell(self.name, Overdue(msg.unit_id), after=wanted.within_ns)
-        want = WantTurn(msg.unit_id, self.name, msg.originator, wanted.priority, plan.memories, plan.links)
+        want = WantTurn(msg.unit_id, self.name, msg.originator, wanted.priority, plan.taken, plan.links)
         try:
             queued: Queued = await ctx.ask(SCHEDULER, want, within=WITHIN)
         except Problem as problem:
@@ -180,7 +180,7 @@ class Opening(UnitBook):
         lead.fault = None
         self._step(ctx, unit, UnitState.ROUTED)
         ctx.tell(eme(plan.centre), assemble)
-        ctx.tell(SCHEDULER, TurnTaken(unit.unit_id, plan.memories, plan.links))
+        ctx.tell(SCHEDULER, TurnTaken(unit.unit_id, plan.taken, plan.links))
 
     async def _take(self, ctx: Context, unit: StatesUnit, lead: LeadSide, plan: Plan) -> Assemble:
         """Memories at every party and the centre, then circuits."""
@@ -201,7 +201,8 @@ class Opening(UnitBook):
             head = central.slots[i * number : (i + 1) * number]
             order = OpenCircuit(
                 edge.circuit, plan.centre, edge.node, plan.edge_fidelity(wanted.fidelity), head, slots[edge.party],
-                eme(plan.centre), edge.party, tested=wanted.tests > 0,
+                eme(plan.centre), edge.party, tested=wanted.tests > 0, priority=wanted.priority,
+                claim=f"{unit.unit_id} {edge.seat}",
             )  # fmt: skip
             lead.circuits = (*lead.circuits, edge.circuit)
             made: PairPlan = await ctx.ask(PAIR_CONTROLLER, order, within=WITHIN)

@@ -7,7 +7,7 @@ whatever the cause is called, because an eavesdropper can shine light or bend a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import sqrt
@@ -99,23 +99,48 @@ class BatteryPlan:
     steady: bool = True
 
 
-class _Sums:
-    """Readings since the error rate last looked normal."""
+def _sifted(reading: LinkReading) -> int:
+    return round(reading.sifted_bps * (reading.took_ns / 1e9))
 
-    __slots__ = ("errors", "seconds", "sifted", "tested")
+
+def _steady(reading: LinkReading) -> int:
+    """Clicks whose rate only loss and noise change: those of the strongest intensity, where there are any."""
+    return reading.clicks[0] if reading.clicks else _sifted(reading)
+
+
+class _Sums:
+    """Readings since the error rate last looked normal. Summed up when somebody asks: most are of healthy links."""
+
+    __slots__ = ("_readings", "errors", "seconds", "sifted", "tested")
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
+        self._readings: list[LinkReading] = []
         self.tested = self.errors = self.sifted = 0
         self.seconds = 0.0
 
-    def add(self, seen: Seen) -> None:
-        self.tested += seen.tested
-        self.errors += seen.errors
-        self.sifted += seen.sifted
-        self.seconds += seen.seconds
+    def begin(self, reading: LinkReading) -> None:
+        """Forget all but this one."""
+        self._readings = [reading]
+        if self.seconds:
+            self.tested = self.errors = self.sifted = 0
+            self.seconds = 0.0
+
+    def add(self, reading: LinkReading) -> None:
+        self._readings.append(reading)
+        if len(self._readings) > PENDING:
+            self.settle()
+
+    def settle(self) -> None:
+        """Bring the sums up to date."""
+        for reading in self._readings:
+            self.tested += reading.tested
+            self.errors += reading.errors
+            self.sifted += _sifted(reading)
+            self.seconds += reading.took_ns / 1e9
+        self._readings = []
 
 
 class Battery:
@@ -137,31 +162,37 @@ class Battery:
 
     def add(self, reading: LinkReading) -> list[Finding]:
         """Take in a reading; what has changed, the gravest first."""
-        seen = self._seen(reading)
+        seen = self._seen(reading) if self._further else None
         found: list[Finding] = []
-        since = self.trend.last_trusted
+        trend, before = self.trend, self.trend.last_trusted
         if reading.bright:
-            found.append(Finding(Cause.BLINDING, since, "the detectors' supply current shows bright light"))
+            found.append(Finding(Cause.BLINDING, before, "the detectors' supply current shows bright light"))
         for k, floor in self._floors:
             part, whole = self._share(reading, k)
             if floor.add(part, whole, reading.block):
                 why = f"of {whole} clicks {part} are of intensity {k}: less than any loss or noise leaves"
                 found.append(Finding(Cause.SPLITTING, floor.since, why))
-        raised = self.trend.add(reading.tested, reading.errors, reading.block)
-        if self.trend.score == 0.0 and not raised:
-            self._sums.clear()
-        self._sums.add(seen)
-        if raised:
-            found.append(Finding(self.why_errors(), self.trend.since, "QBER trend"))
+        if trend.add(reading.tested, reading.errors, reading.block):
+            self._sums.add(reading)
+            found.append(Finding(self.why_errors(), trend.since, "QBER trend"))
+        elif trend.score == 0.0:
+            self._sums.begin(reading)
+        else:
+            self._sums.add(reading)
         if found and self._counts is not None:
             self._counts.rearm()  # what made blocks void explains the rate, or matters more
-        else:
-            found += self._rate(seen)
+        elif self._counts is not None:
+            self._rate(reading, found)
+        if seen is not None:
+            found += self._asked(seen)
+        return found
+
+    def _asked(self, seen: Seen) -> Iterator[Finding]:
+        """What further detectors say."""
         for name, detector in self._further:
             more = detector.add(seen)
             if more is not None:
-                found.append(more._replace(why=f"{name}: {more.why}"))
-        return found
+                yield more._replace(why=f"{name}: {more.why}")
 
     def skip(self, block: int) -> None:
         """A reading of a link that is dark or suspect: nothing is learned of it."""
@@ -203,49 +234,42 @@ class Battery:
         return reading.clicks[k], reading.clicks[0] + reading.clicks[k]
 
     def _seen(self, reading: LinkReading) -> Seen:
-        seconds = reading.took_ns / 1e9
-        sifted = round(reading.sifted_bps * seconds)
-        steady = reading.clicks[0] if reading.clicks else sifted
-        ratio, decoy = None, 1.0
-        if self._further:  # nobody else reads them
-            ratio = self._counts.ratio(steady, seconds) if self._counts is not None else None
-            decoys = [(self._share(reading, k), floor.floor) for k, floor in self._floors]
-            decoy = min((part / whole / least for (part, whole), least in decoys if whole), default=1.0)
+        seconds, sifted, steady = reading.took_ns / 1e9, _sifted(reading), _steady(reading)
+        ratio = self._counts.ratio(steady, seconds) if self._counts is not None else None
+        decoys = [(self._share(reading, k), floor.floor) for k, floor in self._floors]
+        decoy = min((part / whole / least for (part, whole), least in decoys if whole), default=1.0)
         return Seen(
             reading.tested, reading.errors, sifted, steady, seconds, self.trend.baseline, ratio, decoy, reading.block
         )
 
     # -- rates ---------------------------------------------------------------------------------------
 
-    def _rate(self, seen: Seen) -> list[Finding]:
-        if self._counts is None or self._all is None:
-            return []
+    def _rate(self, reading: LinkReading, found: list[Finding]) -> None:
+        assert self._counts is not None
+        assert self._all is not None
         if self._lit_again:
             self._lit_again = False
-            return []
+            return
         before = self.trend.last_trusted
-        change = self._counts.add(seen.steady, seen.seconds)
-        self._all.add(seen.sifted, seen.seconds)
+        seconds, steady = reading.took_ns / 1e9, _steady(reading)
+        change = self._counts.add(steady, seconds)
+        if self._all.baseline is None:  # only what it learns is asked for
+            self._all.add(_sifted(reading), seconds)
+        if self._changed is None and change is None:
+            return
+        ratio = self._counts.ratio(steady, seconds)
+        why = f"the rate is {ratio or 0.0:.3f} of what it was"
         if self._changed is not None:
-            return self._back(seen)
-        if change is None:
-            return []
-        ratio = self._counts.ratio(seen.steady, seen.seconds) or 0.0
+            if ratio is not None and abs(ratio - 1) <= COUNT_SHIFT / 2 + 3 / sqrt(max(1, steady)):
+                cause, self._changed = self._changed, None
+                self._counts.rearm()
+                found.append(Finding(cause, reading.block, why, void=False, over=True))
+            return
         if change is Change.FALLEN:
-            self._changed = Cause.CUT if ratio < DARK else Cause.LOSS
+            self._changed = Cause.CUT if (ratio or 0.0) < DARK else Cause.LOSS
         else:
             self._changed = Cause.RISE
-        return [Finding(self._changed, before, f"the rate is {ratio:.3f} of what it was", void=False)]
-
-    def _back(self, seen: Seen) -> list[Finding]:
-        assert self._counts is not None
-        ratio = self._counts.ratio(seen.steady, seen.seconds)
-        if ratio is None or abs(ratio - 1) > COUNT_SHIFT / 2 + 3 / sqrt(max(1, seen.steady)):
-            return []
-        cause, self._changed = self._changed, None
-        self._counts.rearm()
-        assert cause is not None
-        return [Finding(cause, seen.block, f"the rate is {ratio:.3f} of what it was", void=False, over=True)]
+        found.append(Finding(self._changed, before, why, void=False))
 
     # -- causes --------------------------------------------------------------------------------------
 
@@ -256,6 +280,7 @@ class Battery:
         N = C (q - q0)/(1/2 - q0), and C by N.
         """
         sums, q0 = self._sums, self.trend.baseline
+        sums.settle()
         base = self._all.baseline if self._all is not None else None
         if q0 is None or base is None or not sums.tested or not sums.sifted:
             return Cause.EAVESDROPPING

@@ -7,6 +7,9 @@ times; of blocks it tells the figures of the last good one. Only what is told is
 from __future__ import annotations
 
 from collections import deque
+from typing import TypeVar
+
+from msgspec.structs import replace
 
 from quoit.fabric.api import BlockCredited, BlockMade, EndReading, LinkReading
 
@@ -15,7 +18,7 @@ KEPT = 16
 
 TOLD_EVERY = 4
 """Intervals of which the sender hears at a time: one message for each would be a third of a link's load."""
-_Told = tuple[int, int, float, float, tuple[int, ...]]
+_Told = TypeVar("_Told")
 
 
 class Agent:
@@ -23,28 +26,31 @@ class Agent:
 
     def __init__(self) -> None:
         self.falsified = False
-        self._readings: deque[_Told] = deque(maxlen=KEPT)
+        self._readings: deque[LinkReading] = deque(maxlen=KEPT)
+        self._rows: deque[tuple[int, int, int]] = deque(maxlen=KEPT)
         self._block: BlockMade | None = None
         self._credit: int | None = None
 
-    def _past(self, told: _Told) -> _Told:
-        if not self.falsified or not self._readings:
-            self._readings.append(told)
-            return told
-        self._readings.rotate(-1)
-        return self._readings[-1]
-
     def reading(self, true: LinkReading) -> LinkReading:
         """What is told of an interval."""
-        told = self._past((true.tested, true.errors, true.sifted_bps, true.raw_bps, true.clicks))
-        tested, errors, sifted, raw, clicks = told
-        bright = true.bright and not self.falsified
-        return LinkReading(true.link, tested, errors, sifted, raw, true.at_ns, true.block, true.took_ns, clicks, bright)
+        if not self.falsified or not self._readings:
+            self._readings.append(true)
+            return true
+        past = self._again(self._readings)
+        return replace(past, at_ns=true.at_ns, block=true.block, took_ns=true.took_ns, bright=False)
 
     def end_reading(self, true: EndReading) -> EndReading:
         """What the other end tells of it."""
-        told = [(end_ns, self._past((tested, errors, 0.0, 0.0, ()))) for end_ns, tested, errors in true.rows]
-        return EndReading(true.link, tuple((end_ns, past[0], past[1]) for end_ns, past in told))
+        if not self.falsified or not self._rows:
+            self._rows += true.rows
+            return true
+        return EndReading(true.link, tuple((end_ns, *self._again(self._rows)[1:]) for end_ns, _, _ in true.rows))
+
+    @staticmethod
+    def _again(past: deque[_Told]) -> _Told:
+        """The next one to repeat: the oldest kept, then on from there."""
+        past.rotate(-1)
+        return past[-1]
 
     def block(self, true: BlockMade) -> BlockMade:
         """What is told of a block."""

@@ -177,8 +177,12 @@ class Window:
 
     def add(self, value: float) -> None:
         """Take a reading in."""
-        self.least = value if not self.number else min(self.least, value)
-        self.most = value if not self.number else max(self.most, value)
+        if not self.number:
+            self.least = self.most = value
+        elif value < self.least:
+            self.least = value
+        elif value > self.most:
+            self.most = value
         if self.number % self._stride == 0:
             self._kept.append(value)
             if len(self._kept) > MOST_SAMPLES:
@@ -247,16 +251,17 @@ class MeterBoard:
         """A reading, now. One of a meter that is off is dropped."""
         if resource not in self._since:
             return
+        now, thresholds = ctx.now, self._thresholds[metric]
         ctx.gauge(metric, (resource,), value)
         series = self._series.get((metric, resource))
         if series is None:
-            window = self._window_of(ctx.now)
-            series = self._series[metric, resource] = _Series(window, len(self._thresholds[metric]))
-        elif ctx.now >= series.window.end_ns:
+            series = self._series[metric, resource] = _Series(self._window_of(now), len(thresholds))
+        elif now >= series.window.end_ns:
             self._close(ctx, metric, resource, series)
-        series.value, series.at_ns = value, ctx.now
+        series.value, series.at_ns = value, now
         series.window.add(value)
-        self._compare(ctx, metric, resource, series, value, None)
+        if thresholds:
+            self._compare(ctx, metric, resource, series, value, None)
 
     def meters(self) -> Meters:
         """All series, by metric and resource."""

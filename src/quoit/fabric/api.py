@@ -275,10 +275,13 @@ class BlockCredited(Message):
 
 @message("fabric.Falsify")
 class Falsify(Message):
-    """To a module: its reporting agent is in somebody's hands, and tells what it told before (`on` false: no more)."""
+    """To a module: its reporting agent is in somebody's hands (`on` false: no more), and reports in this manner; see
+    `fabric.reporting`. `delay_ns`: of one that tells late."""
 
     link: str
     on: bool = True
+    manner: str = "repeat"
+    delay_ns: int = 0
 
 
 @message("fabric.LinkFinding")

@@ -29,6 +29,8 @@ SIGMAS = 4.0
 SILENT_NS = 5 * 10**9
 """So long, and two messages of the sender's, one end may tell nothing of what the other has told."""
 PENDING = 64
+OVERDUE = 4
+"""So many times the sifted bits that a block ever took may be told of without one."""
 
 
 class Cause(StrEnum):
@@ -38,6 +40,7 @@ class Cause(StrEnum):
     SPLITTING = "photon-number splitting"
     BLINDING = "detectors blinded"
     DISAGREEMENT = "telemetry disagreement"
+    SILENCE = "telemetry silent"
     NOISE = "noise light"
     LOSS = "loss of light"
     CUT = "no light"
@@ -300,7 +303,7 @@ class TwoEnds:
     """Compares what the two ends of a link tell: error counts of each interval, secret bits of each block.
 
     Honest ends count the same disclosed bits, so any difference is a disagreement, and so is an end that is silent for
-    more than `SILENT_NS`. Who of the two lies is not told by it.
+    more than `SILENT_NS`. Readings of key that no block comes of are one, too. Who of the two lies is not told by it.
     """
 
     def __init__(self) -> None:
@@ -311,6 +314,18 @@ class TwoEnds:
         self._credited: dict[int, int] = {}
         self._tested = self._errors = 0
         self._lit_ns = self._told_ns = 0
+        self._sifted = self._most_sifted = self._blocks = 0
+
+    def idle(self) -> None:
+        """No key is to be made just now: no block is awaited."""
+        self._sifted = 0
+
+    def overdue(self) -> str | None:
+        """Whether readings have told of much more key than blocks ever took, and no block came."""
+        if self._blocks < 3 or self._sifted <= OVERDUE * self._most_sifted:
+            return None
+        told, self._sifted = self._sifted, 0
+        return f"one end tells of {told} sifted bits and of no block; {self._most_sifted} were the most for one"
 
     def lit_again(self, now_ns: int) -> None:
         """What the ends told of the dark says nothing of the blocks to come."""
@@ -319,6 +334,7 @@ class TwoEnds:
 
     def near(self, msg: LinkReading) -> str | None:
         """The receiver's reading; in which way the ends disagree."""
+        self._sifted += _sifted(msg)
         return self._compare(self._near, self._far, msg.at_ns, (msg.tested, msg.errors))
 
     def far(self, msg: EndReading) -> str | None:
@@ -356,6 +372,10 @@ class TwoEnds:
 
     def made(self, msg: BlockMade) -> str | None:
         """The receiver's verdict on a block."""
+        if self._blocks:  # before the first one nobody knows when it was begun
+            self._most_sifted = max(self._most_sifted, self._sifted)
+        self._blocks += 1
+        self._sifted = 0
         if not msg.secret_bits:
             return None
         bits = self._credited.pop(msg.block, None)

@@ -256,6 +256,8 @@ class Kma(Element):
 
     @handles(DiscardFrom)
     async def on_discard(self, ctx: Context, msg: DiscardFrom) -> None:
+        if self._bans.within(msg.link, msg.first_block, msg.last_block):
+            return  # said twice: by the link's receiver, and by management
         self._bans.ban(msg.link, msg.first_block, msg.last_block)
         if self._allocates(msg.link):
             ctx.emit("pool.quarantined", link=msg.link, first_block=msg.first_block)

@@ -1,7 +1,8 @@
 """The agents that report a link's two ends, and how one that is in somebody's hands reports.
 
-Named model of falsification: the agent repeats what it told while all was well, reading after reading, under fresh
-times; of blocks it tells the figures of the last good one. Only what is told is false: the modules work on.
+Named models of falsification: the agent repeats what it told while all was well, reading after reading, under fresh
+times, and of blocks tells the figures of the last good one; or it tells nothing, or all of it late; or it cries wolf,
+and tells of errors that nobody made. Only what is told is false: the modules work on.
 """
 
 from __future__ import annotations
@@ -11,40 +12,73 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from quoit.fabric.api import BlockCredited, BlockMade, EndReading, LinkReading
+from quoit.fabric import api
+from quoit.fabric.api import BlockCredited, BlockMade, EndReading, Falsify, LinkReading
+from quoit.runtime.context import Context
+from quoit.runtime.wire import Message, message
 
 KEPT = 16
 """Readings that a taken-over agent has to repeat."""
 
 TOLD_EVERY = 4
 """Intervals of which the sender hears at a time: one message for each would be a third of a link's load."""
+
+HONEST, REPEAT, WITHHOLD, DELAY, CRY = "", "repeat", "withhold", "delay", "cry"
+"""How an agent reports; see the module's own words."""
 _Told = TypeVar("_Told")
+
+
+@message("fabric.LinkPaused")
+class LinkPaused(Message):
+    """One end of a link to the meters: I was told to make no key with it (`on` false: I make key again). `end`: its
+    node."""
+
+    link: str
+    end: str
+    on: bool
 
 
 class Agent:
     """What one end tells the fabric's meters."""
 
     def __init__(self) -> None:
-        self.falsified = False
+        self._manner = HONEST
+        self._delay_ns = 0
         self._readings: deque[LinkReading] = deque(maxlen=KEPT)
         self._rows: deque[tuple[int, int, int]] = deque(maxlen=KEPT)
         self._block: BlockMade | None = None
         self._credit: int | None = None
+        self._paused = False
 
-    def reading(self, true: LinkReading) -> LinkReading:
-        """What is told of an interval."""
-        if not self.falsified or not self._readings:
+    def obey(self, msg: Falsify) -> None:
+        """Somebody has taken the agent over, or has to give it back."""
+        self._manner, self._delay_ns = (msg.manner, msg.delay_ns) if msg.on else (HONEST, 0)
+
+    def reading(self, ctx: Context, true: LinkReading) -> None:
+        """Tell of an interval."""
+        if self._manner == HONEST:
             self._readings.append(true)
-            return true
-        past = self._again(self._readings)
-        return replace(past, at_ns=true.at_ns, block=true.block, took_ns=true.took_ns, bright=False)
+            ctx.tell(api.METERS, true)
+        elif self._manner == CRY:
+            ctx.tell(api.METERS, replace(true, errors=true.tested // 2))
+        elif self._manner == REPEAT and self._readings:
+            past = self._again(self._readings)
+            ctx.tell(api.METERS, replace(past, at_ns=true.at_ns, block=true.block, took_ns=true.took_ns, bright=False))
+        else:
+            self._pass_on(ctx, api.METERS, true)
 
-    def end_reading(self, true: EndReading) -> EndReading:
-        """What the other end tells of it."""
-        if not self.falsified or not self._rows:
+    def end_reading(self, ctx: Context, true: EndReading) -> None:
+        """Tell what the other end knows of it."""
+        if self._manner == HONEST:
             self._rows += true.rows
-            return true
-        return EndReading(true.link, tuple((end_ns, *self._again(self._rows)[1:]) for end_ns, _, _ in true.rows))
+            ctx.tell(api.METERS, true)
+        elif self._manner == CRY:
+            ctx.tell(api.METERS, EndReading(true.link, tuple((end, n, n // 2) for end, n, _ in true.rows)))
+        elif self._manner == REPEAT and self._rows:
+            rows = tuple((end_ns, *self._again(self._rows)[1:]) for end_ns, _, _ in true.rows)
+            ctx.tell(api.METERS, EndReading(true.link, rows))
+        else:
+            self._pass_on(ctx, api.METERS, true)
 
     @staticmethod
     def _again(past: deque[_Told]) -> _Told:
@@ -52,21 +86,38 @@ class Agent:
         past.rotate(-1)
         return past[-1]
 
-    def block(self, true: BlockMade) -> BlockMade:
-        """What is told of a block."""
+    def block(self, ctx: Context, true: BlockMade) -> None:
+        """Tell of a block."""
         past = self._block
-        if not self.falsified or past is None:
-            self._block = true if true.secret_bits or past is None else past
-            return true
-        kept = (past.secret_bits, past.qber, past.sifted_bits, past.leak_bits)
-        return BlockMade(true.link, true.block, *kept, true.made_ns, true.took_ns, past.why)
+        if self._manner == REPEAT and past is not None:
+            kept = (past.secret_bits, past.qber, past.sifted_bits, past.leak_bits)
+            ctx.tell(api.METERS, BlockMade(true.link, true.block, *kept, true.made_ns, true.took_ns, past.why))
+            return
+        self._block = true if true.secret_bits or past is None else past
+        self._pass_on(ctx, api.METERS, true)
 
-    def credit(self, true: BlockCredited) -> BlockCredited:
-        """What the other end tells of a block."""
-        if not self.falsified or self._credit is None:
-            self._credit = true.bits
-            return true
-        return BlockCredited(true.link, true.block, self._credit)
+    def credit(self, ctx: Context, true: BlockCredited) -> None:
+        """Tell what the other end has put into its pool."""
+        if self._manner == REPEAT and self._credit is not None:
+            ctx.tell(api.METERS, BlockCredited(true.link, true.block, self._credit))
+            return
+        self._credit = true.bits
+        self._pass_on(ctx, api.METERS, true)
+
+    def news(self, ctx: Context, true: Message) -> None:
+        """Tell management of something that an agent which repeats old readings keeps back."""
+        if self._manner != REPEAT:
+            self._pass_on(ctx, api.UPKEEP, true)
+
+    def paused(self, ctx: Context, link: str, end: str, on: bool) -> None:
+        """Tell that control wants no key of a link, or wants some again: silence is no alarm meanwhile."""
+        if on is not self._paused:
+            self._paused = on
+            self._pass_on(ctx, api.METERS, LinkPaused(link, end, on))
+
+    def _pass_on(self, ctx: Context, to: str, true: Message) -> None:
+        if self._manner != WITHHOLD:
+            ctx.tell(to, true, after=self._delay_ns)
 
 
 class Disclosure:

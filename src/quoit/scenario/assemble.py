@@ -38,6 +38,7 @@ from quoit.fabric.control_front import ControlFront
 from quoit.fabric.controller import FabricController
 from quoit.fabric.distill.estimation import Proof, Security
 from quoit.fabric.exact import ExactPlan, ExactReceiver, ExactSender
+from quoit.fabric.guard import GuardPlan
 from quoit.fabric.kma import Kma, PoolPlan
 from quoit.fabric.links.bb84 import DecoyBB84
 from quoit.fabric.links.profile import OVER_PAIRS, PROTOCOL_OF, Profile, RatedProfile, with_overrides
@@ -328,15 +329,16 @@ class Assembler:
         return protocol if wanted and isinstance(protocol, DecoyBB84) else None
 
     def _modules(self, link: Link, ends: LinkEnds, protocol: Distillation) -> list[Element]:
+        guard = GuardPlan(protocol.shares, self.n.policies.quarantine_hold_ns)
         if isinstance(protocol, PairProtocol):
-            return [PairSenderModule(ends), ReceiverModule(ends, protocol)]
+            return [PairSenderModule(ends), ReceiverModule(ends, protocol, guard)]
         exact = self._exact_of(link)
         if exact is None:
             gross = link.protocol != "rated"  # a rate that is given is what is left
-            return [SenderModule(ends), ReceiverModule(ends, protocol, gross)]
+            return [SenderModule(ends), ReceiverModule(ends, protocol, guard, gross)]
         p = exact.profile
         security = Security(p.eps_sec, p.eps_cor, p.qber_abort, cast(Proof, p.finite_key_proof))
-        plan = ExactPlan(ends, p.mu, p.p_intensity, p.block_bits, security, p.watch_current)
+        plan = ExactPlan(ends, p.mu, p.p_intensity, p.block_bits, security, guard, p.watch_current)
         forth, back = (
             seeds.keystream(self.root, "tags", link.id, way, nbytes=BOOTSTRAP_BYTES) for way in ("forth", "back")
         )

@@ -224,7 +224,8 @@ class KeysAsked(Message):
 class LinkReading(Message):
     """News, once a telemetry interval of `took_ns`: test detections and errors among them, and rates of one link.
     `clicks`: sifted detections by intensity, strongest first, where there are intensities. `bright`: the detectors'
-    monitor of their supply current found bright light."""
+    monitor of their supply current found bright light. `games`: rounds of a Bell test and those of them that were won,
+    of protocols that have one."""
 
     link: str
     tested: int
@@ -236,6 +237,7 @@ class LinkReading(Message):
     took_ns: int = 10**9
     clicks: tuple[int, ...] = ()
     bright: bool = False
+    games: tuple[int, ...] = ()
 
 
 @message("fabric.BlockMade")
@@ -988,3 +990,19 @@ class RequestPairs(Message):
     near: Reading = Reading()
     far: Reading = Reading()
     waits: str = ""
+
+
+STRAY_NEWS = "fabric.stray"
+
+
+@message("fabric.KeyStrayed")
+class KeyStrayed(Message):
+    """A KME tells: key from `src` to `dst` (of the reserved `flow`, if it has a name) came over these nodes, which is
+    not the way that control has granted it. It is not used. `over`: key goes as it was granted again."""
+
+    src: str
+    dst: str
+    nodes: tuple[str, ...]
+    flow: str
+    at_ns: int
+    over: bool = False

@@ -41,6 +41,7 @@ class Cause(StrEnum):
     BLINDING = "detectors blinded"
     DISAGREEMENT = "telemetry disagreement"
     SILENCE = "telemetry silent"
+    ENTANGLEMENT = "entanglement below its promise"
     NOISE = "noise light"
     LOSS = "loss of light"
     CUT = "no light"
@@ -95,11 +96,33 @@ class LinkDetector(Protocol):
 @dataclass(frozen=True)
 class BatteryPlan:
     """What the tests must know of a link. `shares`: per intensity, strongest first, its mean photon number times its
-    probability (empty: no decoys). `steady`: whether the rate of a healthy link does not change by itself."""
+    probability (empty: no decoys). `steady`: whether the rate of a healthy link does not change by itself. `bell`: S
+    that pairs of the promised fidelity show at the ends' readouts (None: no Bell test, or one that could not tell)."""
 
     ceiling: float
     shares: tuple[float, ...] = ()
     steady: bool = True
+    bell: float | None = None
+
+
+CLASSICAL_S = 2.0
+LEAST_BELL = 2.02
+"""A promise of less could not be told from no entanglement at all."""
+
+
+def promised_bell(fidelity: float, readout: float) -> float | None:
+    """S of Werner pairs of this fidelity, with so much of each correlator left by both ends' readouts: 2 sqrt2 (4 F -
+    1)/3 (Horodecki et al., Phys. Lett. A 200, 340 (1995)). None if it is hardly above the classical bound."""
+    s = 2 * sqrt(2) * (4 * fidelity - 1) / 3 * readout
+    return s if s >= LEAST_BELL else None
+
+
+def _bell_floor(s: float | None) -> ShareFloor | None:
+    """A test of the share of won rounds, built for the fall from S to the classical bound."""
+    if s is None:
+        return None
+    won, classical = ((1 + value / 4) / 2 for value in (s, CLASSICAL_S))
+    return ShareFloor(won, 1 - classical / won)
 
 
 def _sifted(reading: LinkReading) -> int:
@@ -156,6 +179,7 @@ class Battery:
         self._all = CountTrend(COUNT_SHIFT) if plan.steady else None
         strongest, *weaker = plan.shares or (0.0,)
         self._floors = [(k, ShareFloor(w / (w + strongest))) for k, w in enumerate(weaker, 1) if w > 0]
+        self._bell = _bell_floor(plan.bell)
         self._further = tuple(further)
         self._sums = _Sums()
         self._changed: Cause | None = None
@@ -175,6 +199,8 @@ class Battery:
             if floor.add(part, whole, reading.block):
                 why = f"of {whole} clicks {part} are of intensity {k}: less than any loss or noise leaves"
                 found.append(Finding(Cause.SPLITTING, floor.since, why))
+        if self._bell is not None and reading.games:
+            self._play(reading, self._bell, found)
         if trend.add(reading.tested, reading.errors, reading.block):
             self._sums.add(reading)
             found.append(Finding(self.why_errors(), trend.since, "QBER trend"))
@@ -190,6 +216,14 @@ class Battery:
             found += self._asked(seen)
         return found
 
+    @staticmethod
+    def _play(reading: LinkReading, bell: ShareFloor, found: list[Finding]) -> None:
+        """The Bell test's rounds: nothing that keeps the promised fidelity wins fewer."""
+        played, won = reading.games
+        if bell.add(won, played, reading.block):
+            s = 4 * (2 * won / played - 1)
+            found.append(Finding(Cause.ENTANGLEMENT, bell.since, f"S of the last {played} rounds is {s:.2f}"))
+
     def _asked(self, seen: Seen) -> Iterator[Finding]:
         """What further detectors say."""
         for name, detector in self._further:
@@ -204,6 +238,9 @@ class Battery:
     def calm(self, reading: LinkReading) -> bool:
         """Whether a reading of a suspect link looks as it did before."""
         quiet = not reading.bright and self.ends.agree and self.trend.normal(reading.tested, reading.errors)
+        if self._bell is not None and reading.games:
+            played, won = reading.games
+            quiet = quiet and self._bell.normal(won, played)
         return quiet and all(floor.normal(*self._share(reading, k)) for k, floor in self._floors)
 
     def rearm(self) -> None:
@@ -212,6 +249,8 @@ class Battery:
         self._sums.clear()
         for _, floor in self._floors:
             floor.rearm()
+        if self._bell is not None:
+            self._bell.rearm()
         if self._counts is not None:
             self._counts.rearm()
         for _, detector in self._further:

@@ -10,7 +10,7 @@ Named approximation: the order to the far end's agent goes as one message, on th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from quoit.fabric import api
 from quoit.fabric.api import LinkReading
@@ -61,9 +61,9 @@ class KeyInQuarantine(Message):
 
 @dataclass(frozen=True)
 class GuardPlan:
-    """`shares`: see `BatteryPlan`. `hold_ns`: so long readings must be as they were before the link is let go."""
+    """What the tests must know, and how long readings must be as they were before the link is let go."""
 
-    shares: tuple[float, ...]
+    tests: BatteryPlan
     hold_ns: int
 
 
@@ -74,7 +74,7 @@ class EndGuard:
         self._link, self._ends, self._hold_ns, self._agent = link, ends, plan.hold_ns, agent
         # Rates are for telemetry: a change of one alone makes nothing void. Until a baseline is learned, a block's own
         # verdict is what stops it.
-        self._battery = Battery(BatteryPlan(1.0, plan.shares, steady=False))
+        self._battery = Battery(replace(plan.tests, ceiling=1.0, steady=False))
         self._calm_ns = 0
         self.held = False
 

@@ -38,20 +38,17 @@ from quoit.runtime.wire import Message, message
 
 @dataclass(frozen=True)
 class MeterPlan:
-    """What the meters must know of a link: its ends, the error rate that is an alarm at once, hold time. `over`: links
-    for entangled pairs that it goes over. `rests_on`: what its key's secrecy does. Then the fibres it uses and what its
-    tests need; further detectors by name."""
+    """What the meters must know of a link: its ends, what its tests need, hold time. `over`: links for entangled pairs
+    that it goes over. `rests_on`: what its key's secrecy does. Then the fibres it uses; further detectors by name."""
 
     link: str
     a: str
     b: str
-    ceiling: float
+    tests: BatteryPlan
     hold_ns: int
     over: tuple[str, ...] = ()
     rests_on: str = ""
     spans: tuple[str, ...] = ()
-    shares: tuple[float, ...] = ()
-    steady: bool = True
     detectors: tuple[tuple[str, Callable[[], LinkDetector]], ...] = ()
 
 
@@ -63,7 +60,7 @@ class _Meter:
     def __init__(self, plan: MeterPlan) -> None:
         self.plan = plan
         further = [(name, make()) for name, make in plan.detectors]
-        self.battery = Battery(BatteryPlan(plan.ceiling, plan.shares, plan.steady), further)
+        self.battery = Battery(plan.tests, further)
         self.qber: float | None = None
         self.chsh: float | None = None
         self.sifted = 0.0
@@ -274,7 +271,7 @@ class FabricMeters(Element):
 
     def _suspect(self, ctx: Context, meter: _Meter, first_block: int, qber: float, why: str, cause: str) -> None:
         trend = meter.battery.trend
-        expected = trend.baseline if trend.baseline is not None else meter.plan.ceiling
+        expected = trend.baseline if trend.baseline is not None else meter.plan.tests.ceiling
         meter.suspect = True
         meter.cause = cause
         meter.calm_ns = 0
@@ -315,7 +312,7 @@ class FabricMeters(Element):
             ctx.tell(api.UPKEEP, KeyInQuarantine(msg.link, msg.block))
         if not msg.secret_bits:
             meter.failed += 1
-            if not (meter.dark or meter.suspect) and msg.qber > meter.plan.ceiling:
+            if not (meter.dark or meter.suspect) and msg.qber > meter.plan.tests.ceiling:
                 # The blocks before it may have been touched as well, since the last reading that was good.
                 first = min(msg.block, meter.battery.trend.last_trusted)
                 meter.qber = msg.qber

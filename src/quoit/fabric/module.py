@@ -189,9 +189,10 @@ class ReceiverModule(Element):
         self._seen_ns += msg.duration_ns
         if self._seen_ns >= self._ends.telemetry_ns:
             per_s = 1e9 / self._seen_ns
-            tested, errors, sifted, raw, clicks = reading
+            tested, errors, sifted, raw, clicks, games = reading
             rates, took = (sifted * per_s, raw * per_s), self._seen_ns
-            news = LinkReading(msg.link, tested, errors, *rates, msg.end_ns, self._number, took, clicks, self._bright)
+            told = tested, errors, *rates, msg.end_ns, self._number, took, clicks, self._bright, games
+            news = LinkReading(msg.link, *told)
             self._seen_ns = 0
             self._bright = False
             self._agent.reading(ctx, news)

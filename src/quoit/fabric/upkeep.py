@@ -16,6 +16,7 @@ from quoit.fabric.api import (
     GetIncidents,
     Incident,
     Incidents,
+    KeyStrayed,
     LinkAuth,
     LinkCalm,
     LinkFinding,
@@ -36,6 +37,7 @@ from quoit.runtime.element import Element, Plane, Stratum, handles
 from quoit.runtime.wire import Message, message
 
 AUTH_CAUSE = "authentication key runs out"
+STRAYED = "key went another way"
 FORGED_ORDER = "order of a stranger"
 TOLD_ABOUT = (Cause.SILENCE, Cause.DISAGREEMENT)
 """No light explains what is told, or is not."""
@@ -71,6 +73,7 @@ class FabricUpkeep(Element):
         f"{api.LINK_NEWS}.*.calm",
         f"{api.LINK_NEWS}.*.auth",
         f"{api.LINK_NEWS}.*.finding",
+        f"{api.STRAY_NEWS}.*",
         f"{TELEMETRY_NEWS}.fabric.threshold",
     )
 
@@ -159,6 +162,15 @@ class FabricUpkeep(Element):
         text = f"block {msg.block} was made while this link is in quarantine; it is void"
         self._alarms.raise_(ctx, msg.link, FORGED_ORDER, Severity.CRITICAL, text)
         self._stop(ctx, msg.link, "made in quarantine")
+
+    @handles(KeyStrayed)
+    async def on_strayed(self, ctx: Context, msg: KeyStrayed) -> None:
+        about = f"{msg.src}>{msg.dst}"
+        if msg.over:
+            self._alarms.clear(ctx, about, STRAYED)
+            return
+        text = f"it came over {', '.join(msg.nodes)}, which control has not granted, and is not used"
+        self._alarms.raise_(ctx, about, STRAYED, Severity.CRITICAL, text)
 
     def _stop(self, ctx: Context, link: str, why: str) -> None:
         """No key of this link, and what may have been touched is dropped at both ends."""

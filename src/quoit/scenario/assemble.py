@@ -36,11 +36,13 @@ from quoit.engine.world import (
 from quoit.fabric.api import Falsify, module
 from quoit.fabric.control_front import ControlFront
 from quoit.fabric.controller import FabricController
+from quoit.fabric.detection import BatteryPlan, promised_bell
 from quoit.fabric.distill.estimation import Proof, Security
 from quoit.fabric.exact import ExactPlan, ExactReceiver, ExactSender
 from quoit.fabric.guard import GuardPlan
 from quoit.fabric.kma import Kma, PoolPlan
 from quoit.fabric.links.bb84 import DecoyBB84
+from quoit.fabric.links.pairs import E91
 from quoit.fabric.links.profile import OVER_PAIRS, PROTOCOL_OF, Profile, RatedProfile, with_overrides
 from quoit.fabric.links.receiver import Distillation, LinkProtocol, PairProtocol
 from quoit.fabric.meters import FabricMeters, MeterPlan
@@ -271,7 +273,6 @@ class Assembler:
             a, b = link.between
             protocol = self._protocols[link.id]
             ends = LinkEnds(link.id, a, b, self.n.telemetry_interval_ns, self.first_block)
-            out += self._modules(link, ends, protocol)
             abort = getattr(getattr(protocol, "profile", None), "qber_abort", 0.08)
             pairs = self.pair_keys.circuit(link, protocol) if isinstance(protocol, PairProtocol) else None
             spans = self._spans_of(link)
@@ -280,18 +281,18 @@ class Assembler:
             # Light through air comes and goes by itself, so does a rate that is given; a circuit's has other reasons
             # than light.
             steady = link.protocol != "rated" and pairs is None and not self.light.through_air(spans)
+            tests = BatteryPlan(ceiling or abort, protocol.shares, steady, self._bell(link, protocol))
+            out += self._modules(link, ends, protocol, tests)
             meters.append(
                 MeterPlan(
                     link.id,
                     a,
                     b,
-                    ceiling or abort,
+                    tests,
                     self.n.policies.quarantine_hold_ns,
                     over,
                     protocol.security_label,
                     spans=spans,
-                    shares=protocol.shares,
-                    steady=steady,
                     detectors=self.detectors,
                 )
             )
@@ -328,8 +329,15 @@ class Assembler:
         wanted = (link.mode or self.n.mode) == "exact"
         return protocol if wanted and isinstance(protocol, DecoyBB84) else None
 
-    def _modules(self, link: Link, ends: LinkEnds, protocol: Distillation) -> list[Element]:
-        guard = GuardPlan(protocol.shares, self.n.policies.quarantine_hold_ns)
+    def _bell(self, link: Link, protocol: Distillation) -> float | None:
+        """S that the pairs of a link with a Bell test show if they keep what is promised of them."""
+        if not isinstance(protocol, E91):
+            return None
+        readouts = [2 * self.entanglement.readout(node) - 1 for node in link.between]
+        return promised_bell(self.pair_keys.circuit(link, protocol).fidelity, math.prod(readouts))
+
+    def _modules(self, link: Link, ends: LinkEnds, protocol: Distillation, tests: BatteryPlan) -> list[Element]:
+        guard = GuardPlan(tests, self.n.policies.quarantine_hold_ns)
         if isinstance(protocol, PairProtocol):
             return [PairSenderModule(ends), ReceiverModule(ends, protocol, guard)]
         exact = self._exact_of(link)

@@ -22,6 +22,8 @@ from quoit.planes.trend import ErrorTrend
 
 COUNT_SHIFT = 0.02
 """The relative change of the count rate that its test is built for; a coupler of 0.2 dB takes 4.5 %."""
+DARK_SHIFT = 0.5
+"""The relative rise of clicks in the dark that its test is built for."""
 DARK = 0.02
 """A rate below this share of what it was is no light at all."""
 SIGMAS = 4.0
@@ -180,6 +182,10 @@ class Battery:
         strongest, *weaker = plan.shares or (0.0,)
         self._floors = [(k, ShareFloor(w / (w + strongest))) for k, w in enumerate(weaker, 1) if w > 0]
         self._bell = _bell_floor(plan.bell)
+        # Pulses without light are the receiver's dark windows: what clicks in them is noise alone.
+        self._empty = next((k for k, w in enumerate(plan.shares) if w == 0 and plan.steady), None)
+        self._dark = CountTrend(DARK_SHIFT) if self._empty is not None else None
+        self._lighter = False
         self._further = tuple(further)
         self._sums = _Sums()
         self._changed: Cause | None = None
@@ -212,6 +218,8 @@ class Battery:
             self._counts.rearm()  # what made blocks void explains the rate, or matters more
         elif self._counts is not None:
             self._rate(reading, found)
+        if self._dark is not None:
+            self._look_into_the_dark(reading, self._dark, found)
         if seen is not None:
             found += self._asked(seen)
         return found
@@ -251,8 +259,9 @@ class Battery:
             floor.rearm()
         if self._bell is not None:
             self._bell.rearm()
-        if self._counts is not None:
-            self._counts.rearm()
+        for counts in (self._counts, self._dark):
+            if counts is not None:
+                counts.rearm()
         for _, detector in self._further:
             detector.rearm()
 
@@ -264,7 +273,7 @@ class Battery:
 
     def moved(self) -> None:
         """The link goes another way from now on, on purpose: learn its rate anew."""
-        for counts in (self._counts, self._all):
+        for counts in (self._counts, self._all, self._dark):
             if counts is not None:
                 counts.relearn()
         self._changed = None
@@ -312,6 +321,22 @@ class Battery:
         else:
             self._changed = Cause.RISE
         found.append(Finding(self._changed, before, why, void=False))
+
+    def _look_into_the_dark(self, reading: LinkReading, dark: CountTrend, found: list[Finding]) -> None:
+        """Clicks of empty pulses: noise light raises them before it raises the error rate by much."""
+        if self._empty is None or len(reading.clicks) <= self._empty:
+            return
+        clicks, seconds = reading.clicks[self._empty], reading.took_ns / 1e9
+        change = dark.add(clicks, seconds)
+        ratio = dark.ratio(clicks, seconds) or 0.0
+        why = f"clicks of pulses without light are {ratio:.2f} times what they were"
+        if change is Change.RISEN and not self._lighter:
+            self._lighter = True
+            found.append(Finding(Cause.NOISE, self.trend.last_trusted, why, void=False))
+        elif self._lighter and ratio and ratio <= 1 + DARK_SHIFT / 2 + 3 / sqrt(clicks):
+            self._lighter = False
+            dark.rearm()
+            found.append(Finding(Cause.NOISE, reading.block, why, void=False, over=True))
 
     # -- causes --------------------------------------------------------------------------------------
 

@@ -59,12 +59,14 @@ class Strike(Message):
 
 @dataclass(frozen=True)
 class Stroke:
-    """One edit of the world at a time."""
+    """What is done at a time: an edit of the world, or what somebody says who has no business to (`also`). None: it is
+    only written down, for others see to it."""
 
     at_ns: int
-    edit: Message
+    edit: Message | None
     label: str
     to: str = ENGINE
+    also: tuple[tuple[str, Message], ...] = ()
 
 
 class Fate(Element):
@@ -83,7 +85,10 @@ class Fate(Element):
         for stroke in self._strokes:
             await ctx.sleep_until(stroke.at_ns)
             ctx.emit("world.edited", what=stroke.label)
-            ctx.tell(stroke.to, stroke.edit)
+            if stroke.edit is not None:
+                ctx.tell(stroke.to, stroke.edit)
+            for to, order in stroke.also:
+                ctx.tell(to, order)
 
     @handles(Strike)
     async def on_strike(self, ctx: Context, msg: Strike) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import entry_points
@@ -14,26 +14,10 @@ from quoit.connectivity.controller import ConnectivityController
 from quoit.connectivity.meters import ConnectivityMeters
 from quoit.connectivity.plant import Plant
 from quoit.connectivity.upkeep import ConnectivityUpkeep
-from quoit.engine.api import ENGINE
 from quoit.engine.engine import Engine, LinkPlan
 from quoit.engine.measured import MeasuredPlan
 from quoit.engine.physics import fibre
-from quoit.engine.world import (
-    BendSpan,
-    Blind,
-    CutSpan,
-    Depolarise,
-    Intercept,
-    Misalign,
-    Mistune,
-    SetRate,
-    Shine,
-    Split,
-    Tamper,
-    Tap,
-    World,
-)
-from quoit.fabric.api import Falsify, module
+from quoit.engine.world import World
 from quoit.fabric.control_front import ControlFront
 from quoit.fabric.controller import FabricController
 from quoit.fabric.detection import BatteryPlan, promised_bell
@@ -68,14 +52,16 @@ from quoit.runtime.wire import Message
 from quoit.scenario.agents import sdqkd_agents
 from quoit.scenario.energy import footprint_plan
 from quoit.scenario.entanglement import EntanglementSide, MeasuredKeys, span_finder
-from quoit.scenario.fate import Fate, Load, LoadPlan, Stroke
+from quoit.scenario.fate import Fate, Load, LoadPlan
+from quoit.scenario.intrusion import DeniedControl
 from quoit.scenario.light import LightSide
 from quoit.scenario.loops import LoopSide
 from quoit.scenario.optical import optical_elements
 from quoit.scenario.orchestration import orchestration
 from quoit.scenario.orders import customers
 from quoit.scenario.pair_keys import PROTOCOLS, PairKeys, profile_of
-from quoit.scenario.schema import Application, Attack, Event, Link, NetworkFile, PairLink
+from quoit.scenario.schema import Application, Event, Link, NetworkFile, PairLink
+from quoit.scenario.strokes import cut_off, strokes_of
 from quoit.scenario.thresholds import telemetry_plan
 from quoit.service.access import AccessControl, Contract
 from quoit.service.admission import AdmissionControl
@@ -195,6 +181,12 @@ class Assembler:
         )
 
     def _kernel(self, elements: list[Element]) -> Kernel:
+        kernel = self._empty_kernel(elements)
+        if windows := cut_off(self.n.events):
+            kernel.carrier = DeniedControl(elements, windows)
+        return kernel
+
+    def _empty_kernel(self, elements: list[Element]) -> Kernel:
         sink = self.parts.trace_sink
         timing: dict[str, Any] = {
             "latency": Latency(self.n),
@@ -500,74 +492,6 @@ class Assembler:
                 event.until_ns,
             )
         )
-
-
-def _attack(attack: Attack) -> tuple[Message, Message, str]:
-    link, share = attack.link, attack.fraction or 0.0
-    edits: dict[str, tuple[Message, Message]] = {
-        "intercept-resend": (Intercept(link, share), Intercept(link, 0.0)),
-        "photon-number-splitting": (Split(link, share), Split(link, 0.0)),
-        "depolarise": (Depolarise(link, share), Depolarise(link, 0.0)),
-        "tamper-messages": (Tamper(link, share), Tamper(link, 0.0)),
-        "blinding": (Blind(link), Blind(link, False)),
-        "falsify-telemetry": (Falsify(link), Falsify(link, False)),
-    }
-    begin, end = edits[attack.kind]
-    much = f" {share:g}" if attack.fraction is not None else f" {attack.end}" if attack.end is not None else ""
-    return begin, end, f"{attack.kind} {link}{much}"
-
-
-def _module(attack: Attack, ends: Mapping[str, tuple[str, str]]) -> str:
-    """Whom the edit goes to: the engine, or the module whose agent is taken over."""
-    if attack.end is None:
-        return ENGINE
-    return module(attack.link, ends[attack.link][0 if attack.end == "sender" else 1])
-
-
-def strokes_of(event: Event, ends: Mapping[str, tuple[str, str]]) -> list[Stroke]:
-    """The edits of the world that an event stands for: its begin, and its end if it has one. `ends`: of links."""
-    begin: Any
-    end: Any
-    to = ENGINE
-    if event.cut is not None:
-        begin, end, label = CutSpan(event.cut), CutSpan(event.cut, False), f"cut {event.cut}"
-    elif event.bend is not None:
-        bend = event.bend
-        begin, end = BendSpan(bend.span, bend.loss_db), BendSpan(bend.span, 0.0)
-        label = f"bend {bend.span} {bend.loss_db:g} dB"
-    elif event.tap is not None:
-        tap = event.tap
-        begin, end = Tap(tap.span, tap.loss_db), Tap(tap.span, 0.0)
-        label = f"tap {tap.span} {tap.loss_db:g} dB"
-    elif event.attack is not None:
-        begin, end, label = _attack(event.attack)
-        to = _module(event.attack, ends)
-    elif event.rate is not None:
-        rate = event.rate
-        begin, end = SetRate(rate.link, rate.rate_bps), SetRate(rate.link, None)
-        label = f"rate {rate.link} {rate.rate_bps:g} bit/s"
-    elif event.light is not None:
-        light = event.light
-        begin = Shine(light.span, light.launch_dbm, light.frequency_mhz, light.width_mhz)
-        end = Shine(light.span, None, light.frequency_mhz, light.width_mhz)
-        label = f"light {light.span} {light.launch_dbm:g} dBm"
-    elif event.power is not None:
-        power = event.power
-        begin, end = Mistune(power.channel, power.launch_dbm), Mistune(power.channel, None)
-        label = f"power {power.channel} {power.launch_dbm:g} dBm"
-    elif event.misalign is not None:
-        off = event.misalign
-        begin, end, label = Misalign(off.link, off.share), Misalign(off.link, 0.0), f"misalign {off.link} {off.share:g}"
-    elif event.weather is not None:
-        weather = event.weather
-        begin, end = BendSpan(weather.span, weather.loss_db), BendSpan(weather.span, 0.0)
-        label = f"weather {weather.span} {weather.loss_db:g} dB"
-    else:
-        return []
-    strokes = [Stroke(event.at_ns, begin, label, to)]
-    if event.until_ns is not None:
-        strokes.append(Stroke(event.until_ns, end, f"end of {label}", to))
-    return strokes
 
 
 class Latency:

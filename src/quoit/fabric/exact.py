@@ -287,7 +287,7 @@ class ExactSender(Element):
 
     @handles(Falsify)
     async def on_falsify(self, ctx: Context, msg: Falsify) -> None:
-        self._agent.obey(msg)
+        self._agent.obey(ctx, msg)
 
     @handles(BringPads)
     async def on_pads(self, ctx: Context, msg: BringPads) -> PadsHere:
@@ -586,7 +586,7 @@ class ExactReceiver(Element):
 
     @handles(Falsify)
     async def on_falsify(self, ctx: Context, msg: Falsify) -> None:
-        self._agent.obey(msg)
+        self._agent.obey(ctx, msg)
 
     @handles(Distrust)
     async def on_distrust(self, ctx: Context, msg: Distrust) -> None:

@@ -124,7 +124,7 @@ class SenderModule(Element):
 
     @handles(Falsify)
     async def on_falsify(self, ctx: Context, msg: Falsify) -> None:
-        self._agent.obey(msg)
+        self._agent.obey(ctx, msg)
 
 
 class ReceiverModule(Element):
@@ -212,7 +212,7 @@ class ReceiverModule(Element):
 
     @handles(Falsify)
     async def on_falsify(self, ctx: Context, msg: Falsify) -> None:
-        self._agent.obey(msg)
+        self._agent.obey(ctx, msg)
 
     @handles(Distil)
     async def on_distil(self, ctx: Context, msg: Distil) -> None:

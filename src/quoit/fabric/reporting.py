@@ -1,14 +1,14 @@
 """The agents that report a link's two ends, and how one that is in somebody's hands reports.
 
-Named models of falsification: the agent repeats what it told while all was well, reading after reading, under fresh
-times, and of blocks tells the figures of the last good one; or it tells nothing, or all of it late; or it cries wolf,
-and tells of errors that nobody made. Only what is told is false: the modules work on.
+Named models of falsification: the agent repeats what it told while all was well, under fresh times, and of blocks tells
+the figures of the last good one; or it tells nothing, or all of it late; or it cries wolf, and tells of errors that
+nobody made. Who has the agents of both ends has them repeat the same intervals, so that what they tell agrees. Only
+what is told is false: the modules work on.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -17,15 +17,17 @@ from quoit.fabric.api import BlockCredited, BlockMade, EndReading, Falsify, Link
 from quoit.runtime.context import Context
 from quoit.runtime.wire import Message, message
 
-KEPT = 16
-"""Readings that a taken-over agent has to repeat."""
+REPEATED = 16
+"""Readings that a taken-over agent repeats, over and over."""
+MARGIN = 4
+"""Readings before it was taken over that it leaves out: the other end has not told of them yet."""
+KEPT = 2 * REPEATED
 
 TOLD_EVERY = 4
 """Intervals of which the sender hears at a time: one message for each would be a third of a link's load."""
 
 HONEST, REPEAT, WITHHOLD, DELAY, CRY = "", "repeat", "withhold", "delay", "cry"
 """How an agent reports; see the module's own words."""
-_Told = TypeVar("_Told")
 
 
 @message("fabric.LinkPaused")
@@ -44,14 +46,16 @@ class Agent:
     def __init__(self) -> None:
         self._manner = HONEST
         self._delay_ns = 0
+        self._taken_ns = 0
         self._readings: deque[LinkReading] = deque(maxlen=KEPT)
         self._rows: deque[tuple[int, int, int]] = deque(maxlen=KEPT)
         self._block: BlockMade | None = None
         self._credit: int | None = None
         self._paused = False
 
-    def obey(self, msg: Falsify) -> None:
+    def obey(self, ctx: Context, msg: Falsify) -> None:
         """Somebody has taken the agent over, or has to give it back."""
+        self._taken_ns = ctx.now
         self._manner, self._delay_ns = (msg.manner, msg.delay_ns) if msg.on else (HONEST, 0)
 
     def reading(self, ctx: Context, true: LinkReading) -> None:
@@ -61,8 +65,9 @@ class Agent:
             ctx.tell(api.METERS, true)
         elif self._manner == CRY:
             ctx.tell(api.METERS, replace(true, errors=true.tested // 2))
-        elif self._manner == REPEAT and self._readings:
-            past = self._again(self._readings)
+        elif self._manner == REPEAT and len(self._readings) > MARGIN:
+            source_ns = self._source_ns(true.at_ns, true.took_ns)
+            past = min(self._readings, key=lambda kept: abs(kept.at_ns - source_ns))
             ctx.tell(api.METERS, replace(past, at_ns=true.at_ns, block=true.block, took_ns=true.took_ns, bright=False))
         else:
             self._pass_on(ctx, api.METERS, true)
@@ -74,17 +79,24 @@ class Agent:
             ctx.tell(api.METERS, true)
         elif self._manner == CRY:
             ctx.tell(api.METERS, EndReading(true.link, tuple((end, n, n // 2) for end, n, _ in true.rows)))
-        elif self._manner == REPEAT and self._rows:
-            rows = tuple((end_ns, *self._again(self._rows)[1:]) for end_ns, _, _ in true.rows)
-            ctx.tell(api.METERS, EndReading(true.link, rows))
+        elif self._manner == REPEAT and len(self._rows) > MARGIN:
+            ctx.tell(api.METERS, EndReading(true.link, tuple(map(self._row, true.rows))))
         else:
             self._pass_on(ctx, api.METERS, true)
 
-    @staticmethod
-    def _again(past: deque[_Told]) -> _Told:
-        """The next one to repeat: the oldest kept, then on from there."""
-        past.rotate(-1)
-        return past[-1]
+    def _row(self, true: tuple[int, int, int]) -> tuple[int, int, int]:
+        """What is told of one interval; those that had ended before are told as they were."""
+        if true[0] <= self._taken_ns:
+            return true
+        source_ns = self._source_ns(true[0], self._rows[-1][0] - self._rows[-2][0])
+        past = min(self._rows, key=lambda kept: abs(kept[0] - source_ns))
+        return (true[0], *past[1:])
+
+    def _source_ns(self, end_ns: int, took_ns: int) -> int:
+        """Which interval's reading is told for the one that ended then."""
+        period_ns = REPEATED * took_ns
+        turns = -((self._taken_ns - MARGIN * took_ns - end_ns) // period_ns)
+        return end_ns - turns * period_ns
 
     def block(self, ctx: Context, true: BlockMade) -> None:
         """Tell of a block."""

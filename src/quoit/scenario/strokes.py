@@ -135,10 +135,7 @@ def _intrusion(event: Event, control: Intrusion, ends: Ends) -> list[Stroke]:
 
 def links_along(way: list[str], ends: Ends) -> tuple[str, ...]:
     """The first link between each two nodes of a way. StopIteration if there is none."""
-    return tuple(
-        next(link for link, two in ends.items() if set(two) == {one, other})
-        for one, other in pairwise(way)
-    )
+    return tuple(next(link for link, two in ends.items() if set(two) == {one, other}) for one, other in pairwise(way))
 
 
 def cut_off(events: Iterable[Event]) -> dict[str, list[tuple[int, int]]]:

@@ -186,7 +186,7 @@ def _judged(play: Play, finds: Finds, truth: Truth) -> tuple[Bits, list[str]]:
     used = truth.used_in_quarantine(deadline)
     if used:
         faults.append(f"{used} bits of quarantined blocks were handed out after the deadline")
-    exposed = truth.exposed(file.untrusted)
+    exposed = truth.exposed(file.untrusted, min(event.at_ns for event in file.events))
     if exposed:
         faults.append(f"{exposed} bits of key were taken in that went through {', '.join(file.untrusted)}")
     secret = sum(b.secret for b in blocks)

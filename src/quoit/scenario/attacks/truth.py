@@ -45,8 +45,7 @@ class Truth:
         self._used: dict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
         self.quarantined: list[tuple[int, str, int]] = []
         """(instant, link, first block) of each quarantine, by management or by a link's receiver."""
-        self._moved: list[tuple[frozenset[str], int]] = []
-        self._strayed: list[tuple[frozenset[str], int]] = []
+        self._moved: list[tuple[int, frozenset[str], int]] = []
 
     def __call__(self, event: Event) -> None:
         take = _TAKES.get(event.event)
@@ -74,16 +73,16 @@ class Truth:
         self.quarantined.append((event.t, event.fields["link"], event.fields["first_block"]))
 
     def _take_moved(self, event: Event) -> None:
-        self._moved.append((frozenset(event.fields["nodes"][1:-1]), event.fields["bits"]))
+        self._moved.append((event.t, frozenset(event.fields["nodes"][1:-1]), event.fields["bits"]))
 
     def _take_strayed(self, event: Event) -> None:
-        self._strayed.append((frozenset(event.fields["nodes"][1:-1]), event.fields["bits"]))
+        self._moved.append((event.t, frozenset(event.fields["nodes"][1:-1]), -event.fields["bits"]))
 
-    def exposed(self, nodes: Iterable[str]) -> int:
-        """Bits of end-to-end key that went through one of these nodes and were taken in all the same."""
+    def exposed(self, nodes: Iterable[str], after_ns: int) -> int:
+        """Bits of end-to-end key that went through one of these nodes later than that, and were taken in all the
+        same."""
         read = frozenset(nodes)
-        went, refused = (sum(bits for via, bits in some if via & read) for some in (self._moved, self._strayed))
-        return went - refused
+        return sum(bits for at, via, bits in self._moved if at > after_ns and via & read)
 
     @property
     def learned_bits(self) -> int:

@@ -454,7 +454,7 @@ class ExactReceiver(Element):
         if self._guard.held or self._trusted:
             self._drop()
         if not self._guard.held:
-            self._guard.let_go(ctx, self._number, self._trusted)
+            self._guard.let_go(ctx, self._number)
 
     @handles(DistilExactly)
     async def on_distil(self, ctx: Context, msg: DistilExactly) -> None:

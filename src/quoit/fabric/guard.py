@@ -93,7 +93,8 @@ class EndGuard:
         self.held, self._calm_ns = True, 0
         ctx.emit("link.held", link=self._link, first_block=first, why=why)
         for node in self._ends:
-            ctx.tell(api.kma(node), DiscardFrom(self._link, first, first + REACH, f"held by its receiver: {why}"))
+            order = DiscardFrom(self._link, first, first + REACH, f"held by its receiver: {why}", held=True)
+            ctx.tell(api.kma(node), order)
         self._tell(ctx, LinkHeld(self._link, first, why, ctx.now))
         return True
 
@@ -110,13 +111,12 @@ class EndGuard:
         self._battery.rearm()
         return True
 
-    def let_go(self, ctx: Context, from_block: int, trusted: bool) -> None:
-        """Tell that it is over. Where management does not trust the link yet, its order opens the pools."""
+    def let_go(self, ctx: Context, from_block: int) -> None:
+        """Tell that it is over. What management has ordered stands."""
         ctx.emit("link.let_go", link=self._link, from_block=from_block)
         self._tell(ctx, HoldEnded(self._link, from_block))
-        if trusted:
-            for node in self._ends:
-                ctx.tell(api.kma(node), Readmit(self._link, from_block))
+        for node in self._ends:
+            ctx.tell(api.kma(node), Readmit(self._link, from_block, held=True))
 
     def trusted_again(self, ctx: Context) -> bool:
         """Somebody gives the link back: whether it may make key. If not, management hears of the order."""

@@ -208,7 +208,7 @@ class ReceiverModule(Element):
         if self._guard.held or self._trusted:
             self._drop(ctx)
         if not self._guard.held:
-            self._guard.let_go(ctx, self._number, self._trusted)
+            self._guard.let_go(ctx, self._number)
 
     @handles(Falsify)
     async def on_falsify(self, ctx: Context, msg: Falsify) -> None:

@@ -65,7 +65,7 @@ class Agent:
             ctx.tell(api.METERS, true)
         elif self._manner == CRY:
             ctx.tell(api.METERS, replace(true, errors=true.tested // 2))
-        elif self._manner == REPEAT and len(self._readings) > MARGIN:
+        elif self._manner == REPEAT and len(self._readings) > MARGIN and true.at_ns > self._taken_ns:
             source_ns = self._source_ns(true.at_ns, true.took_ns)
             past = min(self._readings, key=lambda kept: abs(kept.at_ns - source_ns))
             ctx.tell(api.METERS, replace(past, at_ns=true.at_ns, block=true.block, took_ns=true.took_ns, bright=False))

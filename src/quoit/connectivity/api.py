@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from quoit.connectivity.cases import Case, Cause, CustomerLink, CustomerPlan, Noise
+from quoit.connectivity.customer import LightCustomer
 from quoit.connectivity.messages.channels import (
     ADD_DROP,
     CHANNEL_NEWS,
@@ -27,6 +29,7 @@ from quoit.connectivity.messages.channels import (
     SpanPlan,
 )
 from quoit.connectivity.messages.names import CONTROLLER, METERS, OTN, PACKETS, PLANT, UPKEEP, WORKS, pnc
+from quoit.connectivity.messages.other_light import FindLight, LightFound, LightPlace
 from quoit.connectivity.messages.packets import CIRCUIT, PACKET, PacketFate, SendPacket, SetForwardingMode
 from quoit.connectivity.messages.paths import (
     PATH_NEWS,
@@ -122,6 +125,8 @@ __all__ = [
     "WORKS",
     "WORKS_NEWS",
     "AnnounceWorks",
+    "Case",
+    "Cause",
     "ChannelReading",
     "ChannelReadings",
     "ChannelRow",
@@ -130,8 +135,11 @@ __all__ = [
     "Companion",
     "ComputePaths",
     "CrossConnect",
+    "CustomerLink",
+    "CustomerPlan",
     "EndWorks",
     "ExtinguishChannel",
+    "FindLight",
     "GetChannels",
     "GetInventory",
     "GetMembers",
@@ -142,11 +150,15 @@ __all__ = [
     "GetWorks",
     "InventoryRows",
     "LightChannel",
+    "LightCustomer",
+    "LightFound",
+    "LightPlace",
     "Limits",
     "Member",
     "Members",
     "MoveService",
     "NodeRow",
+    "Noise",
     "OpenService",
     "PacketFate",
     "Path",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from quoit.fabric.api import CreatePairs, MadePair, Reading, RequestPairs
 from quoit.service.messages.applications import AdmitNode, ApplicationRow, Applications, GetApplications
-from quoit.service.messages.fields import Fields
 from quoit.service.messages.keys import (
     DeliveredBits,
     GetDeliveredBits,
@@ -28,7 +27,7 @@ from quoit.service.messages.kmes import (
     StreamRow,
     StreamStarved,
 )
-from quoit.service.messages.names import METERS, UPKEEP, controller, eme, qnpu
+from quoit.service.messages.names import COORDINATOR, METERS, UPKEEP, controller, eme, qnpu
 from quoit.service.messages.pairs import (
     PAIR_NEWS,
     AskOver,
@@ -99,6 +98,7 @@ from quoit.service.messages.units import (
 )
 
 __all__ = [
+    "COORDINATOR",
     "METERS",
     "PAIR_NEWS",
     "QNPU_NEWS",
@@ -121,7 +121,6 @@ __all__ = [
     "CreatePairs",
     "DeliveredBits",
     "DropPairs",
-    "Fields",
     "FreeMemory",
     "GetApplications",
     "GetDeliveredBits",

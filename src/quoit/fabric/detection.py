@@ -8,17 +8,26 @@ whatever the cause is called, because an eavesdropper can shine light or bend a 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from math import sqrt
+from math import inf, sqrt
 from typing import Any, NamedTuple, Protocol
 
 from quoit.engine.physics.bb84 import binary_entropy
 from quoit.fabric.api import BlockCredited, BlockMade, EndReading, LinkReading
 from quoit.fabric.reporting import TOLD_EVERY
+from quoit.fabric.signs import ERRORS, BatteryPlan, Cause, Finding, Signs, promised_bell, share
 from quoit.planes.count_trend import Change, CountTrend
-from quoit.planes.share_trend import ShareFloor
-from quoit.planes.trend import ErrorTrend
+
+__all__ = [
+    "SILENT_NS",
+    "Battery",
+    "BatteryPlan",
+    "Cause",
+    "Finding",
+    "LinkDetector",
+    "Seen",
+    "TwoEnds",
+    "promised_bell",
+]
 
 COUNT_SHIFT = 0.02
 """The relative change of the count rate that its test is built for; a coupler of 0.2 dB takes 4.5 %."""
@@ -31,34 +40,9 @@ SIGMAS = 4.0
 SILENT_NS = 5 * 10**9
 """So long, and two messages of the sender's, one end may tell nothing of what the other has told."""
 PENDING = 64
+BLOCKS_SEEN = 3
 OVERDUE = 4
 """So many times the sifted bits that a block ever took may be told of without one."""
-
-
-class Cause(StrEnum):
-    """What a change is called."""
-
-    EAVESDROPPING = "suspected eavesdropping"
-    SPLITTING = "photon-number splitting"
-    BLINDING = "detectors blinded"
-    DISAGREEMENT = "telemetry disagreement"
-    SILENCE = "telemetry silent"
-    ENTANGLEMENT = "entanglement below its promise"
-    NOISE = "noise light"
-    LOSS = "loss of light"
-    CUT = "no light"
-    RISE = "more light than before"
-
-
-class Finding(NamedTuple):
-    """A change, since the reading that ended in block `first_block`. `void`: blocks from there on must not be used.
-    `over`: it is as it was before."""
-
-    cause: Cause
-    first_block: int
-    why: str
-    void: bool = True
-    over: bool = False
 
 
 class Seen(NamedTuple):
@@ -95,38 +79,6 @@ class LinkDetector(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class BatteryPlan:
-    """What the tests must know of a link. `shares`: per intensity, strongest first, its mean photon number times its
-    probability (empty: no decoys). `steady`: whether the rate of a healthy link does not change by itself. `bell`: S
-    that pairs of the promised fidelity show at the ends' readouts (None: no Bell test, or one that could not tell)."""
-
-    ceiling: float
-    shares: tuple[float, ...] = ()
-    steady: bool = True
-    bell: float | None = None
-
-
-CLASSICAL_S = 2.0
-LEAST_BELL = 2.02
-"""A promise of less could not be told from no entanglement at all."""
-
-
-def promised_bell(fidelity: float, readout: float) -> float | None:
-    """S of Werner pairs of this fidelity, with so much of each correlator left by both ends' readouts: 2 sqrt2 (4 F -
-    1)/3 (Horodecki et al., Phys. Lett. A 200, 340 (1995)). None if it is hardly above the classical bound."""
-    s = 2 * sqrt(2) * (4 * fidelity - 1) / 3 * readout
-    return s if s >= LEAST_BELL else None
-
-
-def _bell_floor(s: float | None) -> ShareFloor | None:
-    """A test of the share of won rounds, built for the fall from S to the classical bound."""
-    if s is None:
-        return None
-    won, classical = ((1 + value / 4) / 2 for value in (s, CLASSICAL_S))
-    return ShareFloor(won, 1 - classical / won)
-
-
 def _sifted(reading: LinkReading) -> int:
     return round(reading.sifted_bps * (reading.took_ns / 1e9))
 
@@ -139,22 +91,24 @@ def _steady(reading: LinkReading) -> int:
 class _Sums:
     """Readings since the error rate last looked normal. Summed up when somebody asks: most are of healthy links."""
 
-    __slots__ = ("_readings", "errors", "seconds", "sifted", "tested")
+    __slots__ = ("_first", "_readings", "errors", "seconds", "sifted", "tested")
 
     def __init__(self) -> None:
+        self._first: LinkReading | None = None
+        self._readings: list[LinkReading] = []
         self.clear()
 
     def clear(self) -> None:
-        self._readings: list[LinkReading] = []
+        self._first = None
+        self._readings.clear()
         self.tested = self.errors = self.sifted = 0
         self.seconds = 0.0
 
     def begin(self, reading: LinkReading) -> None:
         """Forget all but this one."""
-        self._readings = [reading]
-        if self.seconds:
-            self.tested = self.errors = self.sifted = 0
-            self.seconds = 0.0
+        if self._readings or self.seconds:
+            self.clear()
+        self._first = reading
 
     def add(self, reading: LinkReading) -> None:
         self._readings.append(reading)
@@ -163,25 +117,26 @@ class _Sums:
 
     def settle(self) -> None:
         """Bring the sums up to date."""
+        if self._first is not None:
+            self._readings.insert(0, self._first)
+            self._first = None
         for reading in self._readings:
             self.tested += reading.tested
             self.errors += reading.errors
             self.sifted += _sifted(reading)
             self.seconds += reading.took_ns / 1e9
-        self._readings = []
+        self._readings.clear()
 
 
 class Battery:
     """All tests of one link."""
 
     def __init__(self, plan: BatteryPlan, further: Sequence[tuple[str, LinkDetector]] = ()) -> None:
-        self.trend = ErrorTrend(plan.ceiling)
+        self._signs = Signs(plan)
+        self.trend = self._signs.trend
         self.ends = TwoEnds()
         self._counts = CountTrend(COUNT_SHIFT) if plan.steady else None
         self._all = CountTrend(COUNT_SHIFT) if plan.steady else None
-        strongest, *weaker = plan.shares or (0.0,)
-        self._floors = [(k, ShareFloor(w / (w + strongest))) for k, w in enumerate(weaker, 1) if w > 0]
-        self._bell = _bell_floor(plan.bell)
         # Pulses without light are the receiver's dark windows: what clicks in them is noise alone.
         self._empty = next((k for k, w in enumerate(plan.shares) if w == 0 and plan.steady), None)
         self._dark = CountTrend(DARK_SHIFT) if self._empty is not None else None
@@ -196,21 +151,11 @@ class Battery:
     def add(self, reading: LinkReading) -> list[Finding]:
         """Take in a reading; what has changed, the gravest first."""
         seen = self._seen(reading) if self._further else None
-        found: list[Finding] = []
-        trend, before = self.trend, self.trend.last_trusted
-        if reading.bright:
-            found.append(Finding(Cause.BLINDING, before, "the detectors' supply current shows bright light"))
-        for k, floor in self._floors:
-            part, whole = self._share(reading, k)
-            if floor.add(part, whole, reading.block):
-                why = f"of {whole} clicks {part} are of intensity {k}: less than any loss or noise leaves"
-                found.append(Finding(Cause.SPLITTING, floor.since, why))
-        if self._bell is not None and reading.games:
-            self._play(reading, self._bell, found)
-        if trend.add(reading.tested, reading.errors, reading.block):
+        found = self._signs.see(reading)
+        if found and found[-1].why is ERRORS:
             self._sums.add(reading)
-            found.append(Finding(self.why_errors(), trend.since, "QBER trend"))
-        elif trend.score == 0.0:
+            found[-1] = found[-1]._replace(cause=self.why_errors())
+        elif self.trend.score == 0.0:
             self._sums.begin(reading)
         else:
             self._sums.add(reading)
@@ -224,14 +169,6 @@ class Battery:
             found += self._asked(seen)
         return found
 
-    @staticmethod
-    def _play(reading: LinkReading, bell: ShareFloor, found: list[Finding]) -> None:
-        """The Bell test's rounds: nothing that keeps the promised fidelity wins fewer."""
-        played, won = reading.games
-        if bell.add(won, played, reading.block):
-            s = 4 * (2 * won / played - 1)
-            found.append(Finding(Cause.ENTANGLEMENT, bell.since, f"S of the last {played} rounds is {s:.2f}"))
-
     def _asked(self, seen: Seen) -> Iterator[Finding]:
         """What further detectors say."""
         for name, detector in self._further:
@@ -241,24 +178,16 @@ class Battery:
 
     def skip(self, block: int) -> None:
         """A reading of a link that is dark or suspect: nothing is learned of it."""
-        self.trend.skip(block)
+        self._signs.skip(block)
 
     def calm(self, reading: LinkReading) -> bool:
         """Whether a reading of a suspect link looks as it did before."""
-        quiet = not reading.bright and self.ends.agree and self.trend.normal(reading.tested, reading.errors)
-        if self._bell is not None and reading.games:
-            played, won = reading.games
-            quiet = quiet and self._bell.normal(won, played)
-        return quiet and all(floor.normal(*self._share(reading, k)) for k, floor in self._floors)
+        return self.ends.agree and self._signs.calm(reading)
 
     def rearm(self) -> None:
         """Forget excursions, keep baselines."""
-        self.trend.rearm()
+        self._signs.rearm()
         self._sums.clear()
-        for _, floor in self._floors:
-            floor.rearm()
-        if self._bell is not None:
-            self._bell.rearm()
         for counts in (self._counts, self._dark):
             if counts is not None:
                 counts.rearm()
@@ -278,16 +207,10 @@ class Battery:
                 counts.relearn()
         self._changed = None
 
-    @staticmethod
-    def _share(reading: LinkReading, k: int) -> tuple[int, int]:
-        if len(reading.clicks) <= k:
-            return 0, 0
-        return reading.clicks[k], reading.clicks[0] + reading.clicks[k]
-
     def _seen(self, reading: LinkReading) -> Seen:
         seconds, sifted, steady = reading.took_ns / 1e9, _sifted(reading), _steady(reading)
         ratio = self._counts.ratio(steady, seconds) if self._counts is not None else None
-        decoys = [(self._share(reading, k), floor.floor) for k, floor in self._floors]
+        decoys = [(share(reading, k), floor.floor) for k, floor in self._signs.floors]
         decoy = min((part / whole / least for (part, whole), least in decoys if whole), default=1.0)
         return Seen(
             reading.tested, reading.errors, sifted, steady, seconds, self.trend.baseline, ratio, decoy, reading.block
@@ -378,18 +301,23 @@ class TwoEnds:
         self._credited: dict[int, int] = {}
         self._tested = self._errors = 0
         self._lit_ns = self._told_ns = 0
-        self._sifted = self._most_sifted = self._blocks = 0
+        self._sifted = self._most_sifted = 0.0
+        self._blocks = 0
+        self._limit = inf
 
     def idle(self) -> None:
         """No key is to be made just now: no block is awaited."""
-        self._sifted = 0
+        self._sifted = 0.0
 
-    def overdue(self) -> str | None:
+    @property
+    def overdue(self) -> bool:
         """Whether readings have told of much more key than blocks ever took, and no block came."""
-        if self._blocks < 3 or self._sifted <= OVERDUE * self._most_sifted:
-            return None
-        told, self._sifted = self._sifted, 0
-        return f"one end tells of {told} sifted bits and of no block; {self._most_sifted} were the most for one"
+        return self._sifted > self._limit
+
+    def why_overdue(self) -> str:
+        """Says so, and begins anew."""
+        told, self._sifted = self._sifted, 0.0
+        return f"one end tells of {told:.0f} sifted bits and of no block; {self._most_sifted:.0f} were the most for one"
 
     def lit_again(self, now_ns: int) -> None:
         """What the ends told of the dark says nothing of the blocks to come."""
@@ -398,7 +326,7 @@ class TwoEnds:
 
     def near(self, msg: LinkReading) -> str | None:
         """The receiver's reading; in which way the ends disagree."""
-        self._sifted += _sifted(msg)
+        self._sifted += msg.sifted_bps * msg.took_ns / 1e9
         return self._compare(self._near, self._far, msg.at_ns, (msg.tested, msg.errors))
 
     def far(self, msg: EndReading) -> str | None:
@@ -439,7 +367,9 @@ class TwoEnds:
         if self._blocks:  # before the first one nobody knows when it was begun
             self._most_sifted = max(self._most_sifted, self._sifted)
         self._blocks += 1
-        self._sifted = 0
+        self._sifted = 0.0
+        if self._blocks >= BLOCKS_SEEN:
+            self._limit = OVERDUE * self._most_sifted
         if not msg.secret_bits:
             return None
         bits = self._credited.pop(msg.block, None)

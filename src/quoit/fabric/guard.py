@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 
 from quoit.fabric import api
 from quoit.fabric.api import LinkReading
-from quoit.fabric.detection import Battery, BatteryPlan
 from quoit.fabric.kma import DiscardFrom, Readmit
 from quoit.fabric.reporting import Agent
+from quoit.fabric.signs import BatteryPlan, Signs
 from quoit.runtime.context import Context
 from quoit.runtime.wire import Message, message
 
@@ -74,7 +74,7 @@ class EndGuard:
         self._link, self._ends, self._hold_ns, self._agent = link, ends, plan.hold_ns, agent
         # Rates are for telemetry: a change of one alone makes nothing void. Until a baseline is learned, a block's own
         # verdict is what stops it.
-        self._battery = Battery(replace(plan.tests, ceiling=1.0, steady=False))
+        self._signs = Signs(replace(plan.tests, ceiling=1.0))
         self._calm_ns = 0
         self.held = False
 
@@ -84,9 +84,9 @@ class EndGuard:
         if self.held:
             return self._wait_for_calm(ctx, reading)
         if not trusted:
-            self._battery.skip(reading.block)
+            self._signs.skip(reading.block)
             return False
-        found = self._battery.add(reading)
+        found = self._signs.see(reading)
         if not found:
             return False
         first, why = found[0].first_block, found[0].why
@@ -99,8 +99,8 @@ class EndGuard:
         return True
 
     def _wait_for_calm(self, ctx: Context, reading: LinkReading) -> bool:
-        self._battery.skip(reading.block)
-        if not self._battery.calm(reading):
+        self._signs.skip(reading.block)
+        if not self._signs.calm(reading):
             self._calm_ns = 0
             return False
         if not self._calm_ns:
@@ -108,7 +108,7 @@ class EndGuard:
         if ctx.now - self._calm_ns < self._hold_ns:
             return False
         self.held = False
-        self._battery.rearm()
+        self._signs.rearm()
         return True
 
     def let_go(self, ctx: Context, from_block: int) -> None:
@@ -124,7 +124,7 @@ class EndGuard:
             ctx.emit("link.order_waits", link=self._link)
             self._tell(ctx, OrderWaits(self._link, ctx.now))
             return False
-        self._battery.rearm()  # what its readings were meanwhile says nothing
+        self._signs.rearm()  # what its readings were meanwhile says nothing
         return True
 
     def _tell(self, ctx: Context, news: Message) -> None:

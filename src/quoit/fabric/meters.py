@@ -177,9 +177,13 @@ class FabricMeters(Element):
             self._heard_again(ctx, meter)
         ends = meter.battery.ends
         why = ends.near(msg)
-        if meter.idle:
-            ends.idle()
-        self._disagree(ctx, meter, why or ends.overdue())
+        if ends.overdue:
+            if meter.idle:
+                ends.idle()
+            else:
+                why = why or ends.why_overdue()
+        if why is not None:
+            self._disagree(ctx, meter, why)
         if meter.dark or meter.suspect:
             meter.battery.skip(msg.block)
             if meter.suspect and not meter.dark:
@@ -334,7 +338,9 @@ class FabricMeters(Element):
 
     @handles(LinkReleased)
     async def on_released(self, ctx: Context, msg: LinkReleased) -> None:
-        self._meters[msg.link].quarantined = False
+        meter = self._meters[msg.link]
+        meter.quarantined = False
+        meter.battery.ends.idle()
         ctx.gauge("quoit_link_quarantined", (msg.link,), 0.0)
 
     @handles(PathDown)
@@ -349,6 +355,7 @@ class FabricMeters(Element):
         meter = self._meters.get(msg.link)
         if meter is not None:
             meter.dark = False
+            meter.battery.ends.idle()
             meter.battery.lit_again(ctx.now)
 
     @handles(Alarm)

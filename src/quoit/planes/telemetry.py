@@ -205,9 +205,10 @@ class Window:
 class _Series:
     """Readings of one metric of one resource."""
 
-    __slots__ = ("at_ns", "crossed", "last", "severity", "value", "window")
+    __slots__ = ("at_ns", "crossed", "labels", "last", "severity", "value", "window")
 
-    def __init__(self, window: Window, thresholds: int) -> None:
+    def __init__(self, window: Window, thresholds: int, labels: tuple[str, ...]) -> None:
+        self.labels = labels
         self.value: float | None = None
         self.at_ns: int | None = None
         self.window = window
@@ -249,18 +250,18 @@ class MeterBoard:
 
     def read(self, ctx: Context, metric: str, resource: str, value: float) -> None:
         """A reading, now. One of a meter that is off is dropped."""
-        if resource not in self._since:
-            return
-        now, thresholds = ctx.now, self._thresholds[metric]
-        ctx.gauge(metric, (resource,), value)
-        series = self._series.get((metric, resource))
+        now, series = ctx.now, self._series.get((metric, resource))
         if series is None:
-            series = self._series[metric, resource] = _Series(self._window_of(now), len(thresholds))
+            if resource not in self._since:
+                return
+            thresholds = len(self._thresholds[metric])
+            series = self._series[metric, resource] = _Series(self._window_of(now), thresholds, (resource,))
         elif now >= series.window.end_ns:
             self._close(ctx, metric, resource, series)
+        ctx.gauge(metric, series.labels, value)
         series.value, series.at_ns = value, now
         series.window.add(value)
-        if thresholds:
+        if series.crossed:
             self._compare(ctx, metric, resource, series, value, None)
 
     def meters(self) -> Meters:

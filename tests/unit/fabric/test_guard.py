@@ -142,18 +142,18 @@ def test_readings_without_a_block_are_overdue_once_and_not_while_none_is_to_be_m
         for _ in range(5):
             second += 1
             ends.near(reading(second))
-        assert ends.overdue() is None
+        assert not ends.overdue
         ends.made(made)
     for _ in range(20):
         second += 1
         ends.near(reading(second))
-        assert ends.overdue() is None
+        assert not ends.overdue
         ends.idle()
     found = []
     for _ in range(22):
         second += 1
         ends.near(reading(second))
-        found.append(ends.overdue())
+        found.append(ends.why_overdue() if ends.overdue else "")
     assert [i for i, why in enumerate(found) if why] == [20]
 
 

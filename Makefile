@@ -13,7 +13,7 @@ UV := VIRTUAL_ENV='$(abspath $(VENV))' UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 $(BIN)/
 TAPI := $(if $(QUOIT_TAPI_YANG),,$(if $(wildcard .tapi/YANG),QUOIT_TAPI_YANG='$(abspath .tapi/YANG)'))
 EXAMPLES := $(wildcard examples/*.yaml)
 
-.PHONY: help setup demo scene sslyze tapi campaign fuzz test lint types imports pytest examples fresh bench lock docs clean
+.PHONY: help setup demo scene sslyze tapi campaign fuzz trials test lint types imports pytest examples fresh bench lock docs clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -84,7 +84,10 @@ imports: $(READY) ## Who may import whom
 	$(BIN)/lint-imports
 
 pytest: $(READY) ## The tests
-	$(TAPI) $(BIN)/python -m pytest -n 2
+	$(TAPI) $(BIN)/python -m pytest -n 2 -m 'not trial'
+
+trials: $(READY) ## The long tests: faults on purpose, fuzzing, foreign tunnels; `make test` does without them
+	$(BIN)/python -m pytest -n 2 -m trial
 
 examples: $(READY) ## All example networks
 	@set -e; for f in $(EXAMPLES); do echo "quoit check $$f"; $(BIN)/quoit check "$$f"; done

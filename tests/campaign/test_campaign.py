@@ -20,6 +20,7 @@ from quoit.testing.campaign.scenario import KINDS, scenario
 from quoit.testing.campaign.swarm import Outcome, play
 from quoit.testing.campaign.victim import Victim
 
+pytestmark = pytest.mark.trial
 PARTS = 10
 SEEDS = 120
 EVERY = 3

@@ -31,7 +31,7 @@ from quoit.adapters.stores.audit import verify_audit
 from quoit.cli import crew
 from quoit.testing.checkers import verify_events
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.trial]
 NETWORK = """
 quoit: 1
 name: two

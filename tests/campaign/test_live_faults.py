@@ -24,7 +24,7 @@ from applications import Applications
 from quoit.adapters.stores.audit import verify_audit
 from quoit.testing.checkers import verify_events
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.trial]
 TWO_NODES = Path(__file__).parents[2] / "examples" / "two-nodes.yaml"
 KILLS = 4
 

@@ -15,6 +15,7 @@ from targets import TARGETS
 from quoit.model.problem import Problem
 from quoit.testing.leaks.watch import VARIABLE
 
+pytestmark = pytest.mark.trial
 RUN = Path(__file__).parent / "run.py"
 SECONDS = 3
 needs_atheris = pytest.mark.skipif(

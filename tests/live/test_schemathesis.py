@@ -18,7 +18,7 @@ import pytest
 
 from quoit.testing.checkers import verify_events
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.trial]
 NETWORK = """
 quoit: 1
 name: contract

@@ -20,7 +20,7 @@ from quoit.interfaces.etsi014.client import Kme014, KmeRefusal
 from quoit.service.api import Key
 from quoit.testing.checkers import verify_events
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.trial]
 NETWORK = """
 quoit: 1
 name: model

@@ -20,7 +20,7 @@ import pytest
 from quoit.testing import namespaces
 from quoit.testing.namespaces import INNER, Cable, Missing, lines, pinged
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("namespaces")]
+pytestmark = [pytest.mark.live, pytest.mark.trial, pytest.mark.xdist_group("namespaces")]
 TWO_NODES = Path(__file__).parents[2] / "examples" / "two-nodes.yaml"
 
 

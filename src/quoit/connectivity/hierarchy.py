@@ -10,7 +10,9 @@ from msgspec import structs
 from quoit.connectivity.abstraction import Coordinator, Part, centre_of_path
 from quoit.connectivity.api import (
     CLASSICAL,
+    LIT,
     QUANTUM,
+    ChannelRow,
     ComputePaths,
     GetMembers,
     Limits,
@@ -20,14 +22,16 @@ from quoit.connectivity.api import (
     Paths,
     pnc,
 )
-from quoit.connectivity.inventory import Inventory
+from quoit.connectivity.inventory import Inventory, slot_of
 from quoit.connectivity.planning import PlannedLight, PlannedState
-from quoit.connectivity.routing import RASTER, Chosen, Computation, check
+from quoit.connectivity.routing import CANDIDATE, COMPANION_GRID, RASTER, WIDE_GRID, Chosen, Computation, check, counted
 from quoit.model.problem import Problem
 from quoit.model.spectrum import Slot
 from quoit.runtime.context import Context
 
 WITHIN = 1_000_000_000
+COMPANION_TRIES = 4
+"""Wavelengths of a quantum channel over several domains that are tried for the sake of its companion."""
 
 
 class Hierarchy:
@@ -50,8 +54,58 @@ class Hierarchy:
             answer: Paths = await ctx.ask(pnc(self._names[0]), question, within=WITHIN)
             return answer.rows
         if question.companion is not None:
-            raise Problem("not-supported", "a companion is planned jointly within one domain; open it co-routed")
+            return await self._with_companion(ctx, question, dark)
         return await self._over_domains(ctx, question, dark)
+
+    async def _with_companion(self, ctx: Context, question: ComputePaths, dark: Collection[str]) -> tuple[PathRow, ...]:
+        """A quantum channel over several domains, and on its fibres the companion that disturbs it least. Where that is
+        too much, another wavelength of the quantum channel is tried, a few times."""
+        left = list(question.limits.centres_mhz or WIDE_GRID)
+        refused: Problem | None = None
+        for _ in range(COMPANION_TRIES):
+            limits = structs.replace(question.limits, centres_mhz=tuple(left))
+            alone = structs.replace(question, companion=None, limits=limits)
+            try:
+                rows = await self._over_domains(ctx, alone, dark)
+            except Problem as problem:
+                raise refused or problem from problem
+            try:
+                return tuple(self._beside(question, row) for row in rows)
+            except Problem as problem:
+                refused = problem
+            left.remove(rows[0].centre_mhz)
+            if not left:
+                break
+        assert refused is not None
+        raise refused
+
+    def _beside(self, question: ComputePaths, row: PathRow) -> PathRow:
+        """The row with its companion: counted from both ends, though it is lit from one."""
+        companion, others = question.companion, counted(self._inventory, question)
+        assert companion is not None
+        own, guard = Slot(row.centre_mhz, question.width_mhz), others.guards.between(QUANTUM, CLASSICAL)
+        best: tuple[float, int] | None = None
+        for centre in COMPANION_GRID:
+            slot = Slot(centre, companion.width_mhz)
+            if slot.overlaps(own, guard) or not _is_free(others, row.spans, slot):
+                continue
+            ways = ((row.nodes[0], row.spans), (row.nodes[-1], tuple(reversed(row.spans))))
+            light = [
+                ChannelRow(
+                    f"{CANDIDATE}{n}", CLASSICAL, end, spans, centre, companion.width_mhz, companion.launch_dbm, LIT
+                )
+                for n, (end, spans) in enumerate(ways)
+            ]
+            noise = self._noise(question, row.spans, row.centre_mhz, others.beside((*others.channels.values(), *light)))
+            best = min(best or (noise, centre), (noise, centre))
+        if best is None:
+            raise Problem(
+                "no-route", f"no wavelength for a companion is free over {'-'.join(row.nodes)}", reason="spectrum"
+            )
+        limit = question.limits.max_noise_hz
+        if limit is not None and best[0] > limit:
+            raise _too_noisy(limit, best[0], row.nodes)
+        return structs.replace(row, noise_hz=best[0], companion_mhz=best[1])
 
     async def _over_domains(self, ctx: Context, question: ComputePaths, dark: Collection[str]) -> tuple[PathRow, ...]:
         members: list[tuple[str, Member]] = []
@@ -59,7 +113,7 @@ class Hierarchy:
             own = {n for n in (*self._coordinator.borders, question.a, question.b) if self._domains[n] == domain}
             found: Members = await ctx.ask(pnc(domain), GetMembers(tuple(sorted(own)), question), within=WITHIN)
             members += [(domain, row) for row in found.rows]
-        others = self._inventory.beside(c for n, c in self._inventory.channels.items() if n not in question.besides)
+        others = counted(self._inventory, question)
         chosen = Chosen.of(question, others.guards.between(QUANTUM, CLASSICAL))
         light = PlannedLight(question.kind, question.width_mhz, question.isolation_db)
         state = PlannedState(others, RASTER, light, dark, chosen.channels)
@@ -92,8 +146,7 @@ class Hierarchy:
         noise = self._noise(question, tuple(spans), centre, others)
         limit = question.limits.max_noise_hz
         if limit is not None and noise > limit:
-            detail = f"expected at most {limit:g} noise photons per second, found {noise:.4g} over {'-'.join(nodes)}"
-            raise Problem("no-route", detail, reason="noise", offered=f"{noise:.4g} noise photons per second")
+            raise _too_noisy(limit, noise, nodes)
         loss = others.loss_db(question.a, tuple(spans))
         return PathRow(tuple(nodes), tuple(spans), loss, latency, switches, noise, centre, None, tuple(sorted(risks)))
 
@@ -114,3 +167,16 @@ class Hierarchy:
         slot = Slot(centre, question.width_mhz)
         found = others.noise(question.a, spans, slot, question.isolation_db)
         return found.raman_hz + found.leaked_hz + found.mixed_hz
+
+
+def _is_free(others: Inventory, spans: tuple[str, ...], slot: Slot) -> bool:
+    """Whether a classical channel may have this slot all along."""
+    return not any(
+        slot.overlaps(slot_of(channel), others.guards.between(CLASSICAL, channel.kind))
+        for _, channel in others.taken(spans)
+    )
+
+
+def _too_noisy(limit: float, noise: float, nodes: Iterable[str]) -> Problem:
+    detail = f"expected at most {limit:g} noise photons per second, found {noise:.4g} over {'-'.join(nodes)}"
+    return Problem("no-route", detail, reason="noise", offered=f"{noise:.4g} noise photons per second")

@@ -25,6 +25,9 @@ class TrueSpan:
     `tapped_db` is the loss that a coupler makes which leads a share of the light away to an eavesdropper.
 
     Loss is of 1550 nm; connectors and splices are taken as spread along the fibre, and a bend as near its sender.
+    `amplified`: at its far end, in either direction, an amplifier gives classical channels back what the span lost when
+    it was commissioned. No quantum light comes through. Named approximation: the gain is the same for all channels, and
+    the light that amplifiers add by themselves ends at the next filter.
     """
 
     name: str
@@ -36,6 +39,7 @@ class TrueSpan:
     length_km: float = 0.0
     air: AirPath | None = None
     tapped_db: float = 0.0
+    amplified: bool = False
 
     @property
     def total_db(self) -> float | None:
@@ -157,7 +161,7 @@ class World:
         total = 0.0
         for name in true.spans:
             loss = self.spans[name].total_db
-            if loss is None:
+            if loss is None or self.spans[name].amplified:
                 return None
             total += loss
             if true.slot is not None:

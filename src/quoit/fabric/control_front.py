@@ -12,10 +12,12 @@ from typing import Any
 from quoit.fabric import api
 from quoit.fabric.api import (
     AcquireLease,
+    DrainLink,
     Flow,
     Flows,
     GetFlows,
     Lease,
+    LinkDrained,
     OpenFlow,
     ReleasedFlows,
     ReleaseFlows,
@@ -45,6 +47,7 @@ class ControlFront(Element):
         self._epoch = after_epoch
         self._until_ns = 0
         self._sessions: dict[str, ReserveFlows] = {}
+        self._drained: set[str] = set()
 
     @handles(AcquireLease)
     async def on_acquire(self, ctx: Context, msg: AcquireLease) -> Lease:
@@ -57,7 +60,8 @@ class ControlFront(Element):
             ctx.emit("control.leads", holder=msg.holder, epoch=self._epoch)
         if self._holder == msg.holder:
             self._until_ns = ctx.now + msg.ttl_ns
-        return Lease(self._holder, self._epoch, self._until_ns, tuple(self._sessions.values()))
+        drained = tuple(sorted(self._drained))
+        return Lease(self._holder, self._epoch, self._until_ns, tuple(self._sessions.values()), drained)
 
     @handles(OpenFlow)
     async def on_open(self, ctx: Context, msg: OpenFlow) -> Flow:
@@ -76,6 +80,15 @@ class ControlFront(Element):
     async def on_release(self, ctx: Context, msg: ReleaseFlows) -> ReleasedFlows:
         self._sessions.pop(msg.session, None)
         answer: ReleasedFlows = await self._handed_on(ctx, msg)
+        return answer
+
+    @handles(DrainLink)
+    async def on_drain(self, ctx: Context, msg: DrainLink) -> LinkDrained:
+        answer: LinkDrained = await self._handed_on(ctx, msg)
+        if msg.drain:
+            self._drained.add(msg.link)
+        else:
+            self._drained.discard(msg.link)
         return answer
 
     @handles(GetFlows)

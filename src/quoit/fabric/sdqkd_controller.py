@@ -16,8 +16,10 @@ from quoit.connectivity.api import PATH_NEWS
 from quoit.fabric import api
 from quoit.fabric.api import (
     AcquireLease,
+    DrainLink,
     Flow,
     Lease,
+    LinkDrained,
     OpenFlow,
     ReleasedFlows,
     ReleaseFlows,
@@ -156,12 +158,17 @@ class SdqkdController(FabricController):
         self._installed.clear()
         self._guards.clear()
         self._reservations.held.clear()
+        for state in self._states.values():
+            state.drained = False
 
     def _adopt(self, found: list[Flow], lease: Lease) -> None:
         """Flows that stand are kept: those without a name by their ends, those of sessions by their names."""
         for flow in found:
             if not flow.name:
                 self._flows[flow.src, flow.dst] = flow
+        for link in lease.drained:
+            if link in self._states:
+                self._states[link].drained = True
         for asked in lease.sessions:
             mine = tuple(f for f in found if f.name.rpartition("/")[0] == asked.session)
             routes = tuple((flow.nodes, flow.links) for flow in mine)
@@ -292,6 +299,11 @@ class SdqkdController(FabricController):
     async def on_release(self, ctx: Context, msg: ReleaseFlows) -> ReleasedFlows:
         self._check_lead()
         return await super().on_release(ctx, msg)
+
+    @handles(DrainLink)
+    async def on_drain(self, ctx: Context, msg: DrainLink) -> LinkDrained:
+        self._check_lead()
+        return await super().on_drain(ctx, msg)
 
     async def _write_route(self, ctx: Context, flow: Flow) -> None:
         try:

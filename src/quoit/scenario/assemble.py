@@ -271,7 +271,7 @@ class Assembler:
             abort = getattr(getattr(protocol, "profile", None), "qber_abort", 0.08)
             pairs = self.pair_keys.circuit(link, protocol) if isinstance(protocol, PairProtocol) else None
             spans = self._spans_of(link)
-            entries.append(LinkEntry(link.id, a, b, spans, pairs))
+            entries.append(LinkEntry(link.id, a, b, spans, pairs, link.on_demand is not None))
             over = pairs.over if pairs is not None else ()
             # Light through air comes and goes by itself, so does a rate that is given; a circuit's has other reasons
             # than light.

@@ -116,6 +116,8 @@ class Doors:
     async def open_live(self, schema: Schema | None, programs: dict[str, int]) -> None:
         """Doors that ask the twin when they open."""
         await self._open_agents()
+        if self.optical is not None:
+            await self.optical.show_what_stands()
         if schema is not None:
             await self._open_orchestration(schema)
             self._write_doors()

@@ -137,7 +137,7 @@ def span_finder(network: schema.NetworkFile) -> Callable[[schema.Link | schema.P
     def spans_of(link: schema.Link | schema.PairLink) -> tuple[str, ...]:
         if link.spans is not None:
             return tuple(link.spans)
-        return (min(between[frozenset(link.between)], key=lambda s: (s.loss_db, s.id)).id,)
+        return (min(between[frozenset(link.between)], key=lambda s: (s.amplified, s.loss_db, s.id)).id,)
 
     return spans_of
 

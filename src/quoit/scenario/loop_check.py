@@ -14,11 +14,6 @@ Unknown = Callable[[Loc, str, str, Iterable[str]], Found]
 
 def check_loops(n: schema.NetworkFile, unknown: Unknown) -> Found:
     """All faults of loops."""
-    if n.loops.works is not None and not n.has_plant:
-        yield (
-            ("loops", "works"),
-            "works are announced to the plant's controller; add a section plant",
-        )
     pair_links = [link.id for link in n.pair_links]
     for i, event in enumerate(n.events):
         if event.misalign is not None:

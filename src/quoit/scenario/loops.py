@@ -14,7 +14,7 @@ from quoit.orchestration.loops.fidelity import FidelityLoop, TestRounds
 from quoit.orchestration.loops.noise import NoiseLoop, NoisePolicy
 from quoit.orchestration.loops.places import Guards
 from quoit.orchestration.loops.restore import RestoreLoop
-from quoit.orchestration.loops.works import WorksLoop
+from quoit.orchestration.loops.works import DrainLoop, WorksLoop
 from quoit.planes.loop import LoopPlan
 from quoit.planes.loop_locks import LoopArbiter
 from quoit.runtime.element import Element
@@ -41,7 +41,10 @@ class LoopSide:
         loops = self._n.loops
         # The optical network restores its services itself, and has them give way to works.
         served = {service.link for service in self._n.plant.services}
+        served |= {link.id for link in self._n.links if link.on_demand is not None}
         for link in self._n.links:
+            if loops.works is not None:
+                yield self._for_works(link, loops.works, link.id in served)
             if link.protocol in OVER_PAIRS:
                 continue  # it has no light of its own
             if loops.noise is not None and link.protocol != "rated":  # a rate that is given has no noise
@@ -52,10 +55,13 @@ class LoopSide:
                 restore = loops.restore
                 plan, facts = plan_of(f"restore:{link.id}", restore), self._facts(link, restore)
                 yield RestoreLoop(self._place, plan, facts, restore.most_loss_db)
-            if loops.works is not None and link.id not in served:
-                works = loops.works
-                plan, facts = plan_of(f"works:{link.id}", works), self._facts(link, works)
-                yield WorksLoop(self._place, plan, facts, works.most_loss_db, works.lead_ns)
+
+    def _for_works(self, link: schema.Link, works: schema.WorksLoopSection, served: bool) -> Element:
+        """What has a link out of the way of works: it moves light that is nobody else's to move."""
+        plan = plan_of(f"works:{link.id}", works)
+        if served or link.protocol in OVER_PAIRS:
+            return DrainLoop(self._place, plan, link.id, works.lead_ns)
+        return WorksLoop(self._place, plan, self._facts(link, works), works.most_loss_db, works.lead_ns)
 
     def _for_devices(self) -> Iterator[Element]:
         buffer = self._n.loops.buffer
@@ -83,9 +89,28 @@ class LoopSide:
             photons = sum(mu * share for mu, share in zip(profile.mu, profile.p_intensity, strict=True))
             optics = Optics(profile.gate_s, photons)
         elsewhere = tuple(centre_of(nm) for nm in loop.wavelengths)
-        return LinkFacts(
-            link.id, isolation_db, guards, optics, elsewhere, self._n.telemetry_interval_ns, self._n.has_plant
-        )
+        return LinkFacts(link.id, isolation_db, guards, optics, elsewhere, self._n.telemetry_interval_ns)
+
+
+def keepers_of(network: schema.NetworkFile) -> dict[str, tuple[str, ...]]:
+    """The loops that look after each link, by name."""
+    loops = network.loops
+    served = {service.link for service in network.plant.services}
+    found = {}
+    for link in network.links:
+        own = link.protocol not in OVER_PAIRS
+        there = {
+            "noise": loops.noise is not None and own and link.protocol != "rated",
+            "restore": loops.restore is not None and own and link.id not in served and link.on_demand is None,
+            "works": loops.works is not None,
+        }
+        found[link.id] = tuple(f"{kind}:{link.id}" for kind, is_there in there.items() if is_there)
+    return found
+
+
+def looked_after(network: schema.NetworkFile) -> frozenset[str]:
+    """Links that a loop has out of the way of planned works."""
+    return frozenset() if network.loops.works is None else frozenset(link.id for link in network.links)
 
 
 def plan_of(name: str, loop: schema.LoopSection) -> LoopPlan:

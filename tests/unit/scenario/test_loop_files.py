@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from quoit.adapters.stores.memory import MemoryStore
+from quoit.orchestration.loops.works import DrainLoop, WorksLoop
 from quoit.planes.loop import ClosedLoop
 from quoit.planes.loop_locks import LoopArbiter
 from quoit.scenario.assemble import Parts, assemble
@@ -59,17 +60,18 @@ def test_each_link_has_its_own_loops_with_what_the_file_says() -> None:
     assert any(isinstance(e, LoopArbiter) for e in found.values())
 
 
-def test_what_the_optical_network_restores_and_moves_has_no_loop_for_it() -> None:
+def test_what_the_optical_network_restores_and_moves_has_no_loop_that_moves_it() -> None:
     text = network("{restore: {}, works: {}}").replace("plant:\n", "plant:\n  services: [{name: s, link: to-east}]\n")
-    loops = {name for name, e in elements(text).items() if isinstance(e, ClosedLoop)}
-    assert loops == {f"loop.{k}:{n}" for k in ("restore", "works") for n in ("from-west", "to-west")}
+    loops = {name: type(e) for name, e in elements(text).items() if isinstance(e, ClosedLoop)}
+    assert {n for n in loops if "restore" in n} == {"loop.restore:from-west", "loop.restore:to-west"}
+    assert {n for n, kind in loops.items() if kind is WorksLoop} == {"loop.works:from-west", "loop.works:to-west"}
+    assert {n for n, kind in loops.items() if kind is DrainLoop} == {"loop.works:to-east"}
 
 
-def test_works_loops_need_a_plant() -> None:
+def test_works_loops_need_no_plant_since_all_networks_have_a_calendar() -> None:
     text = "quoit: 1\nname: n\nnodes: {a: {}, b: {}}\nspans: [{name: s, between: [a, b], length: 1 km}]\n"
-    text += "links: [{name: l, between: [a, b]}]\nloops: {%s: {}}\n"
-    assert "add a section plant" in fault(text % "works")
-    loads(text % "noise")
+    text += "links: [{name: l, between: [a, b]}]\nloops: {works: {}}\n"
+    assert isinstance(elements(text)["loop.works:l"], WorksLoop)
 
 
 @pytest.mark.parametrize(

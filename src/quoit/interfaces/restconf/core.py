@@ -97,8 +97,21 @@ class Restconf:
 
     # -- for what stands behind --------------------------------------------------------------------------
 
-    def publish(self, name: str, content: Tree, *, at: datetime | None = None, stream: str | None = None) -> None:
-        """Send a notification (module:name) to the default stream, and to `stream` too.
+    def open_stream(self, name: str, text: str) -> None:
+        """A further event stream, with its description; one of this name that is there stays."""
+        if name not in self.streams:
+            self.streams[name] = EventStream(name, text, now=self._now, limits=self.limits)
+
+    def close_stream(self, name: str) -> None:
+        """End a further stream and its readers."""
+        stream = self.streams.pop(name, None)
+        if stream is not None:
+            stream.close()
+
+    def publish(
+        self, name: str, content: Tree, *, at: datetime | None = None, stream: str | Iterable[str] | None = None
+    ) -> None:
+        """Send a notification (module:name) to the default stream, and to `stream` too, or to several.
 
         Raises RestconfError if it is not valid: then a client could not read it either.
         """
@@ -106,7 +119,8 @@ class Restconf:
         if node is None:
             raise RestconfError("unknown-element", f"no implemented module has the notification {name}")
         valid = self.schema.fragment(node, "", content)
-        for wanted in dict.fromkeys((DEFAULT_STREAM, *([stream] if stream else ()))):
+        others = [stream] if isinstance(stream, str) else stream or ()
+        for wanted in dict.fromkeys((DEFAULT_STREAM, *others)):
             self.streams[wanted].publish(at or self._now(), name, node, valid)
 
     def changed(self) -> None:

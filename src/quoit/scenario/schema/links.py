@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from quoit.scenario.schema.forms import Duration, Name, Pair, Rate, Section, Size
+from quoit.scenario.schema.forms import Duration, Loss, Name, Pair, Rate, Section, Size
+from quoit.scenario.schema.optical import CompanionSection
 from quoit.scenario.schema.spectrum import Spectrum
 from quoit.scenario.schema.wandering import Drift
 
@@ -17,6 +18,9 @@ class Link(Section):
     Protocols bbm92-pairs and e91-pairs take entangled pairs of pair links and need no fibre of their own. `over`: those
     pair links in order from the first node to the second; else control takes the best path. `width`: memories on each
     side of each of them, of the number that it has for `pairs`. `fidelity`: of the worst pair that is delivered.
+
+    `on_demand`: its devices are there, and its light is asked of the optical network's controller when an intent needs
+    the link.
     """
 
     name: Name | None = None
@@ -34,10 +38,24 @@ class Link(Section):
     mode: Literal["counts", "exact"] | None = None
     spectrum: Spectrum | None = None
     drift: Drift | None = None
+    on_demand: OnDemand | None = None
 
     @property
     def id(self) -> str:
         return self.name or "--".join(self.between)
+
+
+class OnDemand(Section):
+    """Limits of the light that the optical network's controller is asked for. `max_noise`: noise photons per second in
+    the filter at the receiver's input. `companion`: a classical channel on the same fibres, planned jointly, for the
+    link's own messages; null: none."""
+
+    max_loss_db: Loss | None = Field(default=None, alias="max_loss")
+    max_noise_hz: Annotated[float, Field(ge=0)] | None = Field(default=None, alias="max_noise")
+    max_latency_ns: Duration | None = Field(default=None, alias="max_latency")
+    companion: CompanionSection | None = Field(
+        default_factory=lambda: CompanionSection.model_validate({"launch": "-36 dBm"})
+    )
 
 
 class PairLink(Section):

@@ -56,15 +56,29 @@ def success_now(world: World, link: PairLink, hop: Hop) -> float:
     return heralded_at(link, hop, loss_db)[0]
 
 
-def state_now(world: World, link: PairLink, hop: Hop) -> State:
+def state_now(world: World, link: PairLink, hop: Hop, swapped_at: str = "") -> State:
     """Eigenvalues (x, y, z) of a pair that is heralded now.
 
     A photon that is measured in Z leaves only the correlator ZZ, one measured in X only XX: of the intercepted share
     half of either is left, and nothing of YY. White noise takes its share of all three, and so do drifted devices.
+
+    `swapped_at`: the node that joins it to the next pair of its circuit. One whose results are made up leaves the ends
+    with a correction chosen at random, which is white noise, of whichever of the two pairs it is counted.
     """
     true = world.links[link.link]
-    clean = (1 - true.depolarised) * (1 - true.drift)
+    clean = (1 - true.depolarised) * (1 - true.drift) * (1 - world.hijacked.get(swapped_at, 0.0))
     loss_db = world.loss_db(link.link)
     x, y, z = hop.state if loss_db is None else heralded_at(link, hop, loss_db)[1]
-    half = clean * (1 - true.intercepted / 2)
-    return x * half, y * clean * (1 - true.intercepted), z * half
+    met = 0.0 if true.spares_tests else true.intercepted
+    half = clean * (1 - met / 2)
+    return x * half, y * clean * (1 - met), z * half
+
+
+def known_share(world: World, links: Iterable[str]) -> float:
+    """Share of the key bits of pairs over these links that an eavesdropper knows who measures in a basis chosen at
+    random, once bases are told; where she knows them beforehand, all that she measures."""
+    missed = 1.0
+    for name in links:
+        true = world.links[name]
+        missed *= 1 - (true.intercepted if true.spares_tests else true.intercepted / 2)
+    return 1 - missed

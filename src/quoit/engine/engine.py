@@ -35,6 +35,7 @@ from quoit.engine.world import (
     Blind,
     CutSpan,
     Depolarise,
+    Hijack,
     Intercept,
     Misalign,
     Mistune,
@@ -348,6 +349,12 @@ class Engine(Element):
     async def on_intercept(self, ctx: Context, msg: Intercept) -> None:
         self._edited()
         self._world.links[msg.link].intercepted = msg.fraction
+        self._world.links[msg.link].spares_tests = msg.spares_tests
+
+    @handles(Hijack)
+    async def on_hijack(self, ctx: Context, msg: Hijack) -> None:
+        self._edited()
+        self._world.hijacked[msg.node] = msg.fraction
 
     @handles(Split)
     async def on_split(self, ctx: Context, msg: Split) -> None:

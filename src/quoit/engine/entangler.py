@@ -219,9 +219,12 @@ class Entangler(Element):
         if running.edition == self._world.edition:
             return
         running.edition = self._world.edition
-        for number, (name, hop) in enumerate(zip(running.plan.links, running.plan.program.hops, strict=True)):
+        links = running.plan.links
+        nodes = nodes_along(running.plan.left, (self._links[name] for name in links))
+        for number, (name, hop, into) in enumerate(zip(links, running.plan.program.hops, nodes[1:], strict=True)):
+            swapped_at = into if number + 1 < len(links) else ""
             running.machine.set_success(number, success_now(self._world, self._links[name], hop))
-            running.machine.set_state(number, state_now(self._world, self._links[name], hop))
+            running.machine.set_state(number, state_now(self._world, self._links[name], hop, swapped_at))
 
     def _deliver(self, ctx: Context, running: _Running, edge: int) -> None:
         plan = running.plan

@@ -24,9 +24,11 @@ from quoit.fabric.messages.circuits import (
     ResolveNodes,
 )
 from quoit.fabric.messages.findings import (
+    STRAY_NEWS,
     GetIncidents,
     Incident,
     Incidents,
+    KeyStrayed,
     LinkCalm,
     LinkFinding,
     LinkQuarantined,
@@ -145,6 +147,7 @@ __all__ = [
     "PAIR_CONTROLLER",
     "PAIR_NEWS",
     "SESSION_NEWS",
+    "STRAY_NEWS",
     "TRANSIT",
     "UPKEEP",
     "AcquireLease",
@@ -187,6 +190,7 @@ __all__ = [
     "JudgeLinks",
     "KeyArrived",
     "KeyMoved",
+    "KeyStrayed",
     "KeysAsked",
     "Lease",
     "LinkAuth",

@@ -192,6 +192,11 @@ class EntanglementSide:
         compiler: Compiler = {e.name: e for e in entry_points(group=GROUP)}[self._n.policies.pair_compiler].load()()
         return compiler
 
+    def readout(self, node: str) -> float:
+        """Probability of a right result when a qubit of a node is read."""
+        plan = self._memories.get(node)
+        return 1.0 if plan is None else plan.model.readout
+
     def elements(
         self,
         world: World,

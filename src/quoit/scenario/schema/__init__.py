@@ -11,9 +11,12 @@ from quoit.scenario.schema.applications import Application, Kme
 from quoit.scenario.schema.coordination import CoordinationSection
 from quoit.scenario.schema.events import (
     KINDS_OF_EVENTS,
+    MANNERS,
     Attack,
     Bend,
     Event,
+    Hijacking,
+    Intrusion,
     Load,
     Misalignment,
     Mistuning,
@@ -64,6 +67,7 @@ from quoit.scenario.schema.wandering import Clouds, Drift, Haze, Pointing, Wande
 
 __all__ = [
     "KINDS_OF_EVENTS",
+    "MANNERS",
     "QUANTUM_MHZ",
     "QUANTUM_WIDTH_MHZ",
     "SHONE_MHZ",
@@ -89,6 +93,8 @@ __all__ = [
     "FidelitySection",
     "Frequency",
     "Haze",
+    "Hijacking",
+    "Intrusion",
     "Kme",
     "Length",
     "Link",

@@ -20,6 +20,7 @@ from quoit.planes.loop_locks import LoopArbiter
 from quoit.runtime.element import Element
 from quoit.scenario import schema
 from quoit.scenario.entanglement import memory_plan
+from quoit.service.api import eme
 
 ISOLATION_DB = 100.0
 
@@ -70,8 +71,15 @@ class LoopSide:
             assert fidelity is not None
             a, b = link.between
             right = [memory_plan(memories).model.readout for n in (a, b) if (memories := self._n.nodes[n].memories)]
-            tests = TestRounds(link.id, a, b, fidelity.tests, fidelity.slots, prod(2 * r - 1 for r in right))
+            readout = prod(2 * r - 1 for r in right)
+            tests = TestRounds(
+                link.id, a, b, fidelity.tests, fidelity.slots, readout, link.calibration_ns, self._entities()
+            )  # fmt: skip
             yield FidelityLoop(self._place, plan_of(f"fidelity:{link.id}", fidelity), tests)
+
+    def _entities(self) -> tuple[str, ...]:
+        """Those who know units of entangled states, and what these rest on."""
+        return tuple(eme(name) for name, node in self._n.nodes.items() if node.memories is not None)
 
     def _facts(self, link: schema.Link, loop: schema.MovingLoop) -> LinkFacts:
         plant = self._n.plant

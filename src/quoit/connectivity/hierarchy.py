@@ -20,6 +20,7 @@ from quoit.connectivity.api import (
     Paths,
     pnc,
 )
+from quoit.connectivity.benchmarks import MOST_PREFERENCE, DomainPreference, Excess
 from quoit.connectivity.inventory import Inventory
 from quoit.connectivity.planning import PlannedLight, PlannedState
 from quoit.connectivity.routing import RASTER, Chosen, Computation, check
@@ -28,6 +29,7 @@ from quoit.model.spectrum import Slot
 from quoit.runtime.context import Context
 
 WITHIN = 1_000_000_000
+ROUNDING_DB = 1e-6
 
 
 class Hierarchy:
@@ -39,9 +41,48 @@ class Hierarchy:
         self._names = tuple(sorted(set(domains.values())))
         between = [s.name for s in inventory.spans.values() if domains[s.a] != domains[s.b]]
         self._coordinator = Coordinator(inventory, between, computation)
+        self._preferences: dict[str, DomainPreference] = {}
 
-    async def paths(self, ctx: Context, question: ComputePaths, dark: Collection[str]) -> tuple[PathRow, ...]:
-        """`dark`: spans between domains that cannot be used. Raises Problem as of `ComputePaths`."""
+    # -- local preference --------------------------------------------------------------------------------
+
+    def prefer(self, domain: str, preference: int, excess: tuple[Excess, ...]) -> DomainPreference:
+        """Problems `no-such-element`, `malformed`."""
+        if domain not in self._names:
+            raise Problem("no-such-element", f"expected one of {', '.join(self._names)}; found {domain!r}")
+        if not 0 <= preference <= MOST_PREFERENCE:
+            raise Problem("malformed", f"expected a preference of 0 to {MOST_PREFERENCE}, found {preference}")
+        self._preferences.pop(domain, None)
+        if preference < MOST_PREFERENCE:
+            self._preferences[domain] = DomainPreference(domain, preference, excess)
+        return self._preference(domain)
+
+    @property
+    def preferences(self) -> tuple[DomainPreference, ...]:
+        """Of all domains, by name."""
+        return tuple(self._preference(domain) for domain in self._names)
+
+    def _preference(self, domain: str) -> DomainPreference:
+        return self._preferences.get(domain) or DomainPreference(domain, MOST_PREFERENCE)
+
+    def levels(self, *ends: str) -> tuple[int, ...]:
+        """The preferences that a way between these nodes can have, the best first. That of a way is the least of the
+        domains that it crosses; those of its ends it cannot avoid, so they do not count."""
+        own = {self._domains.get(end) for end in ends}
+        return tuple(sorted({row.preference for row in self.preferences if row.domain not in own}, reverse=True)) or (
+            MOST_PREFERENCE,
+        )
+
+    def _excess_db(self, domain: str, a: str, b: str) -> float:
+        rows = self._preference(domain).excess
+        return next((row.loss_db for row in rows if {row.a, row.b} == {a, b}), 0.0)
+
+    # -- paths -------------------------------------------------------------------------------------------
+
+    async def paths(
+        self, ctx: Context, question: ComputePaths, dark: Collection[str], level: int | None = None
+    ) -> tuple[PathRow, ...]:
+        """`dark`: spans between domains that cannot be used. `level`: only through domains that are preferred so much;
+        None: through the most preferred that will do. Raises Problem as of `ComputePaths`."""
         check(question)
         for end in (question.a, question.b):
             if end not in self._domains:
@@ -51,29 +92,48 @@ class Hierarchy:
             return answer.rows
         if question.companion is not None:
             raise Problem("not-supported", "a companion is planned jointly within one domain; open it co-routed")
-        return await self._over_domains(ctx, question, dark)
+        refused: Problem | None = None
+        for least in self.levels(question.a, question.b) if level is None else (level,):
+            try:
+                return await self._over_domains(ctx, question, dark, least)
+            except Problem as problem:
+                if problem.code != "no-route":
+                    raise
+                refused = problem
+        assert refused is not None
+        raise refused
 
-    async def _over_domains(self, ctx: Context, question: ComputePaths, dark: Collection[str]) -> tuple[PathRow, ...]:
+    async def _over_domains(
+        self, ctx: Context, question: ComputePaths, dark: Collection[str], least: int
+    ) -> tuple[PathRow, ...]:
         members: list[tuple[str, Member]] = []
+        ends = {self._domains[question.a], self._domains[question.b]}
         for domain in self._names:
+            if self._preference(domain).preference < least and domain not in ends:
+                continue
             own = {n for n in (*self._coordinator.borders, question.a, question.b) if self._domains[n] == domain}
             found: Members = await ctx.ask(pnc(domain), GetMembers(tuple(sorted(own)), question), within=WITHIN)
-            members += [(domain, row) for row in found.rows]
+            for row in found.rows:
+                loss_db = row.loss_db + self._excess_db(domain, row.a, row.b)
+                members.append((domain, structs.replace(row, loss_db=loss_db)))
+        told = {(domain, frozenset((row.a, row.b))): row for domain, row in members}
         others = self._inventory.beside(c for n, c in self._inventory.channels.items() if n not in question.besides)
         chosen = Chosen.of(question, others.guards.between(QUANTUM, CLASSICAL))
         light = PlannedLight(question.kind, question.width_mhz, question.isolation_db)
         state = PlannedState(others, RASTER, light, dark, chosen.channels)
         rows = []
         for path, parts in self._coordinator.paths(question, members, state, chosen):
-            rows.append(await self._joined(ctx, question, parts, centre_of_path(path), others))
+            rows.append(await self._joined(ctx, question, parts, centre_of_path(path), others, dict(told)))
         return tuple(rows)
 
     async def _joined(
-        self, ctx: Context, question: ComputePaths, parts: Iterable[Part], centre: int, others: Inventory
-    ) -> PathRow:
-        """The whole path: each domain says how its part runs on this wavelength."""
+        self, ctx: Context, question: ComputePaths, parts: Iterable[Part], centre: int, others: Inventory,
+        told: Mapping[tuple[str, frozenset[str]], Member],
+    ) -> PathRow:  # fmt: skip
+        """The whole path: each domain says how its part runs on this wavelength. What that loses is what was `told`,
+        and measured beside."""
         nodes, spans, risks = [question.a], list[str](), set[str]()
-        latency, switches = 0, -1
+        latency, switches, excess_db = 0, -1, 0.0
         for part in parts:
             if part.span:
                 row = None
@@ -85,6 +145,9 @@ class Hierarchy:
                 spans += row.spans
                 risks |= set(row.risks)
                 nodes += row.nodes[1:]
+                member = told[part.domain, frozenset((part.a, part.b))]
+                ends_db = sum(self._inventory.insertion_db(node) for node in (part.a, part.b))
+                excess_db += member.loss_db - (row.loss_db - ends_db)
             latency += row.latency_ns if row is not None else self._latency_ns(part.span)
             switches += row.switches if row is not None else 0
             switches += part.a in self._inventory.switches
@@ -95,6 +158,8 @@ class Hierarchy:
             detail = f"expected at most {limit:g} noise photons per second, found {noise:.4g} over {'-'.join(nodes)}"
             raise Problem("no-route", detail, reason="noise", offered=f"{noise:.4g} noise photons per second")
         loss = others.loss_db(question.a, tuple(spans))
+        if abs(excess_db) > ROUNDING_DB:
+            loss += excess_db
         return PathRow(tuple(nodes), tuple(spans), loss, latency, switches, noise, centre, None, tuple(sorted(risks)))
 
     async def _part(self, ctx: Context, question: ComputePaths, part: Part, centre: int) -> PathRow:

@@ -10,6 +10,8 @@ from functools import cached_property
 from importlib.metadata import entry_points
 from typing import Any, cast
 
+from quoit.connectivity.api import pnc
+from quoit.connectivity.benchmarks import Overstate
 from quoit.connectivity.controller import ConnectivityController
 from quoit.connectivity.meters import ConnectivityMeters
 from quoit.connectivity.plant import Plant
@@ -184,7 +186,7 @@ class Assembler:
         elements += self.entanglement.elements(self.world, self.center, attachments, calendar, keys)
         elements += orchestration(self.n, self.center)
         elements += customers(self.n, self.center)
-        elements += LoopSide(self.n, self.center, self._profile).elements()
+        elements += LoopSide(self.n, self.center, self._profile, self.light).elements()
         kernel = self._kernel(elements)
         kmes = {k.id: k.node for k in self.n.all_kmes()}
         return Twin(
@@ -548,6 +550,10 @@ def strokes_of(event: Event, ends: Mapping[str, tuple[str, str]]) -> list[Stroke
     elif event.misalign is not None:
         off = event.misalign
         begin, end, label = Misalign(off.link, off.share), Misalign(off.link, 0.0), f"misalign {off.link} {off.share:g}"
+    elif event.overstate is not None:
+        over = event.overstate
+        to, begin, end = pnc(over.domain), Overstate(over.loss_db, over.latency_ns), Overstate()
+        label = f"overstate {over.domain} {over.loss_db:g} dB {over.latency_ns} ns"
     elif event.weather is not None:
         weather = event.weather
         begin, end = BendSpan(weather.span, weather.loss_db), BendSpan(weather.span, 0.0)

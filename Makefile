@@ -10,9 +10,10 @@ READY := $(VENV)/.ready
 # The system's certificates, as pip and curl use them: uv's own bundle knows no company's proxy. Two names of one
 # switch, of newer and older uv.
 UV := VIRTUAL_ENV='$(abspath $(VENV))' UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 $(BIN)/uv
+TAPI := $(if $(QUOIT_TAPI_YANG),,$(if $(wildcard .tapi/YANG),QUOIT_TAPI_YANG='$(abspath .tapi/YANG)'))
 EXAMPLES := $(wildcard examples/*.yaml)
 
-.PHONY: help setup demo scene sslyze campaign fuzz test lint types imports pytest examples fresh bench lock docs clean
+.PHONY: help setup demo scene sslyze tapi campaign fuzz test lint types imports pytest examples fresh bench lock docs clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -57,6 +58,11 @@ sslyze: $(READY) ## An auditor of TLS in .sslyze, which a test of `make test` th
 campaign: $(READY) ## The key service broken on purpose, for half an hour: campaign.json
 	$(BIN)/python -m quoit.testing.campaign --out campaign.json
 
+# Modules of others, under the Apache licence: tests of TAPI then check every answer with them.
+tapi: ## ONF TAPI 2.4.0's YANG modules in .tapi, which `make test` then uses
+	@test -d .tapi/YANG || git -c http.lowSpeedLimit=1000 -c http.lowSpeedTime=20 clone --quiet --depth 1 --branch v2.4.0 \
+	  https://github.com/Open-Network-Models-and-Interfaces-ONMI/TAPI .tapi
+
 # Finds are files find-*; `python tests/fuzz/run.py TARGET FILE` repeats one.
 FUZZ_TARGETS := urn network_file etsi014_body etsi014_query unit_body unit_list wire_message
 FUZZ_S := 60
@@ -78,7 +84,7 @@ imports: $(READY) ## Who may import whom
 	$(BIN)/lint-imports
 
 pytest: $(READY) ## The tests
-	$(BIN)/python -m pytest -n 2
+	$(TAPI) $(BIN)/python -m pytest -n 2
 
 examples: $(READY) ## All example networks
 	@set -e; for f in $(EXAMPLES); do echo "quoit check $$f"; $(BIN)/quoit check "$$f"; done

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from quoit.model.problem import Problem
-from quoit.scenario.host import Host, HostOptions
+from quoit.scenario.host import Host
+from quoit.scenario.host_options import HostOptions
 from quoit.service.api import Keys, OpenKeys, TakeKeys, UnitsChanged
 
 pytestmark = pytest.mark.live

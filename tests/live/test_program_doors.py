@@ -22,7 +22,7 @@ from quoit.adapters.crypto.pki import client_context
 from quoit.interfaces.netqasm import wire
 from quoit.interfaces.netqasm.host import HostLink, NodeError
 from quoit.scenario.check import load as load_network
-from quoit.scenario.host import program_memories
+from quoit.scenario.doors import program_memories
 from quoit.scenario.netqasm.application import example, load
 from quoit.scenario.netqasm.live import LiveOptions, TwinFault, run_live
 

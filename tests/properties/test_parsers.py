@@ -20,7 +20,7 @@ from quoit.model.urn import Urn
 from quoit.runtime import wire
 from quoit.runtime.journal import JournalError, read
 from quoit.scenario.check import NetworkFileFaults, loads
-from quoit.scenario.host import NothingToResume, TwinState
+from quoit.scenario.run_directory import NothingToResume, TwinState
 
 MANY = settings(max_examples=400, deadline=None, derandomize=True)
 TWO_NODES = (Path(__file__).parents[2] / "examples" / "two-nodes.yaml").read_text()

@@ -23,7 +23,8 @@ from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, assemble
 from quoit.scenario.check import loads
 from quoit.scenario.fate import FATE, Strike
-from quoit.scenario.host import Host, HostOptions
+from quoit.scenario.host import Host
+from quoit.scenario.host_options import HostOptions
 
 S = 10**9
 COUPLING = (Path(__file__).parents[2] / "examples" / "coupling.yaml").read_text()

@@ -14,7 +14,7 @@ import pytest
 from test_closed_loops import S, Story
 
 from quoit.connectivity import api
-from quoit.connectivity.benchmarks import GetPreferences
+from quoit.connectivity.api import GetPreferences
 from quoit.runtime.trace import Event
 from quoit.scenario.host import Host, HostOptions
 

@@ -16,7 +16,7 @@ from quoit.engine.world import Misalign
 from quoit.fabric.api import PAIR_CONTROLLER, JudgeLinks
 from quoit.planes.loop import GetLoop, LoopStanding, SteerLoop
 from quoit.sdk import Refusal, Unit, VirtualNetwork
-from quoit.service.bindings import RebindUnit, UnitRebound
+from quoit.service.api import RebindUnit, UnitRebound
 from shared_states import depolarise, edit_world, events_of, network, play, truths
 
 PHI = np.array([1, 0, 0, 1]) / 2**0.5

@@ -19,7 +19,8 @@ from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, assemble
 from quoit.scenario.check import loads
 from quoit.scenario.fate import FATE, Strike
-from quoit.scenario.host import Host, HostOptions
+from quoit.scenario.host import Host
+from quoit.scenario.host_options import HostOptions
 from quoit.service.api import GetStatus, Keys, OpenKeys, TakeKeys
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

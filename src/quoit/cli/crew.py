@@ -16,7 +16,7 @@ import msgspec
 from quoit.adapters.crypto.pki import Authority
 from quoit.cli import show
 from quoit.runtime.trace import Event, digest_of
-from quoit.scenario.host import Share
+from quoit.scenario.host_options import Share
 
 BUS = "bus"
 """Name on the certificate of a crew's bus."""

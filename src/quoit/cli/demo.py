@@ -21,7 +21,9 @@ from quoit.fabric.api import METERS, GetLinks, LinkRow, Links
 from quoit.interfaces.etsi014.client import AsyncKme014, KmeRefusal
 from quoit.model.secret import Secret
 from quoit.scenario.fate import FATE, Strike
-from quoit.scenario.host import Host, HostOptions, RunDirectoryBusy
+from quoit.scenario.host import Host
+from quoit.scenario.host_options import HostOptions
+from quoit.scenario.run_directory import RunDirectoryBusy
 from quoit.testing.checkers import verify_events
 
 MASTER, SLAVE = "quiron-app", "concepcion-app"
@@ -104,8 +106,8 @@ async def _play(story: Story, file: Path, directory: Path, stay: bool) -> int:
 
 
 def _client(host: Host, sae: str) -> AsyncKme014:
-    leaf = host.apps[sae]
-    url = host.url(host.twin.attachments[sae].kme)
+    leaf = host.doors.apps[sae]
+    url = host.doors.url(host.twin.attachments[sae].kme)
     return AsyncKme014(url, leaf.chain, leaf.key, host.authority.root_pem)
 
 

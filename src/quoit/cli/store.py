@@ -12,7 +12,7 @@ from quoit.adapters.crypto.kek_uri import has_versions, open_kek
 from quoit.adapters.stores import care
 from quoit.adapters.stores.sqlite import StoreCorrupt
 from quoit.cli import show
-from quoit.scenario.host import RunDirectoryBusy, hold_directory
+from quoit.scenario.run_directory import RunDirectoryBusy, hold_directory
 from quoit.service.keystore import StoreFailed
 
 

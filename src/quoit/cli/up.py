@@ -19,10 +19,13 @@ from quoit.cli.apart import Place, lead_apart, options_of
 from quoit.cli.crew import lead, share
 from quoit.cli.run import instant, progress_to
 from quoit.model.quantity import format_duration
-from quoit.scenario.host import Host, HostOptions, NothingToResume, RunDirectoryBusy, program_memories
+from quoit.scenario.doors import program_memories
+from quoit.scenario.host import Host
+from quoit.scenario.host_options import HostOptions
 from quoit.scenario.muster import PartRefused
 from quoit.scenario.optical_door import DoorRefused
 from quoit.scenario.parts import PartFault
+from quoit.scenario.run_directory import NothingToResume, RunDirectoryBusy
 from quoit.scenario.schema import NetworkFile
 
 DIRECTORY = Path("out/quoit")
@@ -280,7 +283,7 @@ async def _host(file: Path, options: HostOptions, digest: bool, json: bool) -> i
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     if json and not digest:
-        show.json_line({"network": host.network.name, "directory": str(options.directory), **host.doors_told()})
+        show.json_line({"network": host.network.name, "directory": str(options.directory), **host.doors.told()})
     elif not digest:
         tell_how_to_go_on(host)
     ended = asyncio.ensure_future(host.world.ended())
@@ -312,24 +315,24 @@ def tell_how_to_go_on(host: Host) -> None:
         for row in host.company.rows():
             mark = "  <- here" if row["here"] else ""
             console.print(f"  part {row['part']:<32} {row['elements']:>4} elements{mark}", highlight=False)
-    for kme in sorted(host.doors):
+    for kme in sorted(host.doors.of_kmes):
         apps = [a.sae for a in host.twin.attachments.values() if a.kme == kme]
         if apps:
-            console.print(f"  {kme:<18} {host.url(kme):<28} applications: {', '.join(apps)}")
-    for node, door in host.agents.doors.items() if host.agents is not None else ():
+            console.print(f"  {kme:<18} {host.doors.url(kme):<28} applications: {', '.join(apps)}")
+    for node, door in host.doors.agents.doors.items() if host.doors.agents is not None else ():
         console.print(f"  agent of {node:<9} {door.url}")
     console.print(
         f"certificates: {host.authority.directory}   metrics and operation: {host.options.directory}/operator.sock"
     )
-    if host.orchestration is not None:
-        console.print(f"intents and the view of all strata: https://127.0.0.1:{host.orchestration.listener.port}")
-    if host.join_door is not None:
+    if host.doors.orchestration is not None:
+        console.print(f"intents and the view of all strata: https://127.0.0.1:{host.doors.orchestration.listener.port}")
+    if host.doors.join_door is not None:
         waiting = ", ".join(sorted(host.network.joining - host.joined)) or "all have joined"
         console.print(f"let a node in ({waiting}): quoit token NODE --dir {host.options.directory}")
-    if "netqasm" in host.doors_told():
+    if "netqasm" in host.doors.told():
         console.print(f"run a program of NetQASM: quoit netqasm run DIRECTORY --dir {host.options.directory}")
-    if host.tapi is not None:
-        console.print(f"optical network (TAPI): https://127.0.0.1:{host.tapi.listener.port}/restconf")
+    if host.doors.tapi is not None:
+        console.print(f"optical network (TAPI): https://127.0.0.1:{host.doors.tapi.listener.port}/restconf")
     line = curl_line(host)
     if line:
         console.print(f"take a key:\n{line}", soft_wrap=True)
@@ -341,13 +344,13 @@ def curl_line(host: Host) -> str:
     if not host.network.links:  # entangled states alone
         return ""
     for app in host.twin.attachments.values():
-        if app.sae not in host.apps:
+        if app.sae not in host.doors.apps:
             continue
         for other in host.twin.attachments.values():
-            if other.kme != app.kme and other.sae in host.apps and (app.allow is None or other.sae in app.allow):
-                leaf = host.apps[app.sae]
+            if other.kme != app.kme and other.sae in host.doors.apps and (app.allow is None or other.sae in app.allow):
+                leaf = host.doors.apps[app.sae]
                 return (
                     f"curl --cacert {host.authority.root_pem} --cert {leaf.chain} --key {leaf.key} "
-                    f"{host.url(app.kme)}/api/v1/keys/{other.sae}/enc_keys"
+                    f"{host.doors.url(app.kme)}/api/v1/keys/{other.sae}/enc_keys"
                 )
     return ""

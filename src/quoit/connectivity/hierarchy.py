@@ -10,8 +10,11 @@ from msgspec import structs
 from quoit.connectivity.abstraction import Coordinator, Part, centre_of_path
 from quoit.connectivity.api import (
     CLASSICAL,
+    MOST_PREFERENCE,
     QUANTUM,
     ComputePaths,
+    DomainPreference,
+    Excess,
     GetMembers,
     Limits,
     Member,
@@ -20,7 +23,6 @@ from quoit.connectivity.api import (
     Paths,
     pnc,
 )
-from quoit.connectivity.benchmarks import MOST_PREFERENCE, DomainPreference, Excess
 from quoit.connectivity.inventory import Inventory
 from quoit.connectivity.planning import PlannedLight, PlannedState
 from quoit.connectivity.routing import RASTER, Chosen, Computation, check

@@ -32,20 +32,23 @@ from quoit.connectivity.api import (
     CloseService,
     CloseSpans,
     ComputePaths,
+    DomainPreference,
+    DomainPreferences,
     ExtinguishChannel,
+    GetPreferences,
     GetServices,
     LightChannel,
     MoveService,
     OpenService,
     PathRow,
     Paths,
+    PreferDomain,
     RetuneChannel,
     ServiceRow,
     Services,
     SpanLight,
     SpansClosed,
 )
-from quoit.connectivity.benchmarks import DomainPreference, DomainPreferences, GetPreferences, PreferDomain
 from quoit.connectivity.hierarchy import Hierarchy
 from quoit.connectivity.inventory import Inventory
 from quoit.connectivity.routing import Computation

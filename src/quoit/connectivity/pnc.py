@@ -22,12 +22,12 @@ from quoit.connectivity.api import (
     Limits,
     Member,
     Members,
+    Overstate,
     PathRow,
     Paths,
     SpanLight,
     pnc,
 )
-from quoit.connectivity.benchmarks import Overstate
 from quoit.connectivity.inventory import Inventory
 from quoit.connectivity.routing import Computation, Router
 from quoit.model.problem import Problem

@@ -12,8 +12,7 @@ from math import ceil
 
 from msgspec import structs
 
-from quoit.connectivity.api import QUANTUM, ChannelRow, ComputePaths, Limits, Paths, pnc
-from quoit.connectivity.benchmarks import TESTER, TestWay, WayTested
+from quoit.connectivity.api import QUANTUM, TESTER, ChannelRow, ComputePaths, Limits, Paths, TestWay, WayTested, pnc
 from quoit.connectivity.inventory import Inventory
 from quoit.engine.api import ENGINE, Joint, Joints, SendTestLight, SetJoints, TestLightSeen
 from quoit.model.problem import Problem

@@ -10,8 +10,7 @@ from functools import cached_property
 from importlib.metadata import entry_points
 from typing import Any, cast
 
-from quoit.connectivity.api import pnc
-from quoit.connectivity.benchmarks import Overstate
+from quoit.connectivity.api import Overstate, pnc
 from quoit.connectivity.controller import ConnectivityController
 from quoit.connectivity.meters import ConnectivityMeters
 from quoit.connectivity.plant import Plant

@@ -244,7 +244,7 @@ class OperatorSocket:
             raise Problem("no-such-element", f"no loop is called {name!r}; {listed}")
 
     async def _doors(self, request: Request) -> Response:
-        return _json(self._host.doors_told())
+        return _json(self._host.doors.told())
 
     async def _parts(self, request: Request) -> Response:
         """Which part of a twin that runs apart holds what; none for a twin in one piece."""
@@ -291,9 +291,9 @@ class OperatorSocket:
         """A one-time token for a node that is to join: this answer is the only place where it can be read."""
         try:
             wish = msgspec.json.decode(await request.body(), type=TokenWish)
-            if self._host.join_door is None:
+            if self._host.doors.join_door is None:
                 raise Problem("not-joining", "nobody can enrol here: start the twin with --join-port")
-            token = self._host.join_door.token(wish.node, wish.valid_for_s)
+            token = self._host.doors.join_door.token(wish.node, wish.valid_for_s)
         except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
             return _json({"message": str(fault)}, 400)
         except Problem as problem:

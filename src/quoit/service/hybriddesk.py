@@ -11,6 +11,7 @@ from quoit.runtime.context import Context
 from quoit.runtime.element import handles
 from quoit.service.api import OpenKeys, OpenSession, Session
 from quoit.service.directory import Attachment
+from quoit.service.holder import WITHIN, App
 from quoit.service.hybrid import (
     CHUNK_BITS,
     HYBRID,
@@ -39,7 +40,6 @@ from quoit.service.keystore import (
     TakeOp,
 )
 from quoit.service.peer import Mirrored
-from quoit.service.reserve import WITHIN, App
 from quoit.service.sessiondesk import KeySession, SessionDesk
 from quoit.service.streams import OutStream, master_of, stream_name
 

@@ -26,6 +26,7 @@ from quoit.service.api import (
     UnitsChanged,
 )
 from quoit.service.directory import Attachment, need_leave
+from quoit.service.holder import WITHIN, App
 from quoit.service.hybrid import QKD
 from quoit.service.keystore import (
     CancelOp,
@@ -40,8 +41,9 @@ from quoit.service.keystore import (
     Taken,
     TakeOp,
 )
+from quoit.service.meetings import POLL_NS
 from quoit.service.peer import Copy, Mirror, Mirrored, Progress
-from quoit.service.reserve import POLL_NS, WITHIN, App, KeyReserve
+from quoit.service.reserve import KeyReserve
 from quoit.service.sessions import TokenBucket
 from quoit.service.streams import OutStream, master_of
 

@@ -14,10 +14,10 @@ from quoit.model.urn import Urn, covers, endpoint_equivalent
 from quoit.runtime.context import Context
 from quoit.runtime.element import handles
 from quoit.service.api import CloseUnit, GetUnit, ListUnits, OpenKeys, OpenUnit, Unit, Units
+from quoit.service.holder import WITHIN, App
 from quoit.service.hybriddesk import HybridDesk
 from quoit.service.keystore import CancelOp, FindOp, Handout, ListOp
 from quoit.service.peer import PeerUnit, PeerView, Withdraw
-from quoit.service.reserve import WITHIN, App
 from quoit.service.units import state_of, unit_of
 
 __all__ = ["App", "Kme"]

@@ -15,8 +15,7 @@ from quoit.model.problem import Problem
 from quoit.model.unit import UnitState
 from quoit.runtime.context import Context
 from quoit.runtime.element import handles
-from quoit.service.api import UNIT_NEWS, UnitsChanged
-from quoit.service.bindings import BindingRow, Bindings, GetBindings, RebindUnit, UnitRebound
+from quoit.service.api import UNIT_NEWS, BindingRow, Bindings, GetBindings, RebindUnit, UnitRebound, UnitsChanged
 from quoit.service.opening import POLL_NS, WITHIN
 from quoit.service.rounds import Rounds
 from quoit.service.states import Assembled, DropHalf, Edge, Heard, LayAside, PickUp, Promise, Star

@@ -48,10 +48,10 @@ from quoit.service.api import (
     StreamRow,
 )
 from quoit.service.directory import Attachment
+from quoit.service.holder import App
 from quoit.service.instances import Instances
 from quoit.service.keydesk import KeyDesk
 from quoit.service.keystore import SkipOp
-from quoit.service.reserve import App
 from quoit.service.router import ROUTING_NS
 from quoit.service.sessions import TokenBucket
 from quoit.service.streams import OutStream, stream_key, stream_name

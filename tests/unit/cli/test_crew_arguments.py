@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from quoit.cli.main import app
+from quoit.cli.commands import app
 from quoit.cli.up import UpOptions, _arguments
 
 

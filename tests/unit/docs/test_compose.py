@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from quoit.adapters.stores.memory import MemoryStore
-from quoit.cli.main import app
+from quoit.cli.commands import app
 from quoit.runtime.element import Stratum
 from quoit.scenario.assemble import Parts, assemble
 from quoit.scenario.check import loads

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from quoit.cli.main import app
+from quoit.cli.commands import app
 
 ROOT = Path(__file__).parents[3]
 PAGES = ("README.md", "ARCHITECTURE.md", "GLOSSARY.md", "docs/decisions/README.md")

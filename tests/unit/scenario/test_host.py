@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from quoit.scenario.host import Host, HostOptions
+from quoit.scenario.host import Host
+from quoit.scenario.host_options import HostOptions
 
 TWO = (Path(__file__).parents[3] / "examples" / "two-nodes.yaml").read_text()
 

@@ -43,7 +43,8 @@ from quoit.service.keystore import (
     SeenOp,
     StoreFailed,
 )
-from quoit.service.storebook import Block, Changes, Issue, Origin, StoreBook, Stream
+from quoit.service.storebook import StoreBook
+from quoit.service.storerows import Block, Changes, Issue, Origin, Stream
 
 SCHEMA_VERSION = 2
 TABLES = (

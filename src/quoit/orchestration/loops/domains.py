@@ -20,18 +20,23 @@ from math import log, log10
 from typing import Any
 
 from quoit.connectivity.api import (
+    MOST_PREFERENCE,
     OTN,
+    TESTER,
     ComputePaths,
+    Excess,
     GetMembers,
     GetServices,
     Member,
     Members,
     MoveService,
+    PreferDomain,
     ServiceRow,
     Services,
+    TestWay,
+    WayTested,
     pnc,
 )
-from quoit.connectivity.benchmarks import MOST_PREFERENCE, TESTER, Excess, PreferDomain, TestWay, WayTested
 from quoit.model.problem import Problem
 from quoit.orchestration.loops.channel import SWITCHED_WITHIN, WITHIN
 from quoit.planes.loop import Action, ClosedLoop, Finding, LoopPlan
@@ -160,7 +165,7 @@ class DomainLoop(ClosedLoop):
         self._bench = bench
         self._series = Series()
         self._preference = MOST_PREFERENCE
-        self._told: tuple[Excess, ...] = ()
+        self._counted: tuple[Excess, ...] = ()
         self._stay: frozenset[str] = frozenset()
 
     # -- monitor -------------------------------------------------------------------------------------
@@ -212,7 +217,7 @@ class DomainLoop(ClosedLoop):
 
     def _worse_than_told(self) -> bool:
         """Whether a way loses more by now than routes count with."""
-        told = {(row.a, row.b): row.loss_db for row in self._told}
+        told = {(row.a, row.b): row.loss_db for row in self._counted}
         return any(row.loss_db > told.get((row.a, row.b), 0.0) + self._bench.margin_db for row in self._series.lost())
 
     async def decide(self, ctx: Context, finding: Finding) -> Action | None:
@@ -232,7 +237,7 @@ class DomainLoop(ClosedLoop):
         lowered = preference <= self._preference
         excess = tuple(Excess(a, b, loss_db) for a, b, loss_db in action.fields["excess"])
         await ctx.ask(OTN, PreferDomain(bench.domain, preference, excess), within=WITHIN)
-        self._preference, self._told = preference, excess
+        self._preference, self._counted = preference, excess
         if not lowered:
             self._series.kept = 0
             if preference == MOST_PREFERENCE:

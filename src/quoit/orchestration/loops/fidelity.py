@@ -44,7 +44,7 @@ from quoit.planes.loop import Action, ClosedLoop, Finding, LoopPlan
 from quoit.planes.management import Severity
 from quoit.runtime.context import Context
 from quoit.runtime.element import Stratum, handles
-from quoit.service.bindings import BindingRow, Bindings, GetBindings, RebindUnit, UnitRebound
+from quoit.service.api import BindingRow, Bindings, GetBindings, RebindUnit, UnitRebound
 
 WORSE = "pairs are worse than promised"
 TAINTED = "units rest on pairs from when it had drifted"

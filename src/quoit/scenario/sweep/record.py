@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from quoit.scenario.host import RunDirectoryBusy, hold_directory
+from quoit.scenario.run_directory import RunDirectoryBusy, hold_directory
 from quoit.scenario.sweep.study import Key, Study
 from quoit.scenario.sweep.work import Result
 

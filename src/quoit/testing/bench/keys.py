@@ -28,7 +28,8 @@ import structlog
 from quoit.interfaces.http_edge import Answer, Fixed
 from quoit.interfaces.identity import Identities
 from quoit.interfaces.listener import ListenerLimits, listen
-from quoit.scenario.host import Host, HostOptions
+from quoit.scenario.host import Host
+from quoit.scenario.host_options import HostOptions
 
 NETWORK = """
 quoit: 1
@@ -53,7 +54,7 @@ async def _serve(directory: Path) -> None:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     host = Host(NETWORK, HostOptions(directory, port=0), "bench.yaml")
     await host.start()
-    door = host.doors["kme-alice"]
+    door = host.doors.of_kmes["kme-alice"]
     identities = Identities.of([(a.sae, a.urn) for a in host.twin.attachments.values()])
     constant = await listen(
         Fixed(Answer(200, ANSWER)),
@@ -64,7 +65,7 @@ async def _serve(directory: Path) -> None:
         identify=identities.read,
         limits=ListenerLimits(),
     )
-    leaf, greedy = host.apps["alice-app"], host.apps["greedy-app"]
+    leaf, greedy = host.doors.apps["alice-app"], host.doors.apps["greedy-app"]
     told = {
         "keys": [door.listener.address, door.listener.port],
         "constant": [constant.address, constant.port],

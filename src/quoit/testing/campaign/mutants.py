@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from quoit.service.keystore import ExpireOp, Marks, MarksOp, Op, TakeOp, VoidOp
-from quoit.service.storebook import DONE, Issue, Origin, StoreBook, Stream
+from quoit.service.storebook import StoreBook
+from quoit.service.storerows import DONE, Issue, Origin, Stream
 from quoit.testing.campaign.forgetful import ForgetfulStore
 
 

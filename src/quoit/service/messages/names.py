@@ -1,0 +1,22 @@
+"""Names of the Service stratum's elements."""
+
+from __future__ import annotations
+
+
+def controller(domain: str) -> str:
+    """Name of a domain's service controller."""
+    return f"service.controller:{domain}"
+
+
+def eme(node: str) -> str:
+    """Name of a node's entanglement management entity."""
+    return f"eme-{node}"
+
+
+METERS = "service.meters"
+UPKEEP = "service.upkeep"
+
+
+def qnpu(node: str) -> str:
+    """Name of a node's quantum network processing unit: what runs programs of hosts there."""
+    return f"qnpu:{node}"

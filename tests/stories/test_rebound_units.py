@@ -7,17 +7,28 @@ reckoned of a unit's state has the standard deviation of 150 tests.
 
 from __future__ import annotations
 
+import asyncio
+import uuid
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from quoit.adapters.stores.memory import MemoryStore
 from quoit.engine.world import Misalign
 from quoit.fabric.api import PAIR_CONTROLLER, JudgeLinks
 from quoit.planes.loop import GetLoop, LoopStanding, SteerLoop
+from quoit.runtime import journal
+from quoit.runtime.trace import Digest, Event
+from quoit.runtime.virtual import VirtualWorld
+from quoit.scenario.assemble import Parts, assemble
+from quoit.scenario.check import loads
+from quoit.scenario.host import Host, HostOptions
 from quoit.sdk import Refusal, Unit, VirtualNetwork
-from quoit.service.api import RebindUnit, UnitRebound
-from shared_states import depolarise, edit_world, events_of, network, play, truths
+from quoit.service import api
+from quoit.service.api import OpenUnit, RebindUnit, UnitRebound
+from shared_states import S, depolarise, edit_world, events_of, network, play, truths
 
 PHI = np.array([1, 0, 0, 1]) / 2**0.5
 NETWORK = """
@@ -41,6 +52,11 @@ applications:
 loops:
   fidelity: {tests: 150, period: 10s, verify: 20s, cooldown: 5s MORE}
 """
+
+
+def record(event: Event) -> str:
+    """A loop's record, to a tenth of a second."""
+    return f"{event.t / S:.1f} {event.fields['stage']}: {event.fields['text']}"
 
 
 class Story:
@@ -79,7 +95,7 @@ class Story:
     @property
     def transcript(self) -> list[str]:
         told = [e for e in self.events if e.event == "loop.record" and e.fields["loop"] == "fidelity:ab"]
-        return [f"{e.t / 1e9:.1f} {e.fields['stage']}: {e.fields['text']}" for e in told]
+        return [record(e) for e in told]
 
     def told(self, name: str) -> list[dict[str, Any]]:
         return [e.fields for e in self.events if e.event == name]
@@ -216,3 +232,41 @@ def test_applications_are_told_and_wait_while_their_unit_is_bound_anew() -> None
     assert story.look(unit.unit_id)[0].addresses == unit.addresses
     outcomes = play(story.alice.measure(unit.addresses[0]))
     assert outcomes[0] in (0, 1)
+
+
+@pytest.mark.realises("F8", "G2")
+@pytest.mark.live
+def test_a_unit_is_bound_anew_live_and_the_same_again_from_the_journal(tmp_path: Path) -> None:
+    text = NETWORK.replace("CALIBRATION", "200s").replace("MORE", "")
+    text += "events: [{at: 11s, misalign: {link: ab, share: 0.25}}]\n"
+    order = OpenUnit(
+        "alice", ("urn:qkd:triangle:alice", "urn:qkd:triangle:bob"),
+        "urn:qkd:lifecycle?=size=1&state=phi%2B&fidelity=0.85", str(uuid.UUID(int=7, version=4)),
+    )  # fmt: skip
+
+    async def live() -> tuple[str, api.Unit, list[str]]:
+        host = Host(text, HostOptions(tmp_path, from_ns=12 * S, until_ns=22 * S, serve=False, speed=4))
+        await host.start()
+        said: list[str] = []
+        host.twin.kernel.sinks.append(lambda e: said.append(record(e)) if e.event == "loop.record" else None)
+        opened: api.Unit = await host.world.ask("eme-a", order)
+        await host.world.ended()
+        await host.stop()
+        return host.digest.hexdigest(), opened, said
+
+    digest, opened, transcript = asyncio.run(live())
+    assert opened.state == "established"
+    kept = journal.read(tmp_path / "journal.jsonl")
+    twin = assemble(loads(text), Parts(lambda kme: MemoryStore(), kept.header.seed))
+    found = Digest()
+    events: list[Event] = []
+    twin.kernel.sinks += [found, events.append]
+    world = VirtualWorld(twin.kernel)
+    world.enter(kept.inputs)
+    world.begin()
+    world.run_until(22 * S)
+    assert found.hexdigest() == digest
+    assert [record(e) for e in events if e.event == "loop.record"] == transcript
+    assert "1 unit(s) bound to pairs over ac and cb" in transcript[-1]
+    (rebound,) = (e.fields for e in events if e.event == "qui.rebound")
+    assert (rebound["unit_id"], rebound["links"]) == (opened.unit_id, ("ac", "cb"))

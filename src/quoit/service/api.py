@@ -15,7 +15,6 @@ from quoit.service.messages.bindings import (
     RebindUnit,
     UnitRebound,
 )
-from quoit.service.messages.fields import Fields
 from quoit.service.messages.keys import (
     DeliveredBits,
     GetDeliveredBits,
@@ -130,7 +129,6 @@ __all__ = [
     "CreatePairs",
     "DeliveredBits",
     "DropPairs",
-    "Fields",
     "FreeMemory",
     "GetApplications",
     "GetBindings",

@@ -15,52 +15,25 @@ from test_closed_loops import S, Story
 
 from quoit.connectivity import api
 from quoit.connectivity.api import GetPreferences
+from quoit.model.problem import Problem
 from quoit.runtime.trace import Event
 from quoit.scenario.host import Host, HostOptions
 
-NETWORK = """
-quoit: 1
-name: borders
-domains:
-  - {name: metro, prefix: "urn:qkd:metro"}
-  - {name: north, prefix: "urn:qkd:north"}
-  - {name: south, prefix: "urn:qkd:south"}
-nodes:
-  alice: {domain: metro}
-  bob: {domain: metro}
-  n1: {domain: north}
-  n2: {domain: north}
-  s1: {domain: south}
-  s2: {domain: south}
-spans:
-  - {name: to-n, between: [alice, n1], length: 5 km, attenuation: 0.2 dB/km}
-  - {name: n, between: [n1, n2], length: 20 km, attenuation: 0.2 dB/km}
-  - {name: from-n, between: [n2, bob], length: 5 km, attenuation: 0.2 dB/km}
-  - {name: to-s, between: [alice, s1], length: 5 km, attenuation: 0.2 dB/km}
-  - {name: s, between: [s1, s2], length: 30 km, attenuation: 0.2 dB/km}
-  - {name: from-s, between: [s2, bob], length: 5 km, attenuation: 0.2 dB/km}
-plant:
-  switches:
-    - {node: n1, insertion: 1 dB, switching: 10 ms}
-    - {node: s2, insertion: 1 dB, switching: 10 ms}
-  services:
-    - {name: quantum, link: link, max_loss: 14 dB}
-links:
-  - {name: link, between: [alice, bob], spans: [to-n, n, from-n]}
-applications:
-  - {sae: alice-app, kme: kme-alice}
-  - {sae: bob-app, kme: kme-bob}
-loops:
-  domains: {DOMAINS}
-events: EVENTS
-"""
+EXAMPLE = (Path(__file__).parents[2] / "examples" / "borders.yaml").read_text()
+PLAIN = EXAMPLE.split("loops:")[0]
+
+
+def network(domains: str, events: str = "[]") -> str:
+    return f"{PLAIN}loops: {{domains: {{{domains}}}}}\nevents: {events}\n"
+
+
 BENT = "[{at: 35s, until: 100s, bend: {span: n, loss: 5 dB}}]"
 
 
 class Borders(Story):
-    def __init__(self, domains: str = "", events: str = "[]") -> None:
+    def __init__(self, domains: str = "", events: str = "[]", text: str | None = None) -> None:
         self.benchmarks: list[Event] = []
-        super().__init__(NETWORK.replace("DOMAINS", domains).replace("EVENTS", events))
+        super().__init__(text or network(domains, events))
 
     @property
     def tests(self) -> list[tuple[float, str, float]]:
@@ -89,7 +62,7 @@ AWAY = (("to-s", "s", "from-s"), 9.0)
 
 @pytest.mark.realises("G2", "E4", "G1")
 def test_routes_leave_a_domain_that_has_become_worse_and_slowly_come_back() -> None:
-    story = Borders("windows: 3, back: 3", BENT)
+    story = Borders(text=EXAMPLE)
     story.until(50)
     assert (story.route(), story.service(), story.transcript) == (HOME, HOME[0], [])  # one test decides nothing
     story.until(75)
@@ -196,19 +169,65 @@ def test_dry_run_and_approval() -> None:
 @pytest.mark.realises("F8", "G2")
 @pytest.mark.live
 def test_benchmarks_are_the_same_live(tmp_path: Path) -> None:
-    network = NETWORK.replace("DOMAINS", "period: 500 ms, clicks: 300, margin: 2 dB, back: 2")
-    network = network.replace("EVENTS", "[{at: 1s, until: 4s, bend: {span: n, loss: 6 dB}}]")
-    story = Story(network)
+    text = network(
+        "period: 500 ms, clicks: 300, margin: 2 dB, back: 2", "[{at: 1s, until: 4s, bend: {span: n, loss: 6 dB}}]"
+    )
+    story = Story(text)
     story.until(6)
     said = [line.split(" ", 2)[2] for line in story.transcript]
     assert "execute: 1 service(s) (quantum) left it" in said
     assert "execute: routes prefer it by 40" in said
 
     async def live() -> str:
-        host = Host(network, HostOptions(tmp_path, until_ns=6 * S, serve=False, deterministic_keys=True))
+        host = Host(text, HostOptions(tmp_path, until_ns=6 * S, serve=False, deterministic_keys=True))
         await host.start()
         await host.world.ended()
         await host.stop()
         return host.digest.hexdigest()
 
     assert asyncio.run(live()) == story.digest.hexdigest()
+
+
+@pytest.mark.realises("E4")
+def test_a_way_has_the_least_preference_of_the_domains_that_it_crosses_but_for_its_ends() -> None:
+    story = Borders("dry_run: true")
+
+    def prefer(domain: str, preference: int, *excess: api.Excess) -> None:
+        story.world.ask(api.OTN, api.PreferDomain(domain, preference, excess))
+
+    prefer("north", 99)
+    assert story.route() == AWAY  # less loss does not count against it
+    prefer("south", 98, api.Excess("s2", "s1", 1.5))
+    assert story.route() == HOME
+    prefer("north", 97)
+    assert story.route() == (AWAY[0], 10.5)
+    (inside,) = story.world.ask(api.OTN, api.ComputePaths("n1", "n2")).rows
+    assert inside.spans == ("n",)  # where it begins and ends it has no choice
+    with pytest.raises(Problem) as refused:
+        story.world.ask(api.OTN, api.ComputePaths("alice", "bob", limits=api.Limits(max_loss_db=6.9)))
+    assert (refused.value.code, refused.value.fields["reason"]) == ("no-route", "loss")
+    prefer("south", 100, api.Excess("s1", "s2", 3.0))
+    assert story.route() == AWAY  # nothing is held against it any more
+    for order, code in (
+        (api.PreferDomain("north", 101), "malformed"),
+        (api.PreferDomain("west", 1), "no-such-element"),
+    ):
+        with pytest.raises(Problem) as refused:
+            story.world.ask(api.OTN, order)
+        assert refused.value.code == code
+    with pytest.raises(Problem) as refused:
+        story.world.ask(api.TESTER, api.TestWay("north", "n1", "n2", 193_100_000, 4.0, 0))
+    assert refused.value.code == "malformed"
+
+
+@pytest.mark.realises("E4", "G1")
+def test_a_service_changes_its_wavelength_rather_than_stay_where_it_is_less_preferred() -> None:
+    story = Borders("dry_run: true")
+    story.until(5)
+    (row,) = story.world.ask(api.OTN, api.GetServices()).rows
+    taken = api.LightChannel("other", "s1", ("s",), row.centre_mhz, 50_000, -30.0)
+    story.world.ask(api.CONTROLLER, taken)
+    story.world.ask(api.OTN, api.PreferDomain("north", 50))
+    moved = story.world.ask(api.OTN, api.MoveService("quantum"))
+    assert moved.spans == AWAY[0]
+    assert moved.centre_mhz != row.centre_mhz

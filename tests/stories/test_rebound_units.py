@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from quoit.adapters.stores.memory import MemoryStore
-from quoit.engine.world import Misalign
-from quoit.fabric.api import PAIR_CONTROLLER, JudgeLinks
+from quoit.engine.world import CutSpan, Misalign
+from quoit.fabric.api import PAIR_CONTROLLER, GetMemories, JudgeLinks, memory
 from quoit.planes.loop import GetLoop, LoopStanding, SteerLoop
 from quoit.runtime import journal
 from quoit.runtime.trace import Digest, Event
@@ -232,6 +232,44 @@ def test_applications_are_told_and_wait_while_their_unit_is_bound_anew() -> None
     assert story.look(unit.unit_id)[0].addresses == unit.addresses
     outcomes = play(story.alice.measure(unit.addresses[0]))
     assert outcomes[0] in (0, 1)
+
+
+@pytest.mark.realises("B6")
+def test_what_can_be_bound_anew_and_what_cannot_is_said_with_the_reason() -> None:
+    story = Story("200s", fault=Misalign("ab", 0.0))
+    (kept, _) = story.open(0.85)
+    (tested, _) = story.open(0.6, tests=60)
+    rows: dict[str, api.BindingRow] = {r.unit_id: r for r in story.ask("eme-a", api.GetBindings("ab", 0, 0.7)).rows}
+    assert (rows[kept.unit_id].fixed, rows[tested.unit_id].fixed) == ("", "it was tested as it is")
+    assert rows[kept.unit_id].fidelity < rows[kept.unit_id].needed == 0.85
+    assert rows[kept.unit_id].links == ("ab",)
+    assert story.ask("eme-a", api.GetBindings("ab", story.net.now_ns)).rows == ()
+    assert story.ask("eme-b", api.GetBindings("ab")).rows == ()  # who opened it knows it
+    assert story.ask("eme-a", RebindUnit(str(uuid.UUID(int=1, version=4)), "")).code == "unknown-unit"
+    assert story.ask("eme-a", RebindUnit(tested.unit_id, "")).code == "not-rebindable"
+    both: list[Any] = []
+    for _ in range(2):
+        order = RebindUnit(kept.unit_id, "twice")
+        story.net.twin.kernel.ask_from_outside(story.net.now_ns, "eme-a", order, both.append)
+    story.net.run_for(1)
+    assert sorted(getattr(answer, "code", "bound") for answer in both) == ["bound", "not-rebindable"]
+
+
+@pytest.mark.realises("B6")
+def test_if_new_pairs_never_come_the_unit_has_failed_for_both_and_nothing_is_kept() -> None:
+    story = Story("200s")
+    (unit, _) = story.open(0.85)
+    for span in ("s-ab", "s-ac", "s-cb"):
+        edit_world(story.net, CutSpan(span, True))
+    answers: list[Any] = []
+    kernel = story.net.twin.kernel
+    kernel.ask_from_outside(story.net.now_ns, "eme-a", RebindUnit(unit.unit_id, "dark"), answers.append)
+    story.net.run_for(35)
+    assert answers[0].code == "deadline"
+    assert [view.state for view in story.look(unit.unit_id)] == ["failed", "failed"]
+    for node in ("a", "b"):
+        rows = story.ask(memory(node), GetMemories()).rows
+        assert not [row for row in rows if row.holder.startswith("eme-")]
 
 
 @pytest.mark.realises("F8", "G2")

@@ -88,7 +88,7 @@ class Eme(Rebinding):
             unit.here[msg.sae] = slots
             unit.ready[msg.sae], unit.used[msg.sae] = set(), set()
         else:
-            unit.centre_slots = slots
+            unit.centre_slots = (*unit.centre_slots, *slots)
         return Prepared(slots)
 
     @handles(UndoStates)

@@ -312,7 +312,8 @@ class FidelityLoop(ClosedLoop):
             ctx.tell(PAIR_CONTROLLER, JudgeLinks((link,), False))
         bound: list[UnitRebound] = []
         refused: list[str] = []
-        for row in [row for row in await self._harmed(ctx, drift) if row.unit_id in action.fields["units"]]:
+        harmed = {row.unit_id: row for row in await self._harmed(ctx, drift)}
+        for row in [harmed[unit] for unit in action.fields["units"] if unit in harmed]:
             order = RebindUnit(row.unit_id, action.fields["why"])
             try:
                 bound.append(await ctx.ask(row.entity, order, within=REBOUND_WITHIN))

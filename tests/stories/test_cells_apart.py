@@ -46,6 +46,7 @@ events:
   - {at: 3s, load: {from: x, to: y, rate: 2 kbit/s}}
   - {at: 5s, until: 7s, cut: b--c}
 """
+COORDINATION = "coordination: {{by: {}, most_loss: 10 dB, wavelengths: [1548.5 nm]}}\n"
 S = 1_000_000_000
 END = 9 * S
 WHOLE = (Part.named("whole"),)
@@ -150,6 +151,35 @@ def test_a_cell_by_itself_against_the_rest(in_one_piece: str, cell: Cell) -> Non
 @pytest.mark.parametrize("by", BY)
 def test_all_strata_planes_and_cells_apart(in_one_piece: str, by: str) -> None:
     assert digest_of(story(BY[by])) == in_one_piece
+
+
+@pytest.mark.realises("A1", "D4")
+@pytest.mark.parametrize("by", ["fabric", "service"])
+def test_whoever_coordinates_the_strata_does_it_over_a_bus_too(by: str) -> None:
+    """The session, or the stream without one, needs the link that is cut; it goes round by a."""
+    digests = set()
+    for parts in (WHOLE, BY["cell"]):
+        twin = Twin(parts, NETWORK + COORDINATION.format(by))
+        twin.run(END)
+        moved = [event.fields for event in twin.events if event.event == "coordination.moved"]
+        assert [(one["by"], one["link"], one["spans"]) for one in moved] == [(by, "b--c", ["a--b", "a--c"])]
+        digests.add(digest_of(twin.events))
+    assert len(digests) == 1
+
+
+@pytest.mark.realises("A1", "D4")
+@pytest.mark.parametrize(("by", "cell"), [("fabric", "fabric-control"), ("service", "service-control")])
+def test_a_coordinator_that_was_away_when_light_was_lost_sees_to_it_when_it_is_back(by: str, cell: str) -> None:
+    alone = Part.named(cell)
+    text = NETWORK.replace("until: 7s", "until: 20s")
+    twin = Twin((Part(frozenset(CELLS) - alone.cells), alone), text + COORDINATION.format(by))
+    twin.run(9 * S // 2)
+    twin.kill(1)
+    twin.run(7 * S)
+    twin.bring_back(1)
+    twin.run(19 * S)
+    moved = [event.fields for event in twin.events if event.event == "coordination.moved"]
+    assert [(one["by"], one["link"], one["spans"]) for one in moved] == [(by, "b--c", ["a--b", "a--c"])]
 
 
 def test_the_delay_between_planes_is_in_the_trace(in_one_piece: str) -> None:

@@ -164,6 +164,12 @@ def test_dry_run_and_approval() -> None:
     assert asked.route() == HOME
     asked.steer("domain:north", "approve")
     assert (asked.route(), asked.service()) == (AWAY, AWAY[0])
+    asked.until(175)  # long enough for two more turns that it waits for
+    standing = asked.loop("domain:north")
+    assert (standing.state, asked.route()) == ("awaiting approval", AWAY)
+    assert standing.action == "raise the preference of north from 10 to 40: gives what it announces again"
+    asked.steer("domain:north", "approve")
+    assert asked.loop("domain:north").state == "verifying"
 
 
 @pytest.mark.realises("F8", "G2")

@@ -28,8 +28,11 @@ def compare_file(
     seed: int | None,
     plot: Path | None,
     json: bool,
+    until: str | None = None,
 ) -> int:
     """Table, JSON and plot; 0 if every compiler took the demand on and kept its word, else 1."""
+    if until is not None:
+        raise show.UserError("--until: only of a network, with --coordination; a chain ends with its pairs")
     chain, demand = _chain(file, hops, floor)
     demand = _changed(demand, pairs, floor)
     chosen = _chosen(compilers)
@@ -58,11 +61,16 @@ def _chain(file: Path | None, hops: int | None, floor: float | None) -> tuple[Ch
         try:
             chain = load(file)
         except NetworkFileFaults as faults:
-            raise show.UserError(f"{faults}\n{len(faults.faults)} fault(s) in {file}") from faults
+            hint = "; a network file is compared with --coordination" if _is_network(file) else ""
+            raise show.UserError(f"{faults}\n{len(faults.faults)} fault(s) in {file}{hint}") from faults
     try:
         return chain, demand_of(chain)
     except Refused as refusal:
         raise show.UserError(f"{chain.name}: {refusal}") from refusal
+
+
+def _is_network(file: Path) -> bool:
+    return any(line.startswith("quoit:") for line in file.read_text(encoding="utf-8", errors="replace").splitlines())
 
 
 def _changed(demand: Demand, pairs: int | None, floor: float | None) -> Demand:

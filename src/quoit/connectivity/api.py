@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from quoit.connectivity.cases import Case, Cause, CustomerLink, CustomerPlan, Noise
+from quoit.connectivity.customer import LightCustomer
 from quoit.connectivity.messages.benchmarks import (
     MOST_PREFERENCE,
     TESTER,
@@ -39,6 +41,7 @@ from quoit.connectivity.messages.channels import (
     SpanPlan,
 )
 from quoit.connectivity.messages.names import CONTROLLER, METERS, OTN, PACKETS, PLANT, UPKEEP, WORKS, pnc
+from quoit.connectivity.messages.other_light import FindLight, LightFound, LightPlace
 from quoit.connectivity.messages.packets import CIRCUIT, PACKET, PacketFate, SendPacket, SetForwardingMode
 from quoit.connectivity.messages.paths import (
     PATH_NEWS,
@@ -136,6 +139,8 @@ __all__ = [
     "WORKS",
     "WORKS_NEWS",
     "AnnounceWorks",
+    "Case",
+    "Cause",
     "ChannelReading",
     "ChannelReadings",
     "ChannelRow",
@@ -144,11 +149,14 @@ __all__ = [
     "Companion",
     "ComputePaths",
     "CrossConnect",
+    "CustomerLink",
+    "CustomerPlan",
     "DomainPreference",
     "DomainPreferences",
     "EndWorks",
     "Excess",
     "ExtinguishChannel",
+    "FindLight",
     "GetChannels",
     "GetInventory",
     "GetMembers",
@@ -160,11 +168,15 @@ __all__ = [
     "GetWorks",
     "InventoryRows",
     "LightChannel",
+    "LightCustomer",
+    "LightFound",
+    "LightPlace",
     "Limits",
     "Member",
     "Members",
     "MoveService",
     "NodeRow",
+    "Noise",
     "OpenService",
     "Overstate",
     "PacketFate",

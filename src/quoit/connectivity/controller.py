@@ -22,13 +22,16 @@ from quoit.connectivity.api import (
     ComputePaths,
     CrossConnect,
     ExtinguishChannel,
+    FindLight,
     GetInventory,
     GetNoise,
     GetSpectrum,
     InventoryRows,
     LightChannel,
+    LightFound,
     Limits,
     Path,
+    PathRow,
     Paths,
     PlannedNoise,
     RequestPath,
@@ -38,6 +41,7 @@ from quoit.connectivity.api import (
     Spectrum,
 )
 from quoit.connectivity.inventory import Inventory, slot_of
+from quoit.connectivity.other_light import OtherLight
 from quoit.connectivity.plant import Light, SetChannel, SetJoint
 from quoit.model.problem import Problem
 from quoit.model.spectrum import Slot
@@ -59,7 +63,7 @@ class ConnectivityController(Element):
     """Plans paths of least loss, keeps the inventory, and orders the plant. One change of a channel at a time."""
 
     stratum, plane = Stratum.CONNECTIVITY, Plane.CONTROL
-    realises = ("A3", "E1", "E3")
+    realises = ("A3", "D4", "E1", "E3")
 
     def __init__(
         self, place: str, inventory: Inventory, pinned: frozenset[str] = frozenset(), otn: bool = False
@@ -69,6 +73,7 @@ class ConnectivityController(Element):
         super().__init__(CONTROLLER, place)
         self._pinned = pinned
         self._requested: set[str] = set()
+        self._home: dict[str, tuple[str, ...]] = {}  # the spans that a link was given at first
         self._metered: set[str] = set()
         self._inventory = inventory
         self._otn = otn
@@ -93,6 +98,7 @@ class ConnectivityController(Element):
         path = Path(msg.link, spans, self._inventory.loss_db(msg.a, spans), True)
         ctx.tell(PLANT, Light(path))
         self._requested.add(msg.link)
+        self._home.setdefault(msg.link, spans)
         self._switch_meters(ctx)
         return path
 
@@ -117,6 +123,24 @@ class ConnectivityController(Element):
         if found is None:
             raise Problem("no-route", f"no fibre path from {msg.a} to {msg.b}", a=msg.a, b=msg.b)
         return found[1]
+
+    @handles(FindLight)
+    async def on_find(self, ctx: Context, msg: FindLight) -> LightFound:
+        if not self._otn:
+            raise Problem("not-supported", "expected an optical network's controller, which a section plant brings")
+        channel = self._inventory.channel(msg.link)
+        self._refuse_switching(channel)
+        search = OtherLight(self._inventory, msg, self._home.get(msg.link, channel.spans))
+        rows = list[PathRow]()
+        for question in search.questions():
+            try:
+                answer: Paths = await ctx.ask(OTN, question, within=PLAN_WITHIN)
+            except Problem as problem:
+                if problem.code != "no-route":
+                    raise
+                continue
+            rows += answer.rows
+        return LightFound(msg.link, search.here, search.places(rows))
 
     # -- channels ------------------------------------------------------------------------------------
 

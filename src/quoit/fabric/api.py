@@ -41,6 +41,7 @@ from quoit.fabric.messages.flows import (
     Flows,
     GetFlows,
     Lease,
+    LinkCommissioned,
     LinkDrained,
     OpenFlow,
     ReleasedFlows,
@@ -107,7 +108,17 @@ from quoit.fabric.messages.memories import (
     StepsDone,
     memory,
 )
-from quoit.fabric.messages.names import CONTROLLER, METERS, UPKEEP, agent, controller_instance, kma, module, relay
+from quoit.fabric.messages.names import (
+    CONTROLLER,
+    COORDINATOR,
+    METERS,
+    UPKEEP,
+    agent,
+    controller_instance,
+    kma,
+    module,
+    relay,
+)
 from quoit.fabric.messages.network_service import (
     CircuitEntry,
     CircuitTable,
@@ -122,6 +133,7 @@ from quoit.fabric.messages.network_service import (
 __all__ = [
     "APPLICATION_NEWS",
     "CONTROLLER",
+    "COORDINATOR",
     "LINK_NEWS",
     "METERS",
     "PAIR_CONTROLLER",
@@ -170,6 +182,7 @@ __all__ = [
     "Lease",
     "LinkAuth",
     "LinkCalm",
+    "LinkCommissioned",
     "LinkDrained",
     "LinkFinding",
     "LinkQuarantined",

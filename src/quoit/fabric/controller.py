@@ -21,6 +21,7 @@ from quoit.fabric.api import (
     FlowChanged,
     Flows,
     GetFlows,
+    LinkCommissioned,
     LinkDrained,
     LinkQuarantined,
     LinkReleased,
@@ -68,7 +69,7 @@ class FabricController(Element):
     """Keeps a route for every pair of nodes that Service asked for."""
 
     stratum, plane = Stratum.FABRIC, Plane.CONTROL
-    realises = ("A3", "C4", "C5", "C6")
+    realises = ("A3", "C4", "C5", "C6", "D4")
     subscribes: tuple[str, ...] = (
         f"{PATH_NEWS}.*",
         f"{api.LINK_NEWS}.*.pool",
@@ -84,9 +85,12 @@ class FabricController(Element):
         name: str = api.CONTROLLER,
         southbound: Southbound | None = None,
         joining: frozenset[str] = frozenset(),
+        oblivious: bool = False,
     ) -> None:
-        """`joining`: nodes whose links are planned and not commissioned before they have joined."""
+        """`joining`: nodes whose links are planned and not commissioned before they have joined. `oblivious`: nothing
+        is asked of Connectivity; that a link runs is told, and whoever hears it sees to its light (D4)."""
         super().__init__(name, place)
+        self._oblivious = oblivious
         self._south: Southbound = southbound or DirectSouthbound()
         self._joining = set(joining)
         self._links = {entry.link: entry for entry in links}
@@ -149,9 +153,13 @@ class FabricController(Element):
         self._reservations.edges = tuple(self._edges())
 
     async def _light(self, ctx: Context, entry: LinkEntry) -> None:
-        request = RequestPath(entry.link, entry.sender, entry.receiver, entry.spans)
-        path: Path = await ctx.ask(PATHS, request, within=WITHIN)
-        ctx.gauge("quoit_link_loss_db", (entry.link,), path.loss_db)
+        if self._oblivious:
+            news = LinkCommissioned(entry.link, entry.sender, entry.receiver)
+            ctx.publish(f"{api.LINK_NEWS}.{entry.link}.commissioned", news)
+        else:
+            request = RequestPath(entry.link, entry.sender, entry.receiver, entry.spans)
+            path: Path = await ctx.ask(PATHS, request, within=WITHIN)
+            ctx.gauge("quoit_link_loss_db", (entry.link,), path.loss_db)
         ctx.tell(api.METERS, StartMeter(entry.link))
 
     # -- what Service asks ---------------------------------------------------------------------------

@@ -62,7 +62,7 @@ class LookAt(Message):
 class SdqkdController(FabricController):
     """One instance. `links`: what planning knows of them, for their spans; which there are is discovered."""
 
-    realises = ("A3", "C4", "C5", "C6")
+    realises = ("A3", "C4", "C5", "C6", "D4")
     subscribes = (f"{PATH_NEWS}.*", f"{CONFIGURATION_NEWS}.*")
 
     def __init__(
@@ -73,11 +73,13 @@ class SdqkdController(FabricController):
         links: tuple[LinkEntry, ...],
         number: int = 0,
         optical: bool = True,
+        oblivious: bool = False,
     ) -> None:
-        """`optical`: paths of light are asked of Connectivity; else they are somebody else's matter."""
+        """`optical`: links are commissioned from here, with their light unless the fabric is `oblivious` to it; else
+        they are somebody else's matter."""
         name = api.controller_instance(number)
         self._agents = SdqkdSouthbound(name, network, nodes)
-        super().__init__(place, links, name, self._agents)
+        super().__init__(place, links, name, self._agents, oblivious=oblivious)
         self._node_of = {api.agent(node): node for node in nodes}
         self._optical = optical
         self._until_ns = 0

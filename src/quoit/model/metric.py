@@ -40,6 +40,7 @@ _ROWS = (
     MetricRow("quoit_alarms", _G, "alarm", ("stratum", "severity"), "Standing alarms"),
     MetricRow("quoit_health", _G, "1", ("kind",), "Health, 0 to 100, of the subservice of a kind that is most ill"),
     MetricRow("quoit_loop_records_total", _C, "record", ("loop", "stage"), "Steps of closed loops"),
+    MetricRow("quoit_light_moves_total", _C, "move", ("stratum", "cause"), "Links moved by a stratum that coordinates"),
     # Connectivity
     MetricRow("quoit_span_lit", _G, "1", ("span",), "1 while light arrives at the end of a span"),
     MetricRow("quoit_span_loss_db", _G, "dB", ("span",), "Loss of a span by its power meter"),

@@ -64,6 +64,7 @@ from quoit.runtime.kernel import Kernel
 from quoit.runtime.tracing import SpanSink, TracedKernel
 from quoit.runtime.wire import Message
 from quoit.scenario.agents import sdqkd_agents
+from quoit.scenario.coordination import coordination_elements
 from quoit.scenario.energy import footprint_plan
 from quoit.scenario.entanglement import EntanglementSide, MeasuredKeys, span_finder
 from quoit.scenario.fate import Fate, Load, LoadPlan, Stroke
@@ -185,7 +186,9 @@ class Assembler:
         elements += self.entanglement.elements(self.world, self.center, attachments, calendar, keys)
         elements += orchestration(self.n, self.center)
         elements += customers(self.n, self.center)
-        elements += LoopSide(self.n, self.center, self._profile, self.light).elements()
+        loops = LoopSide(self.n, self.center, self._profile, self.light).elements()
+        air = self.light.through_air
+        elements += [*loops, *coordination_elements(self.n, self.center, self._spans_of, air, arbiter=not loops)]
         kernel = self._kernel(elements)
         kmes = {k.id: k.node for k in self.n.all_kmes()}
         return Twin(
@@ -310,14 +313,15 @@ class Assembler:
 
     def _fabric_control(self, entries: tuple[LinkEntry, ...]) -> list[Element]:
         """The controller by itself; or instances of one that knows agents alone, behind one name."""
-        policies = self.n.policies
+        policies, asked = self.n.policies, self.n.coordination
+        oblivious = asked is not None and asked.by == "service"
         if policies.control == "direct":
-            return [FabricController(self.center, entries, joining=self.n.joining)]
+            return [FabricController(self.center, entries, joining=self.n.joining, oblivious=oblivious)]
         nodes = tuple(self.n.nodes)
         if policies.control == "external":
             return [StandingFlows(self.center, self.n.name, nodes)]
         instances = [
-            SdqkdController(nodes[number % len(nodes)], self.n.name, nodes, entries, number)
+            SdqkdController(nodes[number % len(nodes)], self.n.name, nodes, entries, number, oblivious=oblivious)
             for number in range(policies.fabric_controllers)
         ]
         return [ControlFront(self.center), *instances]

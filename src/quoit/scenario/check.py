@@ -19,6 +19,7 @@ from quoit.fabric.programs.demand import GROUP
 from quoit.model.problem import Problem
 from quoit.model.urn import Urn
 from quoit.scenario import yamlfile
+from quoit.scenario.coordination import check_coordination
 from quoit.scenario.energy import check_powers
 from quoit.scenario.entanglement import EntanglementSide, hop_of, memory_plan, span_finder
 from quoit.scenario.light_check import check_light
@@ -252,6 +253,7 @@ def _structure(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
     yield from _check_events(n)
     yield from check_light(n, _unknown)
     yield from check_loops(n, _unknown)
+    yield from check_coordination(n)
     yield from check_thresholds(n, _unknown)
     yield from check_powers(n, _unknown)
     yield from _check_joining(n)

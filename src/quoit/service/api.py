@@ -34,7 +34,7 @@ from quoit.service.messages.kmes import (
     StreamRow,
     StreamStarved,
 )
-from quoit.service.messages.names import METERS, UPKEEP, controller, eme, qnpu
+from quoit.service.messages.names import COORDINATOR, METERS, UPKEEP, controller, eme, qnpu
 from quoit.service.messages.pairs import (
     PAIR_NEWS,
     AskOver,
@@ -105,6 +105,7 @@ from quoit.service.messages.units import (
 )
 
 __all__ = [
+    "COORDINATOR",
     "METERS",
     "PAIR_NEWS",
     "QNPU_NEWS",

@@ -234,6 +234,7 @@ class KeyDesk(KeyReserve):
     ) -> tuple[Secret, ...]:
         """Open from the stream to the peer's KME, and have the peer hold the same keys ready."""
         stream = self._source(ctx, app, peer)
+        stream.asked_bits += size * msg.number
         await self._heard(ctx, peer.kme)
         claimed = 0 if stream.session else self._claimed_bits(app)
         op = OpenOp(stream.name, msg.key_ids, size, msg.caller, parties, expires, ctx.now, claimed)

@@ -163,7 +163,8 @@ class SessionDesk(KeyDesk):
     async def on_get_state(self, ctx: Context, msg: GetKmeState) -> KmeState:
         """Nothing of it is a secret: management may see it, and no application asks for it."""
         streams = tuple(
-            StreamRow(s.name, s.peer, s.session, tuple(flow.nodes for flow in s.flows)) for s in self._streams.values()
+            StreamRow(s.name, s.peer, s.session, tuple(flow.nodes for flow in s.flows), s.asked_bits)
+            for s in self._streams.values()
         )
         sessions = tuple(one.shown() for one in self._sessions.values())
         return KmeState(self.name, self.place, self._domain, sessions, streams)

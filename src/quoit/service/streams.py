@@ -14,7 +14,8 @@ class OutStream:
 
     `next_start`: where the next chunk begins, past every chunk that was ever ordered, so that a chunk whose fate
     is unknown is never overlapped. `least`: bits that a waiting request needs, more perhaps than the stream keeps.
-    `low`, `high`: when refill begins and ends. `starved`: observers were told that it cannot be filled.
+    `asked_bits`: of all keys that were asked of it, given or not. `low`, `high`: when refill begins and ends.
+    `starved`: observers were told that it cannot be filled.
 
     A stream of a `session` is moved over that session's own `flows`, `paths` of them at once, a share of every stretch
     on each.
@@ -31,6 +32,7 @@ class OutStream:
     next_start: int = 0
     free_bits: int = 0
     least: int = 0
+    asked_bits: int = 0
     filling: bool = False
     offered_bps: float = 0.0
     route: tuple[str, ...] = ()

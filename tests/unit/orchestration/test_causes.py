@@ -13,13 +13,12 @@ from quoit.orchestration.loops.causes import (
     Suspect,
     judge,
     more_loss_db,
-    noise_share,
-    qber_with,
     raised_by,
     share_of,
     strangers,
     worth,
 )
+from quoit.planes.noise_clicks import qber_with
 
 OPTICS = Optics(gate_s=1e-10, photons=0.4)
 LOSS_DB = 7.0
@@ -28,12 +27,6 @@ LOSS_DB = 7.0
 def light(share: float, name: str = "otn") -> Suspect:
     """A channel whose noise makes so many clicks for each one of the signal."""
     return Suspect(name, f"{name} is lit", share * OPTICS.photons * 10 ** (-LOSS_DB / 10) / OPTICS.gate_s, name)
-
-
-@given(st.floats(0.0, 0.1), st.floats(0.0, 2.0))
-def test_the_share_of_noise_is_found_again_in_the_error_rate(expected: float, share: float) -> None:
-    assert noise_share(qber_with(expected, share), expected) == pytest.approx(share, abs=1e-9)
-    assert expected <= qber_with(expected, share) < 0.5
 
 
 def test_noise_at_the_receiver_weighs_as_the_signal_falls() -> None:

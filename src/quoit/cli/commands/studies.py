@@ -72,6 +72,13 @@ def compare(
     file: Path | None = None,
     /,
     *,
+    coordination: Annotated[
+        bool,
+        Parameter(negative="", help="Of a network: coordinated with Connectivity by the Fabric, and by Service."),
+    ] = False,
+    until: Annotated[
+        str | None, Parameter(help="With --coordination: simulated time; 15s after the last event if not given.")
+    ] = None,
     chain: Annotated[int | None, Parameter(help="Instead of a file: so many alike hops.")] = None,
     compilers: Annotated[
         str | None, Parameter(help="Names with commas between; all that are installed if not.")
@@ -82,7 +89,16 @@ def compare(
     plot: Annotated[Path | None, Parameter(help="Draw it: a .png, .svg or .pdf file.")] = None,
     json: Json = False,
 ) -> int:
-    """Run one chain of repeaters under several compilers and compare rate, fidelity, latency, memory and messages."""
+    """Run one chain of repeaters under several compilers and compare rate, fidelity, latency, memory and messages.
+
+    With --coordination, play a network under both choices of who coordinates its strata, and compare what it takes to
+    restore, what is lost, and what is said and moved for it. See docs/coordination.md.
+    """
+    if coordination:
+        from quoit.cli.coordination import compare_coordination
+
+        of_chains = {"chain": chain, "compilers": compilers, "pairs": pairs, "floor": floor, "plot": plot}
+        return compare_coordination(file, until, seed, json, [name for name, v in of_chains.items() if v is not None])
     from quoit.cli.compare import compare_file
 
-    return compare_file(file, chain, compilers, pairs, floor, seed, plot, json)
+    return compare_file(file, chain, compilers, pairs, floor, seed, plot, json, until)

@@ -116,6 +116,16 @@ class Lease(Message):
     sessions: tuple[ReserveFlows, ...] = ()
 
 
+@message("fabric.LinkCommissioned")
+class LinkCommissioned(Message):
+    """News of a fabric that is oblivious to Connectivity: the devices of a link run from now on, and light for it is
+    for somebody else to order. Told again when another controller of the fabric takes over."""
+
+    link: str
+    sender: str
+    receiver: str
+
+
 @message("fabric.DrainLink")
 class DrainLink(Message):
     """Keep flows off a link as long as there is another way (`drain` false: no longer). Key in its pools stays,

@@ -5,6 +5,8 @@ from __future__ import annotations
 CONTROLLER = "fabric.controller"
 METERS = "fabric.meters"
 UPKEEP = "fabric.upkeep"
+COORDINATOR = "fabric.coordinator"
+"""There if the fabric coordinates with Connectivity itself."""
 
 
 def kma(node: str) -> str:

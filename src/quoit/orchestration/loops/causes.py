@@ -1,9 +1,6 @@
 """What made an error rate rise: light, loss, or somebody who measures. Pure reckoning on readings (G2).
 
-Noise light clicks at random: half of its clicks are errors. With `x` noise clicks for each click of the signal,
-
-    q = (q0 + x / 2) / (1 + x),    so    x = (q - q0) / (1/2 - q).
-
+How many noise clicks `x` there are for each click of the signal follows from the error rate (`planes.noise_clicks`).
 What a receiver should see of light that control knows of is x = noise_hz * gate_s / (photons * transmittance): the
 efficiency of its detectors and the loss of its optics weigh on both alike. An eavesdropper makes errors without light,
 and loss makes them only by raising the share of dark counts, which bounds it. What neither explains is taken for an
@@ -19,6 +16,7 @@ from enum import StrEnum
 from math import log2, log10
 
 from quoit.connectivity.api import ChannelReading, ChannelRow, SpanRow
+from quoit.planes.noise_clicks import noise_share
 
 EXPLAINED = 0.5
 """Light or loss explains a rise if it makes at least this share of it: planning is good to 3 dB."""
@@ -67,16 +65,6 @@ class Verdict:
     noise_share: float
     explained: float | None
     more_db: float = 0.0
-
-
-def noise_share(qber: float, expected: float) -> float:
-    """Noise clicks for each click of the signal that make an error rate of `expected` one of `qber`."""
-    return max(0.0, qber - expected) / max(1e-3, 0.5 - qber)
-
-
-def qber_with(expected: float, share: float) -> float:
-    """The error rate with so many noise clicks for each click of the signal."""
-    return (expected + share / 2) / (1 + share)
 
 
 def share_of(noise_hz: float, loss_db: float, optics: Optics) -> float:

@@ -19,9 +19,10 @@ from quoit.connectivity.api import (
     WorksRow,
     WorksRows,
 )
-from quoit.orchestration.loops.causes import Optics, qber_with, share_of, worth
+from quoit.orchestration.loops.causes import Optics, share_of, worth
 from quoit.orchestration.loops.places import Guards, Place, Places
 from quoit.planes.loop import Action, ClosedLoop, LoopPlan
+from quoit.planes.noise_clicks import qber_with
 from quoit.runtime.context import Context
 
 WITHIN = 10_000_000_000

@@ -167,6 +167,7 @@ class DomainLoop(ClosedLoop):
         self._preference = MOST_PREFERENCE
         self._counted: tuple[Excess, ...] = ()
         self._stay: frozenset[str] = frozenset()
+        self._done = False
 
     # -- monitor -------------------------------------------------------------------------------------
 
@@ -221,7 +222,7 @@ class DomainLoop(ClosedLoop):
         return any(row.loss_db > told.get((row.a, row.b), 0.0) + self._bench.margin_db for row in self._series.lost())
 
     async def decide(self, ctx: Context, finding: Finding) -> Action | None:
-        bench, now = self._bench, self._preference
+        bench, now, self._done = self._bench, self._preference, False
         if finding.cause == WANTING:
             fields = {"preference": bench.lowest, "excess": [[e.a, e.b, e.loss_db] for e in self._series.lost()]}
             what = f"lower the preference of {bench.domain} from {now} to {bench.lowest}: {finding.cause}"
@@ -237,7 +238,7 @@ class DomainLoop(ClosedLoop):
         lowered = preference <= self._preference
         excess = tuple(Excess(a, b, loss_db) for a, b, loss_db in action.fields["excess"])
         await ctx.ask(OTN, PreferDomain(bench.domain, preference, excess), within=WITHIN)
-        self._preference, self._counted = preference, excess
+        self._preference, self._counted, self._done = preference, excess, True
         if not lowered:
             self._series.kept = 0
             if preference == MOST_PREFERENCE:
@@ -265,7 +266,10 @@ class DomainLoop(ClosedLoop):
             return
 
     async def helped(self, ctx: Context, finding: Finding, seen: Any) -> bool:
-        """Nothing that could be elsewhere is left in the domain; or, if it was raised, that stands."""
+        """Nothing that could be elsewhere is left in the domain; or, if it was raised, that stands. Before anything was
+        done: the finding is over by itself."""
+        if not self._done:
+            return await super().helped(ctx, finding, seen)
         return finding.cause == AGAIN or {row.service for row in await self._across(ctx)} <= self._stay
 
     async def _across(self, ctx: Context) -> list[ServiceRow]:

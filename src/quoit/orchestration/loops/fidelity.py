@@ -272,7 +272,8 @@ class FidelityLoop(ClosedLoop):
         assert drift is not None
         rows = await self._harmed(ctx, drift)
         why = TAINTED if finding.cause == TAINTED else self._cannot_wait(ctx.now, rows, drift)
-        if rows and why:
+        self._binding = bool(rows and why)
+        if self._binding:
             units = tuple(dict.fromkeys(row.unit_id for row in rows))
             kept = [f"{row.qui} at {row.fidelity:.3f}, needs {row.needed:g}" for row in rows]
             fields = {"units": list(units), "why": why, "quis": kept}
@@ -294,8 +295,7 @@ class FidelityLoop(ClosedLoop):
         return ""
 
     async def execute(self, ctx: Context, action: Action) -> str:
-        self._binding = "why" in action.fields
-        if self._binding:
+        if "why" in action.fields:
             return await self._rebind(ctx, action)
         began = ctx.now
         if self._drift is not None:

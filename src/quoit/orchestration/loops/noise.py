@@ -37,8 +37,6 @@ from quoit.orchestration.loops.causes import (
     Verdict,
     judge,
     more_loss_db,
-    noise_share,
-    qber_with,
     raised_by,
     strangers,
     told,
@@ -49,13 +47,12 @@ from quoit.orchestration.loops.places import Place, Places
 from quoit.planes.loop import Action, Finding, LoopPlan
 from quoit.planes.loop_locks import LOCK_NEWS
 from quoit.planes.management import Severity
+from quoit.planes.noise_clicks import NORMAL_STEP, noise_share, qber_with
 from quoit.runtime.context import Context
 from quoit.runtime.element import Stratum, handles
 
 LATELY_NS = 60_000_000_000
 """What changed longer before is in the error rate that is expected."""
-NORMAL_STEP = 0.004
-"""So much above expectation counts as normal: the fabric's trend takes 0.005."""
 MARGIN_DB = 0.5
 """By which a channel is lowered more than the formula says."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from quoit.scenario.schema.air import Air, PassSection, Satellite, Sky
 from quoit.scenario.schema.applications import Application, Kme
+from quoit.scenario.schema.coordination import CoordinationSection
 from quoit.scenario.schema.events import (
     KINDS_OF_EVENTS,
     Attack,
@@ -81,6 +82,7 @@ __all__ = [
     "Clouds",
     "CompanionSection",
     "ConnectivityService",
+    "CoordinationSection",
     "Domain",
     "DomainsSection",
     "Drift",

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from quoit.scenario.schema.applications import Application, Kme
+from quoit.scenario.schema.coordination import CoordinationSection
 from quoit.scenario.schema.events import Event
 from quoit.scenario.schema.forms import Duration, Name, Section
 from quoit.scenario.schema.links import Link, PairLink
@@ -40,6 +41,7 @@ class NetworkFile(Section):
     applications: list[Application] = Field(default_factory=list)
     policies: Policies = Field(default_factory=Policies)
     loops: Loops = Field(default_factory=Loops)
+    coordination: CoordinationSection | None = None
     telemetry: TelemetrySection = Field(default_factory=TelemetrySection)
     events: list[Event] = Field(default_factory=list)
 

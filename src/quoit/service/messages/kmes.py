@@ -13,12 +13,14 @@ class GetKmeState(Message):
 
 class StreamRow(Message):
     """End-to-end key towards a peer KME, for a session or for all. `routes`: the nodes of each route it is moved on;
-    none of a stream that belongs to no session: the fabric keeps that one's."""
+    none of a stream that belongs to no session: the fabric keeps that one's. `asked_bits`: of all keys that were asked
+    of it, given or not."""
 
     name: str
     peer: str
     session: str
     routes: tuple[tuple[str, ...], ...]
+    asked_bits: int = 0
 
 
 @message("service.KmeState")

@@ -14,6 +14,8 @@ def eme(node: str) -> str:
 
 
 METERS = "service.meters"
+COORDINATOR = "service.coordinator"
+"""There if Service coordinates with Connectivity for an oblivious fabric."""
 UPKEEP = "service.upkeep"
 
 

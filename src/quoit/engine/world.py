@@ -157,7 +157,10 @@ class World:
 
     def loss_db(self, link: str) -> float | None:
         """End-to-end loss of a link's path, dB; None if a span of it is dark or a switch blocks it."""
-        true = self.links[link]
+        return self.loss_of(self.links[link])
+
+    def loss_of(self, true: TrueLink) -> float | None:
+        """The same for light that need not be a link's."""
         total = 0.0
         for name in true.spans:
             loss = self.spans[name].total_db
@@ -166,7 +169,7 @@ class World:
             total += loss
             if true.slot is not None:
                 total += self.spans[name].excess_db(true.slot.wavelength_nm)
-        for passed in self._switched(link, true.source, true.spans):
+        for passed in self._switched(true.name, true.source, true.spans):
             if passed is None:
                 return None
             total += passed

@@ -52,6 +52,8 @@ _ROWS = (
     MetricRow(
         "quoit_service_enabled", _G, "1", ("service", "kind"), "1 while light of a connectivity service goes through"
     ),
+    MetricRow("quoit_domain_preference", _G, "1", ("domain",), "Local preference of an optical domain, 0 to 100"),
+    MetricRow("quoit_domain_excess_db", _G, "dB", ("domain",), "What a domain's worst way loses more than announced"),
     MetricRow(
         "quoit_packets_total", _C, "packet", ("link", "mode", "fate"), "Quantum payloads sent, by what became of them"
     ),

@@ -174,7 +174,7 @@ class Assembler:
         elements += self.entanglement.elements(self.world, self.center, attachments, calendar, keys)
         elements += orchestration(self.n, self.center)
         elements += customers(self.n, self.center)
-        loops = LoopSide(self.n, self.center, self._profile).elements()
+        loops = LoopSide(self.n, self.center, self._profile, self.light).elements()
         air = self.light.through_air
         elements += [*loops, *coordination_elements(self.n, self.center, self._spans_of, air, arbiter=not loops)]
         kernel = self._kernel(elements)

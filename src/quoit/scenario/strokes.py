@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
+from quoit.connectivity.api import Overstate, pnc
 from quoit.engine.world import (
     BendSpan,
     Blind,
@@ -25,7 +26,7 @@ from quoit.fabric.api import Falsify, module
 from quoit.runtime.wire import Message
 from quoit.scenario.fate import Stroke
 from quoit.scenario.intrusion import FOREVER, lifting, rerouting
-from quoit.scenario.schema import MANNERS, Attack, Event, Intrusion
+from quoit.scenario.schema import MANNERS, Attack, Event, Intrusion, Overstating
 
 Ends = Mapping[str, tuple[str, str]]
 """Sender and receiver of each link."""
@@ -37,6 +38,8 @@ def strokes_of(event: Event, ends: Ends) -> list[Stroke]:
         return _intrusion(event, event.control, ends)
     if event.attack is not None and event.attack.kind in MANNERS:
         return _taken_over(event, event.attack, ends)
+    if event.overstate is not None:
+        return _overstated(event, event.overstate)
     found = _edits(event)
     if found is None:
         return []
@@ -119,6 +122,16 @@ def _taken_over(event: Event, attack: Attack, ends: Ends) -> list[Stroke]:
     if event.until_ns is not None:
         over = Falsify(attack.link, False)
         strokes.append(Stroke(event.until_ns, None, f"end of {label}", also=tuple((to, over) for to in modules)))
+    return strokes
+
+
+def _overstated(event: Event, over: Overstating) -> list[Stroke]:
+    """An optical domain's controller that announces better ways than it has."""
+    label = f"overstate {over.domain} {over.loss_db:g} dB {over.latency_ns} ns"
+    begin, end = Overstate(over.loss_db, over.latency_ns), Overstate()
+    strokes = [Stroke(event.at_ns, None, label, also=((pnc(over.domain), begin),))]
+    if event.until_ns is not None:
+        strokes.append(Stroke(event.until_ns, None, f"end of {label}", also=((pnc(over.domain), end),)))
     return strokes
 
 

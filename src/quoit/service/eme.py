@@ -20,7 +20,7 @@ from quoit.service.calendar import Calendar
 from quoit.service.directory import Attachment
 from quoit.service.opening import WATCH_NS
 from quoit.service.planning import Centre
-from quoit.service.rounds import Rounds
+from quoit.service.rebinding import Rebinding
 from quoit.service.scheduler import SCHEDULER, UnitFreed, UnitOver, UnitSettled
 from quoit.service.states import (
     Assembled,
@@ -44,7 +44,7 @@ PRESENCE_NS = 1_000_000_000
 """How long EMEs of a unit wait for the answer that the others are there."""
 
 
-class Eme(Rounds):
+class Eme(Rebinding):
     """One entanglement management entity, for the applications at one node."""
 
     stratum, plane = Stratum.SERVICE, Plane.RESOURCE
@@ -92,7 +92,7 @@ class Eme(Rounds):
             unit.here[msg.sae] = slots
             unit.ready[msg.sae], unit.used[msg.sae] = set(), set()
         else:
-            unit.centre_slots = slots
+            unit.centre_slots = (*unit.centre_slots, *slots)
         return Prepared(slots)
 
     @handles(UndoStates)
@@ -138,11 +138,14 @@ class Eme(Rounds):
     async def entrust(self, ctx: Context, unit: StatesUnit, sae: str, msg: StateReady) -> None:
         unit.index[msg.slot] = msg.index
         self._memory[msg.slot] = sae
+        self._touched.discard(msg.slot)
         self._unit_of[msg.slot] = unit.unit_id, sae
         unit.ready[sae].add(msg.slot)
         unit.fidelity = msg.fidelity if unit.fidelity is None else min(unit.fidelity, msg.fidelity)
         unit.fidelity_at_ns = msg.at_ns
         self._until(ctx, unit, msg.expires_ns)
+        if unit.asleep is not None and len(unit.ready[sae]) == unit.wanted.number:
+            self.awake(ctx, unit)
         await self._measured(ctx, unit, sae, msg)
         if len(unit.ready[sae]) == unit.wanted.number and unit.lead != self.name and unit.state is UnitState.ROUTED:
             self._step(ctx, unit, UnitState.ESTABLISHED)
@@ -165,7 +168,12 @@ class Eme(Rounds):
     @handles(Assembled)
     async def on_assembled(self, ctx: Context, msg: Assembled) -> None:
         unit = self._units.get(msg.unit_id)
-        if unit is None or unit.lead_side is None or unit.state not in YOUNG:
+        if unit is None or unit.lead_side is None:
+            return
+        if unit.lead_side.remaking:
+            unit.lead_side.remade = msg
+            return
+        if unit.state not in YOUNG:
             return
         if msg.why:
             await self._fail(ctx, unit, Problem("peer-unreachable", msg.why))

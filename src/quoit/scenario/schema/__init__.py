@@ -21,6 +21,7 @@ from quoit.scenario.schema.events import (
     Misalignment,
     Mistuning,
     OrderSection,
+    Overstating,
     RateChange,
     Shining,
     Tapping,
@@ -47,6 +48,7 @@ from quoit.scenario.schema.forms import (
 from quoit.scenario.schema.links import Link, PairLink
 from quoit.scenario.schema.loops import (
     BufferSection,
+    DomainsSection,
     FidelitySection,
     Loops,
     LoopSection,
@@ -86,6 +88,7 @@ __all__ = [
     "ConnectivityService",
     "CoordinationSection",
     "Domain",
+    "DomainsSection",
     "Drift",
     "Duration",
     "Elevation",
@@ -111,6 +114,7 @@ __all__ = [
     "Node",
     "NoiseSection",
     "OrderSection",
+    "Overstating",
     "PacketSection",
     "Pair",
     "PairLink",

@@ -165,6 +165,14 @@ class Misalignment(Section):
     share: Annotated[float, Field(ge=0, le=1)]
 
 
+class Overstating(Section):
+    """An optical domain's controller says that its ways lose this much less, and are so much quicker, than it knows."""
+
+    domain: str
+    loss_db: Loss = Field(default=0.0, alias="loss")
+    latency_ns: Duration = Field(default=0, alias="latency")
+
+
 KINDS_OF_EVENTS = (
     "cut",
     "bend",
@@ -179,12 +187,13 @@ KINDS_OF_EVENTS = (
     "weather",
     "order",
     "misalign",
+    "overstate",
 )
 
 
 class Event(Section):
     """Something that happens at a time: exactly one of cut, bend, tap, attack, hijack, control, rate, load, light,
-    power, weather, order, misalign."""
+    power, weather, order, misalign, overstate."""
 
     at_ns: Duration = Field(alias="at")
     until_ns: Duration | None = Field(default=None, alias="until")
@@ -201,6 +210,7 @@ class Event(Section):
     weather: Weather | None = None
     order: OrderSection | None = None
     misalign: Misalignment | None = None
+    overstate: Overstating | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> Event:

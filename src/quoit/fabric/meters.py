@@ -35,7 +35,7 @@ from quoit.runtime.element import Element, Plane, Stratum, handles
 class MeterPlan:
     """What the meters must know of a link: its ends, the error rate that is an alarm at once, hold time. `over`: links
     for entangled pairs that it goes over. `rests_on`: what its key's secrecy does. Then the fibres it uses and what its
-    tests need; further detectors by name."""
+    tests need; whether it makes key only when it is asked for; further detectors by name."""
 
     link: str
     a: str
@@ -47,12 +47,13 @@ class MeterPlan:
     spans: tuple[str, ...] = ()
     shares: tuple[float, ...] = ()
     steady: bool = True
+    on_demand: bool = False
     detectors: tuple[tuple[str, Callable[[], LinkDetector]], ...] = ()
 
 
 class _Meter:
-    __slots__ = ("battery", "blocks", "calm_ns", "chsh", "dark", "failed", "plan", "pool", "qber", "quarantined",
-                 "secret", "sifted", "suspect")  # fmt: skip
+    __slots__ = ("asleep", "battery", "blocks", "calm_ns", "chsh", "dark", "failed", "plan", "pool", "qber",
+                 "quarantined", "secret", "sifted", "suspect")  # fmt: skip
 
     def __init__(self, plan: MeterPlan) -> None:
         self.plan = plan
@@ -69,9 +70,12 @@ class _Meter:
         self.suspect = False
         self.quarantined = False
         self.dark = False
+        self.asleep = plan.on_demand
 
     @property
     def state(self) -> str:
+        if self.asleep:
+            return "unlit"
         if self.dark:
             return "dark"
         if self.quarantined or self.suspect:
@@ -121,10 +125,15 @@ class FabricMeters(Element):
     @handles(StartMeter)
     async def on_start_meter(self, ctx: Context, msg: StartMeter) -> None:
         self._board.start(ctx, msg.resource)
+        if msg.resource in self._meters:
+            self._meters[msg.resource].asleep = False
 
     @handles(StopMeter)
     async def on_stop_meter(self, ctx: Context, msg: StopMeter) -> None:
         self._board.stop(ctx, msg.resource)
+        meter = self._meters.get(msg.resource)
+        if meter is not None:
+            meter.asleep = meter.plan.on_demand
 
     @handles(GetMeters)
     async def on_get_meters(self, ctx: Context, msg: GetMeters) -> Meters:

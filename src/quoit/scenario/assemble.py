@@ -294,6 +294,7 @@ class Assembler:
                     spans=spans,
                     shares=protocol.shares,
                     steady=steady,
+                    on_demand=link.on_demand is not None,
                     detectors=self.detectors,
                 )
             )

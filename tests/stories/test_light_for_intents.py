@@ -91,6 +91,7 @@ class Story:
 def test_an_intent_gets_light_from_the_optical_network_and_gives_it_back() -> None:
     story = Story()
     assert story.channels()["branch"].state == "off"
+    assert story.link("branch").state == "unlit"
     assert story.world.ask(CONTROLLER, GetFlows()).waiting == ("branch",)
     assert not [j for j in story.inventory().cross_connects if j.channel == "branch"]
     wish = story.state()
@@ -119,6 +120,7 @@ def test_an_intent_gets_light_from_the_optical_network_and_gives_it_back() -> No
     assert story.services() == {}
     assert story.channels()["branch"].state == "off"
     assert "link-branch:companion" not in story.channels()
+    assert story.link("branch").state == "unlit"
     assert story.link("branch").blocks - blocks <= 1, "it makes no more key"
     assert story.world.ask(CONTROLLER, GetFlows()).waiting == ("branch",)
     assert not [j for j in story.inventory().cross_connects if j.channel == "branch"]

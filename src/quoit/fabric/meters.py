@@ -39,7 +39,8 @@ from quoit.runtime.wire import Message, message
 @dataclass(frozen=True)
 class MeterPlan:
     """What the meters must know of a link: its ends, what its tests need, hold time. `over`: links for entangled pairs
-    that it goes over. `rests_on`: what its key's secrecy does. Then the fibres it uses; further detectors by name."""
+    that it goes over. `rests_on`: what its key's secrecy does. Then the fibres it uses; whether it makes key only when
+    it is asked for; further detectors by name."""
 
     link: str
     a: str
@@ -49,13 +50,14 @@ class MeterPlan:
     over: tuple[str, ...] = ()
     rests_on: str = ""
     spans: tuple[str, ...] = ()
+    on_demand: bool = False
     detectors: tuple[tuple[str, Callable[[], LinkDetector]], ...] = ()
 
 
 class _Meter:
-    __slots__ = ("battery", "blocks", "calm_ns", "cause", "chsh", "contradicted", "dark", "failed", "heard", "parked",
-                 "paused", "plan", "pool", "qber", "quarantined", "quarantined_ns", "secret", "sifted", "silent",
-                 "suspect")  # fmt: skip
+    __slots__ = ("asleep", "battery", "blocks", "calm_ns", "cause", "chsh", "contradicted", "dark", "failed", "heard",
+                 "parked", "paused", "plan", "pool", "qber", "quarantined", "quarantined_ns", "secret", "sifted",
+                 "silent", "suspect")  # fmt: skip
 
     def __init__(self, plan: MeterPlan) -> None:
         self.plan = plan
@@ -75,6 +77,7 @@ class _Meter:
         self.quarantined = False
         self.quarantined_ns = 0
         self.dark = False
+        self.asleep = plan.on_demand
         self.parked = False
         self.paused: set[str] = set()
         self.heard: LinkReading | None = None
@@ -83,17 +86,19 @@ class _Meter:
     @property
     def idle(self) -> bool:
         """Whether no key is to be made, so that no block is awaited."""
-        return self.dark or self.suspect or self.quarantined or self.parked or bool(self.paused)
+        return self.asleep or self.dark or self.suspect or self.quarantined or self.parked or bool(self.paused)
 
     def silent_for(self, now_ns: int) -> int:
         """How long no reading has been told of, in ns, if that is too long for a link in use; else 0."""
-        if self.heard is None or self.paused:
+        if self.heard is None or self.paused or self.asleep:
             return 0
         missing = now_ns - self.heard.at_ns
         return missing if missing > max(SILENT_NS, MISSED * self.heard.took_ns) else 0
 
     @property
     def state(self) -> str:
+        if self.asleep:
+            return "unlit"
         if self.dark:
             return "dark"
         if self.quarantined or self.suspect:
@@ -155,10 +160,15 @@ class FabricMeters(Element):
     @handles(StartMeter)
     async def on_start_meter(self, ctx: Context, msg: StartMeter) -> None:
         self._board.start(ctx, msg.resource)
+        if msg.resource in self._meters:
+            self._meters[msg.resource].asleep = False
 
     @handles(StopMeter)
     async def on_stop_meter(self, ctx: Context, msg: StopMeter) -> None:
         self._board.stop(ctx, msg.resource)
+        meter = self._meters.get(msg.resource)
+        if meter is not None:
+            meter.asleep = meter.plan.on_demand
 
     @handles(GetMeters)
     async def on_get_meters(self, ctx: Context, msg: GetMeters) -> Meters:

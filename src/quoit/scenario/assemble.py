@@ -288,6 +288,7 @@ class Assembler:
                     over,
                     protocol.security_label,
                     spans=spans,
+                    on_demand=link.on_demand is not None,
                     detectors=self.detectors,
                 )
             )

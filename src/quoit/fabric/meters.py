@@ -160,8 +160,9 @@ class FabricMeters(Element):
     @handles(StartMeter)
     async def on_start_meter(self, ctx: Context, msg: StartMeter) -> None:
         self._board.start(ctx, msg.resource)
-        if msg.resource in self._meters:
-            self._meters[msg.resource].asleep = False
+        meter = self._meters.get(msg.resource)
+        if meter is not None and meter.asleep:
+            meter.asleep, meter.heard = False, None  # its silence was wanted
 
     @handles(StopMeter)
     async def on_stop_meter(self, ctx: Context, msg: StopMeter) -> None:

@@ -12,9 +12,10 @@ from quoit.fabric import api
 from quoit.fabric.api import BlockMade, EndReading, Falsify, LinkReading
 from quoit.fabric.detection import BatteryPlan, TwoEnds
 from quoit.fabric.guard import EndGuard, GuardPlan, HoldEnded, LinkHeld, OrderWaits
-from quoit.fabric.kma import DiscardFrom, Readmit
+from quoit.fabric.kma import Deposit, DiscardFrom, Kma, PoolPlan, Readmit
 from quoit.fabric.reporting import CRY, DELAY, REPEAT, WITHHOLD, Agent
 from quoit.model.bans import Bans
+from quoit.model.secret import Secret
 
 S = 10**9
 
@@ -32,6 +33,9 @@ class Ctx:
 
     def emit(self, event: str, /, **fields: Any) -> None:
         self.log.append(event)
+
+    def publish(self, subject: str, msg: Any) -> None:
+        self.told.append((subject, msg, 0))
 
     def messages(self, kind: type) -> list[Any]:
         return [msg for _, msg, _ in self.told if isinstance(msg, kind)]
@@ -190,3 +194,26 @@ def test_a_ban_within_a_ban() -> None:
     assert bans.within("link", 6, 10)
     assert not bans.within("link", 4, 6)
     assert not bans.within("other", 6, 6)
+
+
+@pytest.mark.realises("I3")
+@pytest.mark.parametrize("order", [(True, False), (False, True)])
+def test_neither_management_nor_the_receiver_opens_what_the_other_has_closed(order: tuple[bool, bool]) -> None:
+    agent = Kma("alice", (PoolPlan("link", "alice", "bob", 2**20, 0),), {})
+    ctx = Ctx()
+
+    def do(handler: Any, msg: Any) -> list[str]:
+        ctx.log.clear()
+        with pytest.raises(StopIteration):
+            handler(ctx, msg).send(None)
+        return list(ctx.log)
+
+    for held in (True, False):
+        told = do(agent.on_discard, DiscardFrom("link", 3, 1_000_003, "why", held))
+        assert ("pool.quarantined" in told) is held  # said twice, told once
+    for number, held in enumerate(order):
+        assert "pool.filled" not in do(agent.on_deposit, Deposit("link", 5, Secret(b"\0" * 32)))
+        told = do(agent.on_readmit, Readmit("link", 4 if held else 5, held))
+        assert ("pool.released" in told) is (number == 1)
+    assert "pool.filled" in do(agent.on_deposit, Deposit("link", 5, Secret(b"\0" * 32)))
+    assert "pool.filled" not in do(agent.on_deposit, Deposit("link", 3, Secret(b"\0" * 32)))

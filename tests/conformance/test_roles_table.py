@@ -265,7 +265,7 @@ def test_what_management_shows_is_what_this_test_asks_for() -> None:
 
 def _host() -> Any:
     instruments = SimpleNamespace(rows=list)
-    return SimpleNamespace(twin=SimpleNamespace(kernel=SimpleNamespace(instruments=instruments)))
+    return SimpleNamespace(twin=SimpleNamespace(kernel=SimpleNamespace(instruments=instruments)), news=None)
 
 
 def test_applications_have_names_and_no_role(listeners: Listeners) -> None:

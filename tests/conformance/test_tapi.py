@@ -25,7 +25,7 @@ from quoit.interfaces.restconf.access import writers
 from quoit.interfaces.restconf.core import Restconf
 from quoit.interfaces.restconf.errors import RestconfError
 from quoit.interfaces.restconf.exchange import Request, Response
-from quoit.interfaces.restconf.library import ModuleSet, mend_leafrefs
+from quoit.interfaces.restconf.library import ModuleSet, mend_leafrefs, mend_object_types
 from quoit.interfaces.restconf.schema import Schema
 from quoit.interfaces.tapi import codec
 from quoit.interfaces.tapi.filters import EventFilter, subscriptions_of
@@ -138,6 +138,13 @@ def test_leafrefs_of_tapi_are_mended_once() -> None:
     mended = mend_leafrefs(text)
     assert mended == "leaf x { type leafref { path '/tapi-common:context/x'; require-instance false; } }"
     assert mend_leafrefs(mended) == mended
+
+
+def test_object_types_get_the_prefix_of_their_module_once() -> None:
+    text = """when 'derived-from-or-self(tapi-notification:target-object-type, "OBJECT_TYPE_PROFILE")';"""
+    mended = mend_object_types(text)
+    assert mended == text.replace("OBJECT", "tapi-common:OBJECT")
+    assert mend_object_types(mended) == mended
 
 
 def test_a_routes_ends_are_found_in_either_direction_of_its_links() -> None:

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_tapi import CONTEXT, JSON, models, needs_modules
+from test_tapi_teraflow import asked as teraflow_service
 from yangson.enumerations import ContentType
 
 from quoit.adapters.stores.memory import MemoryStore
@@ -25,6 +26,7 @@ from quoit.interfaces.tapi.demands import Asked, asked_of
 from quoit.interfaces.tapi.objects import MC_SPEC, Standing, service_object
 from quoit.interfaces.tapi.optics import Lifecycle, PathWish, Wish
 from quoit.interfaces.tapi.provider import COMPUTE, STREAM
+from quoit.interfaces.tapi.teraflow import TeraFlowTapi
 from quoit.model.problem import Problem
 from quoit.model.role import Role
 from quoit.runtime.virtual import VirtualWorld
@@ -478,5 +480,37 @@ def test_refusals_are_told_and_observers_only_read() -> None:
         denied = await lab.http("POST", path, body, role=Role.OBSERVER)
         assert denied.status == 403
         assert (await lab.http("GET", CONTEXT, role=Role.KME)).status in (403, 404)
+
+    in_lab(work, served=True)
+
+
+@needs_modules
+def test_teraflows_transport_driver_opens_and_releases_a_channel() -> None:
+    """By the requests that it was seen to send; everything that is shown meanwhile is valid TAPI 2.4.0."""
+
+    async def work(lab: Lab) -> None:
+        served = TeraFlowTapi(lab.core)
+
+        async def ask(method: str, path: str, body: Any = None) -> Response:
+            content = b"" if body is None else json.dumps(body).encode()
+            headers = {"accept": "*/*", **({"content-type": "application/json"} if content else {})}
+            return await served.handle(Request(method, path, "", headers, content, Role.CONTROLLER.value))
+
+        context = (await ask("GET", CONTEXT)).json()["tapi-common:context"]
+        assert context["tapi-connectivity:connectivity-context"]["connectivity-service"] == []
+        sips = [sip["uuid"] for sip in context["service-interface-point"]]
+        body = teraflow_service(50, sips=(sips[0], sips[2]))
+        assert (await ask("POST", f"{CONTEXT}/{codec.CONNECTIVITY}", body)).status == 201
+        await lab.run(1)
+        await lab.http("GET", CONTEXT)  # valid
+        uuid = body["tapi-connectivity:connectivity-service"][0]["uuid"]
+        (row,) = (r for r in lab.world.ask(api.OTN, api.GetServices()).rows if r.service == uuid)
+        assert (row.enabled, row.width_mhz) == (True, 50_000)
+        (shown,) = (await ask("GET", CONTEXT)).json()["tapi-common:context"][codec.CONNECTIVITY]["connectivity-service"]
+        assert shown["direction"] == "UNIDIRECTIONAL"
+        where = f"{CONTEXT}/{codec.CONNECTIVITY}/connectivity-service={uuid}"
+        assert (await ask("DELETE", where)).status == 204
+        await lab.run(2)
+        assert uuid not in {r.service for r in lab.world.ask(api.OTN, api.GetServices()).rows}
 
     in_lab(work, served=True)

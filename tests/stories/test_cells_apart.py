@@ -21,8 +21,16 @@ from quoit.runtime.wire import Message
 from quoit.scenario.assemble import Parts, assemble
 from quoit.scenario.check import loads
 from quoit.scenario.fate import FATE, Strike
-from quoit.scenario.parts import BY, CELLS, KMES, MAP_CELLS, Cell, Cut, Part
-from quoit.service.api import GetSession, Keys, OpenKeys, OpenSession, Session, TakeKeys
+from quoit.scenario.parts import BY, CELLS, KMES, MAP_CELLS, SEPARABLE, Cell, Cut, Part
+from quoit.service.api import (
+    CloseSession,
+    GetSession,
+    Keys,
+    OpenKeys,
+    OpenSession,
+    Session,
+    TakeKeys,
+)
 from quoit.testing.checkers import verify
 
 NETWORK = """
@@ -119,9 +127,9 @@ class Twin:
         assert [k.value for k in opened.keys] == [k.value for k in taken.keys]
 
 
-def story(parts: tuple[Part, ...]) -> list[Event]:
+def story(parts: tuple[Part, ...], text: str = NETWORK) -> list[Event]:
     """A load, a cut, a session; what happened, by whatever part."""
-    twin = Twin(parts)
+    twin = Twin(parts, text)
     home = next(n for n, part in enumerate(parts) if KMES in part.cells)
     twin.run(4 * S)
     session: Session = twin.ask("kme-a", OpenSession("x", "y", twin.id(), 1_000.0), home)
@@ -203,6 +211,70 @@ def test_every_part_answers_for_elements_of_all(at: int) -> None:
     with pytest.raises(Problem, match="no element is called"):
         twin.ask("nobody", GetLinks(), at)
     assert {e.event for e in twin.events} >= {"world.edited", "link.dark"}
+
+
+SEVERAL = NETWORK.replace("policies:\n  {", "policies:\n  {control_instances: 2, ")
+FUNCTIONS = tuple(f"{cell}-{function}" for cell, functions in SEPARABLE.items() for function in functions)
+"""Of service: access, admission, controller, routing, monitor."""
+
+
+@pytest.mark.realises("A1", "A2", "C6", "G3")
+def test_each_function_of_service_control_by_itself_in_two_instances() -> None:
+    alone = [Part.named(f"{function}-{instance}") for function in FUNCTIONS for instance in range(2)]
+    rest = Part.of(without=[part.name for part in alone])
+    assert digest_of(story((rest, *alone), SEVERAL)) == digest_of(story(WHOLE, SEVERAL))
+
+
+@pytest.mark.realises("C2", "C6", "G3")
+def test_c6_sessions_are_had_from_either_instance_when_the_other_part_is_away() -> None:
+    ones, zeros = (Part.named("_".join(f"{function}-{n}" for function in FUNCTIONS)) for n in (1, 0))
+    rest = Part.of(without=[ones.name, zeros.name])
+    twin = Twin((rest, ones, zeros), SEVERAL[: SEVERAL.index("  - {at: 5s")])
+    twin.run(6 * S)
+    for number in (1, 2):
+        twin.kill(number)
+        session: Session = twin.ask("kme-a", OpenSession("x", "y", twin.id(), 1_000.0))
+        assert session.state == "open"
+        twin.run(twin.now + 5 * S)
+        twin.key_at_both_ends()
+        twin.ask("kme-a", CloseSession("x", session.session_id))
+        twin.bring_back(number)
+        twin.run(twin.now + 5 * S)
+    assert refusals(twin) == []
+
+
+BORDER = """
+quoit: 1
+name: border
+policies: {control_latency: 20ms, local_latency: 20ms, control_instances: 2}
+domains: [{name: east, prefix: "urn:qkd:east"}, {name: west, prefix: "urn:qkd:west"}]
+nodes: {a: {domain: east}, b: {domain: west}}
+spans: [{between: [a, b], length: 10 km}]
+links: [{between: [a, b], protocol: rated, rate: 100 kbit/s, initial_pool: 1 Mbit}]
+applications: [{sae: x, kme: kme-a}, {sae: y, kme: kme-b}, {sae: z, kme: kme-b}, {sae: w, kme: kme-b}]
+"""
+
+
+@pytest.mark.realises("B3", "C2", "C6")
+def test_a_service_controller_that_comes_back_is_told_what_it_has_missed() -> None:
+    ones, zeros = Part.named("service-control-controller-1"), Part.named("service-control-controller-0")
+    twin = Twin((Part.of(without=[ones.name, zeros.name]), ones, zeros), BORDER)
+    twin.run(2 * S)
+    twin.kill(1)
+    assert key_for(twin, "y") == 1
+    twin.bring_back(1)
+    twin.run(twin.now + S)
+    twin.kill(2)  # what knows of the other domain since the start
+    assert key_for(twin, "z") == 1
+    twin.kill(1)
+    with pytest.raises(Problem, match="none of 2 instances answered"):
+        key_for(twin, "w")
+
+
+def key_for(twin: Twin, sae: str) -> int:
+    """Keys for an application of the other domain of which this KME has not been told before."""
+    opened: Keys = twin.ask("kme-a", OpenKeys("x", sae, 1, (twin.id(),), 256))
+    return len(opened.keys)
 
 
 def without(*cells: str) -> tuple[Part, ...]:

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,6 +23,7 @@ from quoit.cli.run import instant
 from quoit.model.role import Role
 from quoit.runtime.trace import digest_of
 from quoit.scenario.apart import ApartOptions
+from quoit.scenario.part_doors import Ports
 from quoit.scenario.parts import BY, Part, PartFault, standard_parts
 
 if TYPE_CHECKING:
@@ -46,23 +47,24 @@ class Place:
     strata: tuple[str, ...] = ()
     planes: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    elements: tuple[str, ...] = ()
     wait_s: float = 60.0
 
     @property
     def part(self) -> Part:
         """UserError if it would hold nothing."""
         try:
-            return Part.of(self.strata, self.planes, self.without)
+            return Part.of(self.strata, self.planes, self.without, self.elements)
         except PartFault as fault:
             raise show.UserError(str(fault)) from fault
 
     @property
     def is_apart(self) -> bool:
         """Whether this is to be a part. UserError for a choice of strata or planes without a bus."""
-        if self.bus is None and (self.strata or self.planes or self.without or self.credentials):
+        if self.bus is None and (self.strata or self.planes or self.without or self.elements or self.credentials):
             raise show.UserError(
-                "--stratum, --plane, --without and --credentials are for a part of a twin that runs apart: start the "
-                "bus (quoit bus FILE) and give its address with --bus"
+                "--stratum, --plane, --element, --without and --credentials are for a part of a twin that runs apart: "
+                "start the bus (quoit bus FILE) and give its address with --bus"
             )
         return self.bus is not None
 
@@ -70,10 +72,10 @@ class Place:
 def place_of(
     bus: str | None,
     credentials: Path | None,
-    choice: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]],
+    choice: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]],
     wait: str,
 ) -> Place:
-    """From the words of the command line. `choice`: strata, planes, and what to leave out of them."""
+    """From the words of the command line. `choice`: strata, planes, what to leave out of them, and elements."""
     return Place(bus, credentials, *choice, wait_s=instant(wait, "--wait") / 1e9)
 
 
@@ -212,14 +214,18 @@ def _until_a_signal(server: NatsServer) -> int:
 # -- all parts with one command --------------------------------------------------------------------------
 
 
-def lead_apart(file: Path, directory: Path, by: str, arguments: list[str], digest: bool) -> int:
-    """Start a bus and a process of this command for each part, wait for them, merge their event logs."""
-    parts = BY[by]
+def lead_apart(file: Path, directory: Path, ports: Mapping[Part, Ports], arguments: list[str], digest: bool) -> int:
+    """Start a bus and a process of this command for each part, with its ports, wait for them, merge their event
+    logs."""
+    parts = list(ports)
     base = [sys.executable, "-m", "quoit.cli.main", "up", str(file), *arguments]
     codes: list[int] = []
     with _bus(file, directory / "bus", 0, parts) as server:
         given = directory / "bus" / "parts"
-        started = [subprocess.Popen([*base, *_choice(p, directory, server.url, given)]) for p in parts]
+        started = [
+            subprocess.Popen([*base, *own.arguments, *_choice(part, directory, server.url, given)])
+            for part, own in ports.items()
+        ]
         try:
             codes = together(started, [part.name for part in parts])
         except KeyboardInterrupt:

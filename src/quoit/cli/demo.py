@@ -23,6 +23,7 @@ from quoit.model.secret import Secret
 from quoit.scenario.fate import FATE, Strike
 from quoit.scenario.host import Host
 from quoit.scenario.host_options import HostOptions
+from quoit.scenario.operator import SocketRefused
 from quoit.scenario.run_directory import RunDirectoryBusy
 from quoit.testing.checkers import verify_events
 
@@ -77,7 +78,11 @@ async def _play(story: Story, file: Path, directory: Path, stay: bool) -> int:
     except RunDirectoryBusy as fault:
         raise show.UserError(str(fault)) from fault
     print(f"Bringing up {host.network.title or host.network.name} live ...", flush=True)
-    await host.start()
+    try:
+        await host.start()
+    except SocketRefused as fault:
+        await host.stop()
+        raise show.UserError(str(fault)) from fault
     began = time.monotonic()
     ends = (_client(host, MASTER), _client(host, SLAVE))
     try:

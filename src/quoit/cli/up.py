@@ -19,12 +19,14 @@ from quoit.cli.apart import Place, lead_apart, options_of
 from quoit.cli.crew import lead, share
 from quoit.cli.run import instant, progress_to
 from quoit.model.quantity import format_duration
-from quoit.scenario.doors import program_memories
+from quoit.scenario.doors import PortRefused, program_memories
 from quoit.scenario.host import Host
 from quoit.scenario.host_options import HostOptions
 from quoit.scenario.muster import PartRefused
+from quoit.scenario.operator import SocketRefused
 from quoit.scenario.optical_door import DoorRefused
-from quoit.scenario.parts import PartFault
+from quoit.scenario.part_doors import Ports, demand, share_out
+from quoit.scenario.parts import BY, PartFault
 from quoit.scenario.run_directory import NothingToResume, RunDirectoryBusy
 from quoit.scenario.schema import NetworkFile
 
@@ -65,6 +67,7 @@ class UpOptions:
     netqasm: int | None = None
     tapi_port: int | None = None
     tapi_yang: Path | None = None
+    teraflow: bool = False
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
@@ -84,14 +87,12 @@ def bring_up(file: Path, options: UpOptions) -> int:
     network = show.network(file)
     _check(options, network)
     if _is_apart(options):
-        directory = options.directory
         if not options.place.is_apart:
-            _demand_latency(network)
-            return lead_apart(file, directory, options.by, _arguments(options), options.digest)
-        if directory == DIRECTORY:
-            options = replace(options, directory=DIRECTORY / options.place.part.name)
+            return _lead_apart(file, options, network)
+        options = _at_its_place(options)
     if options.processes > 1 and options.part is None:
-        return lead(file, options.directory, options.processes, _arguments(options), options.digest)
+        arguments = [*_arguments(options), *_ports(options).arguments]
+        return lead(file, options.directory, options.processes, arguments, options.digest)
     until = None if options.until is None else instant(options.until, "--until")
     place = None
     if options.part is not None:
@@ -119,8 +120,29 @@ def bring_up(file: Path, options: UpOptions) -> int:
         netqasm=options.netqasm,
         tapi_port=options.tapi_port,
         tapi_yang=options.tapi_yang,
+        teraflow=options.teraflow,
     )
     return run_loop(lambda: _host(file, host_options, options.digest, options.json))
+
+
+def _lead_apart(file: Path, options: UpOptions, network: NetworkFile) -> int:
+    """Start all parts. UserError for what no part could do, once and not from every part."""
+    _demand_latency(network)
+    try:
+        ports = share_out(BY[options.by], _ports(options))
+    except PartFault as fault:
+        raise show.UserError(str(fault)) from fault
+    return lead_apart(file, options.directory, ports, _arguments(options), options.digest)
+
+
+def _at_its_place(options: UpOptions) -> UpOptions:
+    """Of a part that is started by itself. UserError if it is to open a door that it cannot."""
+    part = options.place.part
+    try:
+        demand(part, _ports(options))
+    except PartFault as fault:
+        raise show.UserError(str(fault)) from fault
+    return replace(options, directory=DIRECTORY / part.name) if options.directory == DIRECTORY else options
 
 
 def _check_numbers(options: UpOptions) -> None:
@@ -161,6 +183,15 @@ def _traces(options: UpOptions) -> Path | None:
     return path
 
 
+def _check_teraflow(options: UpOptions, network: NetworkFile) -> None:
+    foreign = any(node.dialect == "teraflow" for node in network.nodes.values())
+    if options.teraflow and options.tapi_port is None and (options.agents_port is None or not foreign):
+        raise show.UserError(
+            "--teraflow lets TeraFlowSDN's drivers in at agents of nodes with `dialect: teraflow` (--agents PORT) "
+            "and at the optical network (--tapi-port PORT); here is neither"
+        )
+
+
 def _check_agents(options: UpOptions, network: NetworkFile) -> None:
     port = options.agents_port
     if port is None:
@@ -191,6 +222,7 @@ def _check(options: UpOptions, network: NetworkFile) -> None:
     _check_numbers(options)
     _check_ports(options, bool(network.joining))
     _check_agents(options, network)
+    _check_teraflow(options, network)
     if options.digest and options.until is None:
         raise show.UserError("--digest needs --until: a digest is of a whole run")
     if options.resume and (options.processes > 1 or options.start != "0s" or options.digest):
@@ -225,11 +257,6 @@ def _is_apart(options: UpOptions) -> bool:
         raise show.UserError("--by starts all parts and a bus of their own: not with --bus")
     if options.resume or options.store is not None:
         raise show.UserError("--resume and --store are for a twin in one process")
-    if options.tapi_port is not None and options.by in ("plane", "cell"):
-        raise show.UserError(
-            "--tapi-port: the optical network's door needs resources and control of connectivity in one part: "
-            "--by stratum"
-        )
     return True
 
 
@@ -240,14 +267,16 @@ def _life(text: str) -> timedelta:
     return life
 
 
+def _ports(options: UpOptions) -> Ports:
+    return Ports(
+        options.management_port, options.tapi_port, options.agents_port, options.orchestration_port, options.join_port
+    )
+
+
 def _arguments(options: UpOptions) -> list[str]:
-    """The options that every process of a crew is started with."""
+    """The options that every process is started with, of several that one command starts."""
     given = ["--from", options.start, "--speed", str(options.speed), "--port", str(options.port)]
     given += ["--certificate-life", options.certificate_life, "--tls", "modern" if options.tls13_only else "standard"]
-    if options.management_port is not None:
-        given += ["--management-port", str(options.management_port)]
-    if options.agents_port is not None:
-        given += ["--agents", str(options.agents_port)]
     if options.until is not None:
         given += ["--until", options.until]
     if options.seed is not None:
@@ -256,10 +285,10 @@ def _arguments(options: UpOptions) -> list[str]:
         given += ["--kek", options.kek]
     if options.netqasm is not None:
         given += ["--netqasm", str(options.netqasm)]
-    if options.tapi_port is not None:
-        given += ["--tapi-port", str(options.tapi_port)]
     if options.tapi_yang is not None:
         given += ["--tapi-yang", str(options.tapi_yang)]
+    if options.teraflow:
+        given += ["--teraflow"]
     if options.traces is not None:
         given += ["--traces", str(options.traces)]
     return [*given, *(["--digest"] if options.digest else []), *(["--json"] if options.json else [])]
@@ -275,7 +304,7 @@ async def _host(file: Path, options: HostOptions, digest: bool, json: bool) -> i
     try:
         with progress_to(options.from_ns) as progress:
             await host.start(progress)
-    except (PartRefused, PartFault) as fault:
+    except (PartRefused, PartFault, PortRefused, SocketRefused) as fault:
         await host.stop()
         raise show.UserError(str(fault)) from fault
     stop = asyncio.Event()
@@ -324,6 +353,8 @@ def tell_how_to_go_on(host: Host) -> None:
     console.print(
         f"certificates: {host.authority.directory}   metrics and operation: {host.options.directory}/operator.sock"
     )
+    if host.doors.management is not None:
+        console.print(f"operators and observers: https://127.0.0.1:{host.doors.management.listener.port}")
     if host.doors.orchestration is not None:
         console.print(f"intents and the view of all strata: https://127.0.0.1:{host.doors.orchestration.listener.port}")
     if host.doors.join_door is not None:
@@ -331,6 +362,11 @@ def tell_how_to_go_on(host: Host) -> None:
         console.print(f"let a node in ({waiting}): quoit token NODE --dir {host.options.directory}")
     if "netqasm" in host.doors.told():
         console.print(f"run a program of NetQASM: quoit netqasm run DIRECTORY --dir {host.options.directory}")
+    if "passwords" in host.doors.told():
+        console.print(
+            f"[bold]careful[/]: passwords of {host.doors.told()['passwords']} open what certificates do; agents of "
+            "the dialect teraflow take them over plain HTTP, from this machine alone (docs/teraflow.md)"
+        )
     if host.doors.tapi is not None:
         console.print(f"optical network (TAPI): https://127.0.0.1:{host.doors.tapi.listener.port}/restconf")
     line = curl_line(host)

@@ -31,7 +31,10 @@ from quoit.connectivity.api import (
     CloseService,
     CloseSpans,
     ComputePaths,
+    DomainPreference,
+    DomainPreferences,
     ExtinguishChannel,
+    GetPreferences,
     GetServices,
     GetWish,
     LightChannel,
@@ -39,6 +42,7 @@ from quoit.connectivity.api import (
     OpenService,
     PathRow,
     Paths,
+    PreferDomain,
     RetuneChannel,
     ServiceRow,
     Services,
@@ -123,7 +127,7 @@ class OtnController(Element):
     async def on_compute(self, ctx: Context, msg: ComputePaths) -> Paths:
         return Paths(await self._paths(ctx, msg))
 
-    async def _paths(self, ctx: Context, question: ComputePaths) -> tuple[PathRow, ...]:
+    async def _paths(self, ctx: Context, question: ComputePaths, level: int | None = None) -> tuple[PathRow, ...]:
         closed = {span for spans in self._closed.values() for span in spans} | self._dark
         if question.kind == CLASSICAL or question.companion is not None:
             closed |= self._air  # classical channels are modelled in fibre only
@@ -131,7 +135,18 @@ class OtnController(Element):
         limits = structs.replace(limits, avoid=tuple(dict.fromkeys((*limits.avoid, *sorted(closed)))))
         protect = question.protect or self._protected()
         question = structs.replace(question, limits=limits, protect=protect if question.kind == CLASSICAL else ())
-        return await self._hierarchy.paths(ctx, question, self._dark)
+        return await self._hierarchy.paths(ctx, question, self._dark, level)
+
+    @handles(PreferDomain)
+    async def on_prefer(self, ctx: Context, msg: PreferDomain) -> DomainPreference:
+        row = self._hierarchy.prefer(msg.domain, msg.preference, msg.excess)
+        ctx.gauge("quoit_domain_preference", (row.domain,), float(row.preference))
+        ctx.emit("domain.preferred", domain=row.domain, preference=row.preference)
+        return row
+
+    @handles(GetPreferences)
+    async def on_preferences(self, ctx: Context, msg: GetPreferences) -> DomainPreferences:
+        return DomainPreferences(self._hierarchy.preferences)
 
     def _protected(self) -> tuple[tuple[str, float], ...]:
         found = ((s.wish.link, s.limits.max_noise_hz) for s in self._services.values() if s.wish.kind == QUANTUM)
@@ -297,13 +312,14 @@ class OtnController(Element):
             if name in self._services and not self._services[name].spans:
                 raise Problem("no-route", f"expected service {name} to have a path first", reason="other-service")
         last: Problem | None = None
-        for question in question_of(service, self._inventory, self._services, retune, ctx.now):
-            try:
-                return (await self._paths(ctx, question))[0]
-            except Problem as problem:
-                if problem.code != "no-route":
-                    raise
-                last = problem
+        for level in self._hierarchy.levels(service.wish.a, service.wish.b):  # before the present wavelength
+            for question in question_of(service, self._inventory, self._services, retune, ctx.now):
+                try:
+                    return (await self._paths(ctx, question, level))[0]
+                except Problem as problem:
+                    if problem.code != "no-route":
+                        raise
+                    last = problem
         assert last is not None
         raise last
 

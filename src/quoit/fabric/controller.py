@@ -25,6 +25,7 @@ from quoit.fabric.api import (
     FlowChanged,
     Flows,
     GetFlows,
+    KeyStrayed,
     LinkCommissioned,
     LinkDrained,
     LinkEnabled,
@@ -83,6 +84,7 @@ class FabricController(Element):
         f"{api.LINK_NEWS}.*.block",
         f"{api.LINK_NEWS}.*.quarantined",
         f"{api.LINK_NEWS}.*.released",
+        f"{api.STRAY_NEWS}.*",
     )
 
     def __init__(
@@ -368,6 +370,25 @@ class FabricController(Element):
         if msg.link in self._states:
             self._states[msg.link].dark = False
             await self._repair(ctx, msg.link, f"light again: {msg.link}")
+
+    @handles(KeyStrayed)
+    async def on_strayed(self, ctx: Context, msg: KeyStrayed) -> None:
+        """Somebody else has written into relays: write again what was decided, above the epoch of whoever it was."""
+        if msg.over:
+            return
+        self._epoch = max(self._epoch, ctx.now)
+        named = [flow for flows in self._installed.values() for flow in flows if flow.name == msg.flow]
+        decided = named[0] if msg.flow and named else None if msg.flow else self._flows.get((msg.src, msg.dst))
+        if decided is None:
+            self._epoch += 1
+            lost = Flow(msg.src, msg.dst, self._epoch, msg.nodes, (), 0.0, msg.flow)
+            await self._remove(ctx, lost, msg.nodes)
+            return
+        self._epoch += 1
+        again = replace(decided, epoch=self._epoch)
+        await self._write_route(ctx, again)
+        await self._remove(ctx, again, tuple(node for node in msg.nodes if node not in decided.nodes))
+        ctx.emit("flow.rewritten", src=msg.src, dst=msg.dst, nodes=list(decided.nodes), strayed=list(msg.nodes))
 
     # -- what management asks ------------------------------------------------------------------------
 

@@ -56,7 +56,7 @@ class StandingFlows(Element):
             ctx.log.warning("agent.silent", node=node, code=problem.code)
             return
         self._agents.discover(self._configurations)
-        found = flows_found(self.identifiers, self._configurations)
+        found = flows_found(self.identifiers, self._configurations, unclaimed=True)
         self._flows = {(flow.src, flow.dst): flow for flow in found if not flow.name}
 
     @handles(OpenFlow)

@@ -135,6 +135,7 @@ _ROWS = (
         _C,
         "ask for the fidelity that the answer offers",
     ),
+    Row("not-rebindable", "the unit's states cannot be made anew", 409, _C, "see why; open another unit"),
     Row("pre-empted", "a unit of higher priority took its place", 503, _N, "ask again, or with a higher priority"),
     Row(
         "promise-contradicted",

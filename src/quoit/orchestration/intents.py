@@ -59,6 +59,7 @@ from quoit.service.api import (
     Applications,
     CloseSession,
     CloseUnit,
+    Controllers,
     GetApplications,
     GetSession,
     GetUnit,
@@ -67,7 +68,6 @@ from quoit.service.api import (
     Session,
     SessionChanged,
     Unit,
-    controller,
 )
 
 S = 1_000_000_000
@@ -153,8 +153,10 @@ class IntentManager(Element):
         optical: str | None = None,
         keepers: Mapping[str, tuple[str, ...]] | None = None,
         name: str = INTENTS,
+        controllers: int = 1,
     ) -> None:
         super().__init__(name, place)
+        self._controllers = Controllers(controllers, LOOK_NS)
         self._domains = domains
         self._namespace = namespace
         self._period_ns = period_ns
@@ -291,7 +293,7 @@ class IntentManager(Element):
     async def _applications(self, ctx: Context) -> tuple[ApplicationRow, ...]:
         rows: tuple[ApplicationRow, ...] = ()
         for domain in self._domains:
-            answer: Applications = await ctx.ask(controller(domain), GetApplications(), within=LOOK_NS)
+            answer: Applications = await self._controllers.ask(ctx, domain, GetApplications())
             rows += answer.rows
         return rows
 

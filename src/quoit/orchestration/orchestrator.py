@@ -69,7 +69,7 @@ from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 from quoit.runtime.wire import Message
 from quoit.service import api as service
-from quoit.service.api import AdmitNode, Applications, GetApplications, GetKmeState, KmeState, controller
+from quoit.service.api import AdmitNode, Applications, Controllers, GetApplications, GetKmeState, KmeState, controller
 
 WITHIN_NS = 2_000_000_000
 PEER_NS = 60_000_000_000
@@ -87,6 +87,8 @@ class DomainPlan:
     prefix: str
     nodes: tuple[str, ...]
     kmes: tuple[tuple[str, str], ...]
+    controllers: int = 1
+    """Instances of its service controller."""
 
 
 class Orchestrator(Element):
@@ -109,6 +111,7 @@ class Orchestrator(Element):
         """`otn`: whether there is an optical network's controller to be asked for its services."""
         super().__init__(orchestrator(domain), place)
         self._own = own
+        self._controllers = Controllers(max((plan.controllers for plan in own), default=1), WITHIN_NS)
         self._peers = peers
         self._interfaces = dict(interfaces or {})
         self._joining = joining
@@ -168,14 +171,22 @@ class Orchestrator(Element):
         rows: list[service.ApplicationRow] = []
         states: list[KmeState] = []
         for domain in self._own:
-            name = controller(domain.name)
-            nothing = Applications(domain.name, domain.prefix, ())
-            rows += (await self._asked(ctx, name, GetApplications(abroad), nothing, silent)).rows
+            rows += await self._applications(ctx, domain, abroad, silent)
             for kme, node in () if abroad else domain.kmes:
                 if self._is_there(node):
                     empty = KmeState(kme, node, domain.name, (), ())
                     states.append(await self._asked(ctx, kme, GetKmeState(), empty, silent))
         return tuple(rows), tuple(states)
+
+    async def _applications(
+        self, ctx: Context, domain: DomainPlan, abroad: bool, silent: list[str]
+    ) -> tuple[service.ApplicationRow, ...]:
+        try:
+            answer: Applications = await self._controllers.ask(ctx, domain.name, GetApplications(abroad))
+        except Problem:
+            silent.append(controller(domain.name))
+            return ()
+        return answer.rows
 
     async def _asked(self, ctx: Context, element: str, question: Message, nothing: A, silent: list[str]) -> A:
         """The answer; `nothing` from whoever is silent, which is noted. One that is silent does not hide the others."""
@@ -311,7 +322,7 @@ class Orchestrator(Element):
                 found = f"{one.link}: expected protocol {one.protocol}, found {reported[which].protocol!r}"
                 raise Problem("malformed", found)
         linked: Commissioned = await ctx.ask(fabric.CONTROLLER, CommissionNode(msg.node), within=PEER_NS)
-        admitted: Applications = await ctx.ask(controller(domain.name), AdmitNode(msg.node), within=WITHIN_NS)
+        admitted: Applications = await self._controllers.ask(ctx, domain.name, AdmitNode(msg.node))
         self._joined.add(msg.node)
         waiting = tuple(sorted({link for link, _ in planned} - set(linked.links)))
         unplanned = tuple(sorted(one.name for which, one in reported.items() if which not in planned))

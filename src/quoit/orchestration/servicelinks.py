@@ -33,10 +33,10 @@ from quoit.service.api import (
     ApplicationRow,
     Applications,
     CloseSession,
+    Controllers,
     GetApplications,
     OpenSession,
     SessionChanged,
-    controller,
 )
 
 LOOK_NS, OPEN_NS = 2_000_000_000, 30_000_000_000
@@ -56,8 +56,9 @@ class ServiceLinkManager(Element):
     realises = ("A5", "E5")
     subscribes = (f"{SESSION_NEWS}.*",)
 
-    def __init__(self, place: str, domains: tuple[str, ...]) -> None:
+    def __init__(self, place: str, domains: tuple[str, ...], controllers: int = 1) -> None:
         super().__init__(SERVICE_LINKS, place)
+        self._controllers = Controllers(controllers, LOOK_NS)
         self._domains = domains
         self._by_app: dict[str, ServiceLink] = {}
 
@@ -77,9 +78,8 @@ class ServiceLinkManager(Element):
         row = ServiceLink("", app.sae, peer.sae, app.node, peer.node, app.kme, msg.rate_bps, msg.priority, REGISTERED)
         return self._keep(ctx, row)
 
-    @staticmethod
-    async def _known(ctx: Context, domain: str) -> tuple[ApplicationRow, ...]:
-        answer: Applications = await ctx.ask(controller(domain), GetApplications(), within=LOOK_NS)
+    async def _known(self, ctx: Context, domain: str) -> tuple[ApplicationRow, ...]:
+        answer: Applications = await self._controllers.ask(ctx, domain, GetApplications())
         return answer.rows
 
     @handles(CreateServiceLink)

@@ -60,12 +60,14 @@ class Element:
     `realises` lists the rows of the requirements that the element exists for. `subscribes` lists the
     subjects (with `*` for one label) whose news it wants; the handlers say what types it understands.
     `only_resource_plane` closes the element to callers of other planes: the kernel checks it.
+    `separable` elements may run apart from the others of their cell: between these and them, local latency passes.
     """
 
     stratum: ClassVar[Stratum]
     plane: ClassVar[Plane]
     realises: ClassVar[tuple[str, ...]] = ()
     only_resource_plane: ClassVar[bool] = False
+    separable: ClassVar[bool] = False
     handlers: ClassVar[dict[type[Message], Handler]] = {}
     subscribes: tuple[str, ...] = ()
 

@@ -85,7 +85,7 @@ class Kernel:
 
     `elements` are all elements of the scenario, in any order; all live here until `split`.
     `latency(place, place)` gives the classical path's delay in nanoseconds. Elements of one place speak without delay
-    if they are of the same stratum and plane, and after `local_ns` if not.
+    if they are of the same stratum and plane and neither is separable, and after `local_ns` if not.
     """
 
     context_class: ClassVar[type[Context]] = Context
@@ -212,7 +212,8 @@ class Kernel:
             return self._latency_of(ctx.place, element.place)
         speaker = self.elements[ctx.index]
         near = speaker.stratum is element.stratum and speaker.plane is element.plane
-        return 0 if near else self._local_ns
+        apart = (speaker.separable or element.separable) and speaker is not element
+        return 0 if near and not apart else self._local_ns
 
     def audience(self, ctx: Context, subject: str, kind: type[Message]) -> tuple[Route, ...]:
         """The ways from `ctx` to all who subscribe to `subject` and understand `kind`."""

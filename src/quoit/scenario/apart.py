@@ -18,7 +18,16 @@ import structlog
 from quoit.runtime.kernel import Kernel
 from quoit.runtime.live import LiveWorld
 from quoit.scenario.muster import Go, Hello, Muster, PartRefused, Seen, State
-from quoit.scenario.parts import SHORT_NS, Cut, Part, cell_of, demand_latency, shortest_ns
+from quoit.scenario.part_news import PartNews
+from quoit.scenario.parts import (
+    SHORT_NS,
+    Cut,
+    Holdings,
+    Part,
+    PartFault,
+    demand_latency,
+    shortest_ns,
+)
 from quoit.scenario.schema import NetworkFile
 
 if TYPE_CHECKING:
@@ -72,10 +81,15 @@ class Company:
     def __post_init__(self) -> None:
         """PartFault if this network cannot be cut so."""
         demand_latency(self.network, [self.options.part], self.kernel.elements)
-        cells = {str(cell_of(element)) for element in self.kernel.elements}
+        self._holdings = Holdings(self.kernel.elements)
+        if not self._holdings.of(self.options.part.name):
+            raise PartFault(f"part {self.options.part} would hold no element of this network")
         instance = secrets.token_hex(8)
         own = Hello(self.options.part.name, instance, time.monotonic_ns(), self.facts)
-        self.muster = Muster(own, cells)
+        self.muster = Muster(own, self._holdings)
+        bus, speed = self.options.bus, float(self.facts["speed"])
+        self.news = PartNews(self.kernel, own.part, bus, self._now_ns, speed, self._say_if_known)
+        bus.listen(self.news.arrived, self.news.missed)
 
     # -- the start -----------------------------------------------------------------------------------
 
@@ -136,11 +150,20 @@ class Company:
         if not missing:
             return f"all parts were there, but the start was not named within {wait_s:g} s; start all anew"
         strange = "".join(f"; {why}" for why in self.muster.quarrels.values())
-        first, _, plane = missing[0].partition("-")
+        first, plane, *element = missing[0].split("-", 2)
+        if element:
+            own = f" --element {element[0]}"
+        else:
+            own = "".join(f" --without {piece}" for piece in self._pieces_of(missing[0]))
         return (
             f"within {wait_s:g} s nobody came who holds {_short(missing)}{strange}; start one, such as: "
-            f"quoit up FILE --bus URL --stratum {first} --plane {plane}"
+            f"quoit up FILE --bus URL --stratum {first} --plane {plane}{own}"
         )
+
+    def _pieces_of(self, cell: str) -> list[str]:
+        """What parts that are there hold of a cell which is missing otherwise."""
+        parts = [self.options.part.name, *self.muster.seen]
+        return sorted(str(p) for part in parts for p in Part.named(part).pieces if str(p.cell) == cell)
 
     def begin(self, world: LiveWorld) -> None:
         """The world lives: say so, and from now on look after the others."""
@@ -169,6 +192,20 @@ class Company:
                 _log.warning("part.refused", why=why)
         if back is not None and self.go is not None:
             self._welcome(back)
+        if self.go is not None and self._is_current(hello):
+            self._hear_of_news(hello)
+
+    def _is_current(self, hello: Hello) -> bool:
+        """Whether this is a word of who has the part's place now, and neither of an earlier one nor of a rival."""
+        seen = self.muster.seen.get(hello.part)
+        return seen is not None and seen.hello is hello and self.go is not None and hello.part in self.go.parts
+
+    def _hear_of_news(self, hello: Hello) -> None:
+        is_leaving = hello.state in (State.LEAVING, State.FINISHED)
+        self.news.wanted(hello.part, () if is_leaving else hello.wants)
+        own = self.options.part.name
+        if hello.lives.get(own) == self.life:  # else it counts for an earlier life of this part
+            self.options.bus.promised(hello.part, hello.told.get(own, 0))
 
     def _welcome(self, back: Seen) -> None:
         assert self.go is not None
@@ -188,11 +225,20 @@ class Company:
         world = self._world
         assert world is not None
         why = f"part {gone.part} has gone"
-        _log.error("part.gone", part=gone.part, holds=sorted(map(str, Part.named(gone.part).cells)))
+        _log.error("part.gone", part=gone.part, holds=self._held_by(Part.named(gone.part)))
         if Part.named(gone.part).has_resources:
             world.fail(PartGone(f"{why}, and with it what it held; the others end, too"))
         else:
             world.doubt(why)
+            self.news.gone(gone.part)
+
+    def _now_ns(self) -> int:
+        return self.kernel.now if self._world is None else self._world.now_ns()
+
+    def _say_if_known(self) -> None:
+        """What is wanted has changed; before this part has spoken for the first time, nobody asks."""
+        if self._telling is not None and not self._telling.done():
+            self._say()
 
     def _say(self) -> None:
         world = self._world
@@ -205,6 +251,8 @@ class Company:
             go=self.go,
             late_s=0.0 if world is None else world.worst_lateness_s,
             faithful=world is None or world.faithful,
+            wants=self.news.wants,
+            told=self.options.bus.told,
         )
         self.options.bus.say(msgspec.json.encode(self.muster.own))
 
@@ -253,11 +301,17 @@ class Company:
             "here": own,
             "state": "gone" if gone or hello is None else str(hello.state),
             "life": 0 if hello is None else hello.life,
-            "cells": sorted(map(str, part.cells)),
-            "elements": sum(element in part for element in self.kernel.elements),
+            "cells": self._held_by(part),
+            "elements": len(self._holdings.of(name)),
             "late_s": 0.0 if hello is None else hello.late_s,
             "faithful": hello is not None and hello.faithful,
         }
+
+    @staticmethod
+    def _held_by(part: Part) -> list[str]:
+        lacks = {cell: [str(p) for p in sorted(part.lacks, key=str) if p.cell == cell] for cell in part.cells}
+        cells = [f"{cell} without {', '.join(own)}" if own else str(cell) for cell, own in lacks.items()]
+        return sorted([*cells, *map(str, part.pieces)])
 
     @property
     def gone(self) -> list[str]:
@@ -266,6 +320,7 @@ class Company:
 
     async def leave(self, finished: bool) -> None:
         """Say good-bye, and close the line to the bus."""
+        self.news.close()
         if self._telling is not None:
             self._telling.cancel()
             await asyncio.gather(self._telling, return_exceptions=True)

@@ -6,9 +6,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Iterable
+import os
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quoit.adapters.crypto.pki import Authority, Issued
@@ -17,25 +21,28 @@ from quoit.interfaces.etsi014.codec import Compat, Limits
 from quoit.interfaces.identity import Identities
 from quoit.interfaces.listener import Census, Listener, ListenerLimits, listen
 from quoit.interfaces.northbound import Counted, make_app
+from quoit.interfaces.passwords import Passwords
 from quoit.interfaces.restconf.core import Restconf
 from quoit.interfaces.restconf.library import ModuleSet
 from quoit.interfaces.restconf.schema import Schema
 from quoit.interfaces.restconf.server import RestconfApp
 from quoit.model.role import Role
+from quoit.runtime.gate import Gate
 from quoit.runtime.live import LiveWorld
 from quoit.scenario import orchestration_door
-from quoit.scenario.agent_doors import AgentDoor, AgentDoors
+from quoit.scenario.agent_doors import READERS as AGENT_ROLES
+from quoit.scenario.agent_doors import AgentDoor, AgentDoors, agent_schema
 from quoit.scenario.assemble import Twin
 from quoit.scenario.host_options import HostOptions
 from quoit.scenario.joining import EnrolmentDesk, JoinDoor
 from quoit.scenario.operator import ROLES, ManagementDoor, OperatorSocket, role_identities
 from quoit.scenario.optical_door import ROLES as TAPI_ROLES
 from quoit.scenario.optical_door import OpticalDoor
-from quoit.scenario.parts import KMES, OPTICAL
+from quoit.scenario.part_doors import AGENTS_PORT, JOIN_PORT, MANAGEMENT_PORT, ORCHESTRATION_PORT, TAPI_PORT
+from quoit.scenario.parts import KMES
 from quoit.scenario.schema import NetworkFile
-from quoit.scenario.telemetry_data import MODULE, TelemetryProvider, tell_changes
+from quoit.scenario.telemetry_data import MODULE, TelemetryProvider, all_monitors, tell_changes
 from quoit.scenario.tokens import TokenBook
-from quoit.service.agreements import monitor
 from quoit.service.api import eme
 
 if TYPE_CHECKING:
@@ -55,12 +62,26 @@ class Door:
     context: Any
 
 
+class PortRefused(ValueError):
+    """The system lets nobody open a door on the port that was named for it; the text says which, and how to mend it."""
+
+
+@contextmanager
+def _named_by(option: str, port: int) -> Iterator[None]:
+    """While a listener is opened on a port that an option names."""
+    try:
+        yield
+    except OSError as fault:
+        why = fault.strerror or str(fault)
+        raise PortRefused(f"{option} {port}: cannot be opened: {why}; name a free port, or 0 for any") from fault
+
+
 @dataclass
 class Doors:
     """All that a hosted twin is reached by, and the certificates that are shown there.
 
     `elements`: those that this process holds. `tokens`: of devices that may join. `optical`: what stands behind the
-    optical network's door, if there is to be one.
+    optical network's door, if there is to be one. `watch`: the gate at which news of all parts of the twin are heard.
     """
 
     options: HostOptions
@@ -71,6 +92,7 @@ class Doors:
     elements: frozenset[str]
     tokens: TokenBook
     optical: OpticalDoor | None
+    watch: Gate
     of_kmes: dict[str, Door] = field(default_factory=dict)
     apps: dict[str, Issued] = field(default_factory=dict)
     roles: dict[Role, Issued] = field(default_factory=dict)
@@ -89,6 +111,8 @@ class Doors:
         self._orchestrating: orchestration_door.OrchestrationDoor | None = None
         self._joining: Door | None = None
         self._enrolment: EnrolmentDesk | None = None
+        self._passwords: Passwords | None = None
+        self._agent_schema: Schema | None = None
         self._limits_of_doors = ListenerLimits()
         self._census = Census(self._limits_of_doors.in_all, self._limits_of_doors.per_identity)
 
@@ -97,6 +121,11 @@ class Doors:
         operates it; None: another process does."""
         self._issue_applications(lambda kme: self.twin.kmes[kme] not in self.network.joining)
         if self.options.serve:
+            if self.options.agents_port is not None:
+                # Reading modules takes a while, in which a twin that was live already would be late.
+                self._agent_schema = agent_schema()
+            if self.options.teraflow:
+                self._passwords = self._made_passwords()
             await self._open_doors(lambda kme: self.twin.kmes[kme] not in self.network.joining)
             if operator is not None:
                 self._operator = operator
@@ -105,6 +134,19 @@ class Doors:
                 await self._open_tapi()
                 await self._open_joining()
             self._write_doors()
+
+    def _made_passwords(self) -> Passwords:
+        """A password a role, new in each life, in a file for its owner's eyes."""
+        tokens = {role.value: secrets.token_urlsafe(32) for role in (*AGENT_ROLES, *TAPI_ROLES)}
+        new = self._password_file.with_suffix(".new")
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+            json.dump(tokens, out)
+        os.replace(new, self._password_file)
+        return Passwords(tokens)
+
+    @property
+    def _password_file(self) -> Path:
+        return self.options.directory / f"passwords{self.options.suffix}.json"
 
     def programs_here(self) -> dict[str, int]:
         """Memories for programs of hosts, in the part that holds the nodes' KMEs."""
@@ -141,9 +183,10 @@ class Doors:
         leaf = self.authority.issue_kme(ORCHESTRATION, ["127.0.0.1"], ["localhost"], life)
         self._issue_roles(orchestration_door.ROLES)
         context = self.authority.server_context(leaf, tls13_only=True)
-        app = orchestration_door.OrchestrationApp(self.world, self.network, schema)
+        app = orchestration_door.OrchestrationApp(self.watch, self.network, schema)
         port, revoked = self.options.orchestration_port or 0, self.authority.is_revoked
-        self._orchestrating = await orchestration_door.OrchestrationDoor.open(app, port, context, revoked)
+        with _named_by(ORCHESTRATION_PORT, port):
+            self._orchestrating = await orchestration_door.OrchestrationDoor.open(app, port, context, revoked)
         self.orchestration = Door(ORCHESTRATION, self._orchestrating.listener, leaf, context)
 
     async def _open_joining(self) -> None:
@@ -157,7 +200,8 @@ class Doors:
             return
         leaf = self.authority.issue_kme(JOINING, ["127.0.0.1"], ["localhost"], self.options.certificate_life)
         context = self.authority.enrolment_context(leaf)
-        self.join_door = await JoinDoor.open(desk, self.options.join_port, context)
+        with _named_by(JOIN_PORT, self.options.join_port):
+            self.join_door = await JoinDoor.open(desk, self.options.join_port, context)
         self._joining = Door(JOINING, self.join_door.listener, leaf, context)
 
     async def _open_doors_of(self, node: str) -> dict[str, Any]:
@@ -165,6 +209,8 @@ class Doors:
         mine = {kme for kme, at in self.twin.kmes.items() if at == node}
         self._issue_applications(lambda kme: kme in mine)
         await self._open_doors(lambda kme: kme in mine and kme not in self.of_kmes)
+        if self.agents is not None:
+            await self.agents.admit(node)
         self._write_doors()
         told: dict[str, Any] = self.told()["applications"]
         return {sae: told[sae] for sae in told if told[sae]["kme"] in mine}
@@ -231,13 +277,14 @@ class Doors:
         self._issue_roles(ROLES)
         context = self.authority.server_context(leaf, tls13_only=True)
         identify = role_identities(self.authority.is_revoked).read
-        monitors = [monitor(domain.name) for domain in self.network.all_domains()]
-        core = Restconf(ModuleSet.of([MODULE]), [TelemetryProvider(self.world, monitors)], now=self._instant)
+        provider = TelemetryProvider(self.world, all_monitors(self.network))
+        core = Restconf(ModuleSet.of([MODULE]), [provider], now=self._instant)
         door = ManagementDoor(operator.app(), RestconfApp(core))
         port = self.options.management_port
-        listener = await listen(door, "127.0.0.1", port, context, {}, identify=identify)
+        with _named_by(MANAGEMENT_PORT, port):
+            listener = await listen(door, "127.0.0.1", port, context, {}, identify=identify)
         self._restconf = core
-        self._changes = asyncio.get_running_loop().create_task(tell_changes(self.world, core))
+        self._changes = asyncio.get_running_loop().create_task(tell_changes(self.watch, core))
         self.management = Door(MANAGEMENT, listener, leaf, context)
 
     def _issue_roles(self, roles: Iterable[Role]) -> None:
@@ -249,16 +296,18 @@ class Doors:
         """The optical network's door over mutual TLS, for controllers, operators and observers."""
         if self.optical is None or self.options.tapi_port is None:
             return
-        apart = self.options.apart
-        if apart is not None and not apart.part.cells >= OPTICAL:  # another part holds the optical network
-            return
         self._issue_roles(TAPI_ROLES)
         leaf = self.authority.issue_kme(TAPI, ["127.0.0.1"], ["localhost"], self.options.certificate_life)
-        context = self.authority.server_context(leaf, tls13_only=True)
+        if self._passwords is None:
+            context = self.authority.server_context(leaf, tls13_only=True)
+        else:
+            context = self.authority.enrolment_context(leaf)
         identify = role_identities(self.authority.is_revoked, TAPI_ROLES).read
-        listener = await self.optical.open(
-            self.world, self.twin.kernel.watchers, self.options.tapi_port, context, identify
-        )
+        port = self.options.tapi_port
+        with _named_by(TAPI_PORT, port):
+            listener = await self.optical.open(
+                self.world, self.twin.kernel.watchers, port, context, identify, self._passwords
+            )
         self.tapi = Door(TAPI, listener, leaf, context)
 
     def _instant(self) -> datetime:
@@ -273,9 +322,13 @@ class Doors:
         nodes = [node for node in self.network.nodes if agent(node) in self.elements]
         if not nodes:  # another part holds them
             return
-        self.agents = AgentDoors(self.network.name, self.world, self.authority, self.options.certificate_life)
+        life, schema = self.options.certificate_life, self._agent_schema or agent_schema()
+        self.agents = AgentDoors(self.network.name, self.world, self.authority, life, schema)
         dialects = {node: self.network.nodes[node].dialect for node in nodes}
-        await self.agents.open(dialects, self.options.agents_port)
+        first = self.options.agents_port
+        ports = {node: first + number if first else 0 for number, node in enumerate(self.network.nodes)}
+        with _named_by(AGENTS_PORT, first):
+            await self.agents.open(dialects, ports, self._passwords, self.network.joining)
         self._write_doors()
 
     def all(self) -> list[Door | AgentDoor]:
@@ -337,6 +390,8 @@ class Doors:
             told["joining"] = {"url": self.join_door.url}
         if self.agents is not None:
             told["agents"] = self.agents.told()
+        if self._passwords is not None:
+            told["passwords"] = str(self._password_file.resolve())
         return told
 
     async def join_again(self) -> None:

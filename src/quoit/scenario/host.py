@@ -27,6 +27,7 @@ from quoit.adapters.stores.sealed import SealedStore
 from quoit.adapters.stores.sqlite import SqliteStore
 from quoit.interfaces.repeated import Repeated
 from quoit.runtime.context import Device
+from quoit.runtime.gate import Gate
 from quoit.runtime.journal import FORMAT, Header, JournalWriter
 from quoit.runtime.kernel import Kernel
 from quoit.runtime.live import LiveWorld
@@ -39,8 +40,10 @@ from quoit.scenario.check import loads
 from quoit.scenario.doors import Doors
 from quoit.scenario.host_options import HostOptions
 from quoit.scenario.joining import token_book
+from quoit.scenario.news import NewsSource, OwnNews
 from quoit.scenario.operator import OperatorSocket
 from quoit.scenario.optical_door import OpticalDoor
+from quoit.scenario.part_news import NewsGate
 from quoit.scenario.parts import KMES
 from quoit.scenario.run_directory import NothingToResume, TwinState, hold_directory
 from quoit.scenario.spread import Spread
@@ -109,7 +112,11 @@ class Host:
             epoch_unix_s=self.network.epoch_unix_s,
             record=self.journal,
         )
-        self.doors = Doors(self.options, self.network, self.twin, self.world, self.authority, elements, tokens, optical)
+        self.news: NewsSource = OwnNews(self.twin.kernel) if self.company is None else self.company.news
+        watch: Gate = self.world if self.company is None else NewsGate(self.world, self.company.news)
+        self.doors = Doors(
+            self.options, self.network, self.twin, self.world, self.authority, elements, tokens, optical, watch
+        )
 
     def _elements_here(self, kernel: Kernel) -> frozenset[str]:
         """Names of the elements that are this process's share."""

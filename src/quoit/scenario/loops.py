@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from math import prod
 
+from quoit.connectivity.tester import BorderTester
 from quoit.fabric.links.profile import OVER_PAIRS, BB84Profile, Profile
 from quoit.model.spectrum import centre_of
 from quoit.orchestration.loops.buffer import BufferLoop, SharedDevice
 from quoit.orchestration.loops.causes import Optics
 from quoit.orchestration.loops.channel import LinkFacts
+from quoit.orchestration.loops.domains import Benchmark, DomainLoop
 from quoit.orchestration.loops.fidelity import FidelityLoop, TestRounds
 from quoit.orchestration.loops.noise import NoiseLoop, NoisePolicy
 from quoit.orchestration.loops.places import Guards
@@ -20,6 +22,9 @@ from quoit.planes.loop_locks import LoopArbiter
 from quoit.runtime.element import Element
 from quoit.scenario import schema
 from quoit.scenario.entanglement import memory_plan
+from quoit.scenario.light import LightSide
+from quoit.scenario.loop_check import borders_of
+from quoit.service.api import eme
 
 ISOLATION_DB = 100.0
 
@@ -27,14 +32,20 @@ ISOLATION_DB = 100.0
 class LoopSide:
     """Everything about loops that the assembly needs."""
 
-    def __init__(self, network: schema.NetworkFile, place: str, profile_of: Callable[[schema.Link], Profile]) -> None:
+    def __init__(
+        self, network: schema.NetworkFile, place: str, profile_of: Callable[[schema.Link], Profile], light: LightSide
+    ) -> None:
         self._n = network
+        self._light = light
         self._place = place
         self._profile_of = profile_of
 
     def elements(self) -> list[Element]:
         """All loops, and the arbiter of their locks."""
-        loops = [*self._for_links(), *self._for_devices(), *self._for_pairs()]
+        domains = list(self._for_domains())
+        loops = [*self._for_links(), *self._for_devices(), *self._for_pairs(), *domains]
+        if domains:
+            loops.append(BorderTester(self._place, self._light.inventory()))
         return [LoopArbiter(self._place), *loops] if loops else []
 
     def _for_links(self) -> Iterator[Element]:
@@ -76,8 +87,29 @@ class LoopSide:
             assert fidelity is not None
             a, b = link.between
             right = [memory_plan(memories).model.readout for n in (a, b) if (memories := self._n.nodes[n].memories)]
-            tests = TestRounds(link.id, a, b, fidelity.tests, fidelity.slots, prod(2 * r - 1 for r in right))
+            readout = prod(2 * r - 1 for r in right)
+            tests = TestRounds(
+                link.id, a, b, fidelity.tests, fidelity.slots, readout, link.calibration_ns, self._entities()
+            )  # fmt: skip
             yield FidelityLoop(self._place, plan_of(f"fidelity:{link.id}", fidelity), tests)
+
+    def _for_domains(self) -> Iterator[Element]:
+        """A loop for each optical domain that light of others can cross."""
+        section = self._n.loops.domains
+        for domain, borders in borders_of(self._n).items() if section is not None else ():
+            assert section is not None
+            if len(borders) < 2:
+                continue
+            inside = frozenset(s.id for s in self._n.spans if {self._n.domain_of(n) for n in s.between} == {domain})
+            bench = Benchmark(
+                domain, borders, inside, section.clicks, section.windows, section.back, section.margin_db,
+                10 ** (section.noise_margin_db / 10), section.latency_margin_ns, section.lowest, section.step,
+            )  # fmt: skip
+            yield DomainLoop(self._place, plan_of(f"domain:{domain}", section), bench)
+
+    def _entities(self) -> tuple[str, ...]:
+        """Those who know units of entangled states, and what these rest on."""
+        return tuple(eme(name) for name, node in self._n.nodes.items() if node.memories is not None)
 
     def _facts(self, link: schema.Link, loop: schema.MovingLoop) -> LinkFacts:
         plant = self._n.plant

@@ -1,6 +1,6 @@
 """How the parts of a twin find each other: what each says of itself, and what all conclude from it alike.
 
-Before the start every part says again and again what it holds and what it was started with. When all cells are held,
+Before the start every part says again and again what it holds and what it was started with. When all elements are held,
 the part that holds the first of them names the instant of the common start. From then on silence means that a part has
 gone. A part without resources may come back to the twin's present; one with resources may not, for keys went with it.
 
@@ -9,12 +9,12 @@ No clocks and no bus here: times are given, and are of the monotonic clock that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
 
-from quoit.scenario.parts import CELLS, Part
+from quoit.scenario.parts import Holdings, Part
 
 SILENT_NS = 5_000_000_000
 """A part that says nothing for so long has gone."""
@@ -62,7 +62,8 @@ class Go(msgspec.Struct, frozen=True):
 
 class Hello(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a part says of itself. `instance` tells two processes of one name apart, `since_ns` says when it joined,
-    `lives` which life of each part it knows of, its own among them."""
+    `lives` which life of each part it knows of, its own among them, `wants` which news are wanted there, and `told` how
+    many news it has told to each part."""
 
     part: str
     instance: str
@@ -73,6 +74,8 @@ class Hello(msgspec.Struct, frozen=True, omit_defaults=True):
     go: Go | None = None
     late_s: float = 0.0
     faithful: bool = True
+    wants: tuple[str, ...] = ()
+    told: dict[str, int] = {}
 
     @property
     def life(self) -> int:
@@ -91,13 +94,13 @@ class Seen(msgspec.Struct):
 class Muster:
     """One part's view of all."""
 
-    def __init__(self, own: Hello, cells: Iterable[str]) -> None:
-        """`cells`: names of those that have elements in this network."""
+    def __init__(self, own: Hello, holdings: Holdings) -> None:
+        """`holdings`: of this network."""
         self.own = own
         self.seen: dict[str, Seen] = {}
         self.quarrels: dict[str, str] = {}
-        self._cells = [str(cell) for cell in CELLS if str(cell) in set(cells)]
-        self._own_cells = _cells_of(own.part)
+        self._holdings = holdings
+        self._own = holdings.of(own.part)
 
     def hear(self, name: str, hello: Hello, at_ns: int) -> Seen | None:
         """A part (`name` is what its certificate says) said something. Returns it if it has come back to a new life.
@@ -140,22 +143,22 @@ class Muster:
             if theirs != mine and "" not in (theirs, mine):
                 word = WORDS.get(fact, fact)
                 return f"part {other.part} was started with another {word}: {theirs} there, {mine} here"
-        both = sorted(self._own_cells & _cells_of(other.part))
+        both = self._holdings.described(self._own & self._holdings.of(other.part))
         if both and other.state in (State.WAITING, State.RUNNING):
             return f"{', '.join(both)} would be held twice: here and by part {other.part}, which is {other.state}"
         return None
 
     def missing(self) -> list[str]:
-        """Cells with elements that no part is heard to hold."""
-        held = self._own_cells.union(*(_cells_of(name) for name, seen in self.seen.items() if not seen.gone))
-        return [cell for cell in self._cells if cell not in held]
+        """What has elements that no part is heard to hold: cells, and functions of cells."""
+        held = self._own.union(*(self._holdings.of(name) for name, seen in self.seen.items() if not seen.gone))
+        return self._holdings.described(frozenset(self._holdings.all) - held)
 
     def decide(self, now_ns: int, sim_ns: int) -> Go | None:
         """The common start if it is known or if this part is to name it; None while parts are missing."""
         for seen in self.seen.values():
             if seen.hello.go is not None and not seen.gone:
                 return seen.hello.go
-        if self.missing() or self._cells[0] not in self._own_cells:
+        if self.missing() or self._holdings.all[0] not in self._own:
             return None
         others = sorted(name for name, seen in self.seen.items() if not seen.gone)
         instances = (self.own.instance, *(self.seen[name].hello.instance for name in others))
@@ -189,7 +192,3 @@ def _is_gone(seen: Seen, now_ns: int) -> bool:
     if seen.hello.state is State.FINISHED:
         return False
     return now_ns - seen.at_ns > (LEAVE_NS if seen.hello.state is State.LEAVING else SILENT_NS)
-
-
-def _cells_of(part: str) -> frozenset[str]:
-    return frozenset(map(str, Part.named(part).cells))

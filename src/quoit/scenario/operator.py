@@ -5,6 +5,7 @@ strike the world; they cannot read keys.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from pathlib import Path
@@ -33,8 +34,8 @@ from quoit.runtime.wire import Message
 from quoit.scenario.fate import FATE, STRIKES, Strike
 from quoit.scenario.news import UNREAD_S, NewsDesk
 from quoit.scenario.targets import targets_of, without_light
+from quoit.scenario.telemetry_data import all_monitors
 from quoit.service import api as service
-from quoit.service.agreements import monitor
 
 if TYPE_CHECKING:
     from quoit.scenario.host import Host
@@ -106,6 +107,10 @@ def role_identities(is_revoked: Callable[[int], bool], roles: Iterable[Role] = R
     return Identities(names, kinds=(NameKind.URI,), is_revoked=is_revoked)
 
 
+class SocketRefused(ValueError):
+    """The system lets nobody open the operator's socket where it should be; the text says why and how to mend it."""
+
+
 class OperatorSocket:
     """Serves GET /links, /spans, /channels, /services, /works, /units, /alarms, /loops, /assurance, /telemetry,
     /footprint, /events, /doors, /parts, /status, /metrics, /livez, /readyz, and POST /strike, /loops, /works,
@@ -117,7 +122,7 @@ class OperatorSocket:
         self._server: Server | None = None
         self._task: asyncio.Task[None] | None = None
         self._registry = registry_of(host.twin.kernel)
-        self._news = NewsDesk(host.twin.kernel)
+        self._news = NewsDesk(host.news)
 
     def app(self) -> Starlette:
         """What both doors serve."""
@@ -149,14 +154,18 @@ class OperatorSocket:
         )
 
     async def start(self) -> None:
-        """Open the socket. An earlier one of the same name is replaced."""
+        """Open the socket. An earlier one of the same name is replaced. `SocketRefused` if it cannot be there."""
         self._path.unlink(missing_ok=True)
+        _try_to_bind(self._path)
         config = Config(self.app(), uds=str(self._path), lifespan="off", log_config=None, access_log=False, ws="none")
         self._server = Server(config)
         self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
         self._server.capture_signals = _no_signals  # type: ignore[method-assign,assignment]
         self._task = asyncio.get_running_loop().create_task(self._server.serve())
         while not self._server.started:
+            if self._task.done():
+                await self._task
+                raise SocketRefused(f"{self._path}: its server has ended before it had begun")
             await asyncio.sleep(0.01)
         self._path.chmod(0o600)
 
@@ -214,7 +223,7 @@ class OperatorSocket:
 
     async def _telemetry(self, request: Request) -> Response:
         """Meters that are on, with their windows, of all strata."""
-        of = [connectivity.METERS, METERS, *(monitor(domain.name) for domain in self._host.network.all_domains())]
+        of = [connectivity.METERS, METERS, *all_monitors(self._host.network)]
         answers: list[Meters] = [await self._host.world.ask(name, GetMeters()) for name in of]
         return _json(Meters(tuple(row for answer in answers for row in answer.meters)))
 
@@ -339,6 +348,19 @@ class _Events:
             return
         cut = scope.get("state", {}).get("cut")
         await send_feed(feed, 200, [(b"content-type", b"text/event-stream")], UNREAD_S, receive, send, cut)
+
+
+def _try_to_bind(path: Path) -> None:
+    """The server says nothing of a socket that it could not open."""
+    try:
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.bind(str(path))
+    except OSError as fault:
+        raise SocketRefused(
+            f"{path} ({len(str(path).encode())} bytes) cannot be opened: {fault}; the path of a local socket has at "
+            "most 107 bytes (macOS: 103), so give the twin a shorter --dir, where sockets may be made"
+        ) from fault
+    path.unlink()
 
 
 class _no_signals:  # noqa: N801 - stands in for a context manager function of uvicorn's

@@ -23,18 +23,20 @@ from quoit.connectivity import api
 from quoit.engine.physics.fibre import delay_s
 from quoit.interfaces.identity import Peer
 from quoit.interfaces.listener import Listener
+from quoit.interfaces.passwords import Passwords
 from quoit.interfaces.restconf.access import Rule, Rules
 from quoit.interfaces.restconf.core import Restconf
 from quoit.interfaces.restconf.errors import RestconfError
 from quoit.interfaces.restconf.exchange import Request, Response, refusal
 from quoit.interfaces.restconf.library import ModuleSet, YangError
 from quoit.interfaces.restconf.schema import Schema
-from quoit.interfaces.restconf.server import serve
+from quoit.interfaces.restconf.server import Handler, serve
 from quoit.interfaces.tapi import codec
 from quoit.interfaces.tapi.demands import Asked, asked_of
 from quoit.interfaces.tapi.objects import Standing, service_object
 from quoit.interfaces.tapi.optics import Lifecycle, Link, Network, Node, PathWish, Service, Sip, Wish
 from quoit.interfaces.tapi.provider import STREAM, TapiProvider
+from quoit.interfaces.tapi.teraflow import TeraFlowTapi
 from quoit.model.problem import Problem
 from quoit.model.role import Operation, Role, may
 from quoit.runtime.live import LiveWorld
@@ -436,15 +438,19 @@ class OpticalDoor:
         port: int,
         tls: ssl.SSLContext,
         identify: Callable[[bytes], Peer],
+        passwords: Passwords | None = None,
     ) -> Listener:
-        """Serve on a port of 127.0.0.1 (0: any free one) until `close`."""
+        """Serve on a port of 127.0.0.1 (0: any free one) until `close`. With `passwords`, in TeraFlowSDN's dialect."""
 
         def now() -> datetime:
             at_ns = world.now_ns() if world.running else world.kernel.now  # before it goes live
             return datetime.fromtimestamp(world.unix_s(at_ns), UTC)
 
         core, self._optics = tapi_server(self._network, world, watchers, self._modules, now)
-        return await self._stack.enter_async_context(serve(ByRole(core), "127.0.0.1", port, tls, identify))
+        handler: Handler = ByRole(core) if passwords is None else TeraFlowTapi(ByRole(core), core.root)
+        return await self._stack.enter_async_context(
+            serve(handler, "127.0.0.1", port, tls, identify, passwords=passwords)
+        )
 
     async def show_what_stands(self) -> None:
         """Take services over that were opened before the door was. The world must be live: controllers are asked."""

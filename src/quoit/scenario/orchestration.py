@@ -32,11 +32,16 @@ def orchestration(network: NetworkFile, center: str) -> list[Element]:
     names = tuple(plan.name for plan in plans)
     period_ns = network.policies.intent_period_ns
     optical = OPTICAL if network.has_plant else None
-    namespace, keepers = Namespace(network.nid), keepers_of(network)
-    out.append(IntentManager(center, names, namespace, period_ns=period_ns, optical=optical, keepers=keepers))
+    namespace, number = Namespace(network.nid), network.policies.control_instances
+    keepers = keepers_of(network)
+    out.append(
+        IntentManager(
+            center, names, namespace, period_ns=period_ns, optical=optical, keepers=keepers, controllers=number
+        )
+    )
     if network.has_plant:
         out.append(OpticalServiceManager(center, lightable(network)))
-    out.append(ServiceLinkManager(center, names))
+    out.append(ServiceLinkManager(center, names, number))
     return out
 
 
@@ -58,4 +63,4 @@ def interfaces_of(network: NetworkFile, node: str) -> Iterator[Interface]:
 def _plan(network: NetworkFile, name: str, prefix: str) -> DomainPlan:
     nodes = tuple(node for node in network.nodes if network.domain_of(node) == name)
     kmes = tuple((kme.id, kme.node) for kme in network.all_kmes() if network.domain_of(kme.node) == name)
-    return DomainPlan(name, prefix, nodes, kmes)
+    return DomainPlan(name, prefix, nodes, kmes, network.policies.control_instances)

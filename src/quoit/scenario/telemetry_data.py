@@ -28,6 +28,8 @@ from quoit.planes.management import Alarm
 from quoit.planes.telemetry import GetMeters, MeterRow, Meters, WindowStats
 from quoit.runtime.gate import Gate
 from quoit.runtime.wire import Message
+from quoit.scenario.schema import NetworkFile
+from quoit.service.agreements import monitors
 
 MODULE = "quoit-telemetry"
 _STEP = Decimal("1e-9")
@@ -140,6 +142,12 @@ def footprint_of(told: Footprint) -> Tree:
         shared_fibre=real(told.shared_ratio),
         assumed_power=real(told.assumed_ratio),
     )
+
+
+def all_monitors(network: NetworkFile) -> tuple[str, ...]:
+    """Names of all domains' monitoring elements."""
+    number = network.policies.control_instances
+    return tuple(name for domain in network.all_domains() for name in monitors(domain.name, number))
 
 
 class TelemetryProvider(Provider):

@@ -25,6 +25,7 @@ class AccessControl(Element):
 
     stratum, plane = Stratum.SERVICE, Plane.CONTROL
     realises = ("C6", "G3")
+    separable = True
 
     def __init__(self, place: str, domain: str, contracts: tuple[Contract, ...], instance: int = 0) -> None:
         super().__init__(access(domain, instance), place)

@@ -26,6 +26,7 @@ class AdmissionControl(Element):
 
     stratum, plane = Stratum.SERVICE, Plane.CONTROL
     realises = ("C5", "C6")
+    separable = True
 
     def __init__(self, place: str, domain: str, fastest_ns: int, instance: int = 0, routers: int = 1) -> None:
         """`fastest_ns`: no answer takes less than the commits that it waits for."""

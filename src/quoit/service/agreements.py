@@ -6,12 +6,13 @@ module for routes; the routing module has them reserved in the fabric and tells 
 
 from __future__ import annotations
 
+import zlib
+
 from quoit.fabric.api import Flow
 from quoit.runtime.wire import Message, message
 from quoit.service.api import OpenSession
 from quoit.service.directory import Attachment
-
-INSTANCE_MARK = "#"
+from quoit.service.messages.names import INSTANCE_MARK
 
 
 def access(domain: str, instance: int = 0) -> str:
@@ -29,9 +30,19 @@ def router(domain: str, instance: int = 0) -> str:
     return f"service.routing:{domain}{INSTANCE_MARK}{instance}"
 
 
-def monitor(domain: str) -> str:
-    """Name of a domain's monitoring element."""
-    return f"service.monitor:{domain}"
+def monitor(domain: str, instance: int = 0) -> str:
+    """Name of a domain's monitoring element, or of another instance of it."""
+    return f"service.monitor:{domain}" + (f"{INSTANCE_MARK}{instance}" if instance else "")
+
+
+def monitors(domain: str, number: int) -> tuple[str, ...]:
+    """All of a domain's monitoring elements."""
+    return tuple(monitor(domain, n) for n in range(number))
+
+
+def monitor_of(domain: str, session_id: str, number: int) -> str:
+    """The one of `number` monitoring elements that watches a session: each has a share of them."""
+    return monitor(domain, zlib.crc32(session_id.encode()) % number)
 
 
 @message("service.CheckAccess")

@@ -7,7 +7,15 @@ SAE = secure application entity (ETSI GS QKD 014); its identifier here is the on
 from __future__ import annotations
 
 from quoit.fabric.api import CreatePairs, MadePair, Reading, RequestPairs
+from quoit.service.instances import Controllers
 from quoit.service.messages.applications import AdmitNode, ApplicationRow, Applications, GetApplications
+from quoit.service.messages.bindings import (
+    BindingRow,
+    Bindings,
+    GetBindings,
+    RebindUnit,
+    UnitRebound,
+)
 from quoit.service.messages.keys import (
     DeliveredBits,
     GetDeliveredBits,
@@ -27,7 +35,7 @@ from quoit.service.messages.kmes import (
     StreamRow,
     StreamStarved,
 )
-from quoit.service.messages.names import COORDINATOR, METERS, UPKEEP, controller, eme, qnpu
+from quoit.service.messages.names import COORDINATOR, INSTANCE_MARK, METERS, UPKEEP, controller, eme, qnpu
 from quoit.service.messages.pairs import (
     PAIR_NEWS,
     AskOver,
@@ -99,6 +107,7 @@ from quoit.service.messages.units import (
 
 __all__ = [
     "COORDINATOR",
+    "INSTANCE_MARK",
     "METERS",
     "PAIR_NEWS",
     "QNPU_NEWS",
@@ -113,16 +122,20 @@ __all__ = [
     "Applications",
     "AskOver",
     "AskPairs",
+    "BindingRow",
+    "Bindings",
     "ClaimQubits",
     "Claimed",
     "ClosePairCircuit",
     "CloseSession",
     "CloseUnit",
+    "Controllers",
     "CreatePairs",
     "DeliveredBits",
     "DropPairs",
     "FreeMemory",
     "GetApplications",
+    "GetBindings",
     "GetDeliveredBits",
     "GetKmeState",
     "GetSession",
@@ -157,6 +170,7 @@ __all__ = [
     "QnpuHeard",
     "QnpuNews",
     "Reading",
+    "RebindUnit",
     "RequestPairs",
     "Segment",
     "SendNote",
@@ -178,6 +192,7 @@ __all__ = [
     "UnitChanged",
     "UnitCount",
     "UnitCounts",
+    "UnitRebound",
     "Units",
     "UnitsChanged",
     "WantPairs",

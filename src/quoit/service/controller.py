@@ -9,17 +9,20 @@ from quoit.model.urn import Urn
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 from quoit.service.api import AdmitNode, ApplicationRow, Applications, GetApplications
-from quoit.service.directory import Announce, Attachment, Resolve, Resolved, controller
+from quoit.service.directory import Announce, Attachment, RecallDirectory, Resolve, Resolved, controller
+from quoit.service.instances import Controllers
 from quoit.service.routing import PrefixTable
 
 WITHIN = 2_000_000_000
 
 
 class ServiceController(Element):
-    """Knows the applications of its own domain, and which domain to ask for the others."""
+    """Knows the applications of its own domain, and which domain to ask for the others. Of several instances any one
+    will do: each is told all that the others are, and one that comes back asks them for what it has missed."""
 
     stratum, plane = Stratum.SERVICE, Plane.CONTROL
     realises = ("A5", "B3", "B4", "C2", "C6")
+    separable = True
 
     def __init__(
         self,
@@ -29,9 +32,18 @@ class ServiceController(Element):
         attachments: tuple[Attachment, ...],
         peers: tuple[str, ...],
         joining: frozenset[str] = frozenset(),
+        instance: int = 0,
+        instances: int = 1,
     ) -> None:
-        """`joining`: nodes whose applications nobody is told of before they have been admitted."""
-        super().__init__(controller(domain), place)
+        """`joining`: nodes whose applications nobody is told of before they have been admitted. `instance`: which this
+        is, of so many in each domain."""
+        super().__init__(controller(domain, instance), place)
+        self._instance = instance
+        self._instances = range(instances)
+        self._siblings = tuple(controller(domain, n) for n in self._instances if n != instance)
+        self._abroad = Controllers(instances, WITHIN)
+        self._heard: dict[str, Announce] = {}
+        self._admitted: list[str] = []
         self._domain = domain
         self._prefix = prefix
         self._waiting = tuple(a for a in attachments if a.node in joining)
@@ -43,16 +55,31 @@ class ServiceController(Element):
 
     async def start(self, ctx: Context) -> None:
         self._announce(ctx)
+        for sibling in self._siblings:
+            ctx.tell(sibling, RecallDirectory(self._instance))
+
+    @handles(RecallDirectory)
+    async def on_recall(self, ctx: Context, msg: RecallDirectory) -> None:
+        sibling = controller(self._domain, msg.instance)
+        for node in self._admitted:
+            ctx.tell(sibling, AdmitNode(node))
+        for announced in self._heard.values():
+            ctx.tell(sibling, announced)
 
     def _announce(self, ctx: Context) -> None:
         routable = tuple(a.sae for a in self._by_sae.values() if a.routable)
         for peer in self._peers:
-            ctx.tell(controller(peer), Announce(self._domain, self._prefix, routable))
+            for instance in self._instances:
+                ctx.tell(controller(peer, instance), Announce(self._domain, self._prefix, routable))
 
     @handles(AdmitNode)
     async def on_admit(self, ctx: Context, msg: AdmitNode) -> Applications:
         new = tuple(a for a in self._waiting if a.node == msg.node)
         self._waiting = tuple(a for a in self._waiting if a.node != msg.node)
+        if msg.node not in self._admitted:
+            self._admitted.append(msg.node)
+            for sibling in self._siblings:
+                ctx.tell(sibling, msg)
         self._by_sae.update((a.sae, a) for a in new)
         self._by_urn.update((Urn.parse(a.urn).assigned_name, a) for a in new)
         if new:
@@ -70,6 +97,7 @@ class ServiceController(Element):
 
     @handles(Announce)
     async def on_announce(self, ctx: Context, msg: Announce) -> None:
+        self._heard[msg.domain] = msg
         self._prefixes.announce(Urn.parse(msg.prefix), msg.domain)
         self._saes = {sae: d for sae, d in self._saes.items() if d != msg.domain}
         self._saes.update(dict.fromkeys(msg.saes, msg.domain))
@@ -89,5 +117,5 @@ class ServiceController(Element):
         # passed on once is not passed on again.
         if found is not None or abroad or domain is None or domain == self._domain:
             raise Problem("unknown-sae", "no application of this name can be reached")
-        answer: Resolved = await ctx.ask(controller(domain), Resolve(msg.name, self._domain), within=WITHIN)
+        answer: Resolved = await self._abroad.ask(ctx, domain, Resolve(msg.name, self._domain))
         return answer

@@ -40,6 +40,13 @@ class Resolved(Message):
     attachment: Attachment
 
 
+@message("service.RecallDirectory")
+class RecallDirectory(Message):
+    """One instance of a domain's control, which has just begun, to the others: tell me what you have been told."""
+
+    instance: int
+
+
 @message("service.Announce")
 class Announce(Message):
     """A domain's control to its peers: its prefix, and the SAE IDs it may be asked about."""

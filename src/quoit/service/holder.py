@@ -11,7 +11,8 @@ from quoit.runtime.context import Context, Device
 from quoit.runtime.element import Element, Plane, Stratum
 from quoit.runtime.wire import Message, message
 from quoit.service.calendar import Calendar
-from quoit.service.directory import Attachment, Resolve, Resolved, controller
+from quoit.service.directory import Attachment, Resolve, Resolved
+from quoit.service.instances import Controllers
 from quoit.service.keystore import Handout, Level, Point
 from quoit.service.policy import KeyPolicy
 from quoit.service.sessions import TokenBucket
@@ -73,6 +74,7 @@ class KeyHolder(Element):
     ) -> None:
         super().__init__(name, node)
         self._domain = domain
+        self._controllers = Controllers(policy.control_instances, WITHIN)
         self._apps = {app.attachment.sae: app for app in apps}
         self._store = store
         self.policy = policy
@@ -111,7 +113,7 @@ class KeyHolder(Element):
         if name in self._apps:
             return self._apps[name].attachment
         if name not in self._known:
-            answer: Resolved = await ctx.ask(controller(self._domain), Resolve(name), within=WITHIN)
+            answer: Resolved = await self._controllers.ask(ctx, self._domain, Resolve(name))
             self._known[name] = answer.attachment
         return self._known[name]
 

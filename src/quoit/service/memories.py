@@ -21,7 +21,8 @@ from quoit.service.api import (
     eme,
 )
 from quoit.service.assembly import Assembler
-from quoit.service.directory import Attachment, Resolve, Resolved, controller, need_leave
+from quoit.service.directory import Attachment, Resolve, Resolved, need_leave
+from quoit.service.instances import Controllers
 from quoit.service.states import CarryNote, Heard
 
 WITHIN = 5_000_000_000
@@ -37,7 +38,14 @@ class MemoryDesk(Assembler):
         self._domain = domain
         self._apps = {app.sae: app for app in apps}
         self._memory: dict[int, str] = {}
+        self._touched: set[int] = set()
+        """Memories whose qubit an application has begun to work with, and which hold what only it knows."""
         self._notes: dict[str, deque[Note]] = {sae: deque(maxlen=MAX_NOTES) for sae in self._apps}
+        self.know_controllers(1)
+
+    def know_controllers(self, number: int) -> None:
+        """So many instances of service control there are in each domain."""
+        self._controllers = Controllers(number, WITHIN)
 
     # -- who is who ----------------------------------------------------------------------------------
 
@@ -47,7 +55,7 @@ class MemoryDesk(Assembler):
         return self._apps[caller]
 
     async def _resolve(self, ctx: Context, app: Attachment, name: str) -> Attachment:
-        answer: Resolved = await ctx.ask(controller(self._domain), Resolve(name), within=WITHIN)
+        answer: Resolved = await self._controllers.ask(ctx, self._domain, Resolve(name))
         need_leave(app, answer.attachment)
         return answer.attachment
 
@@ -63,6 +71,7 @@ class MemoryDesk(Assembler):
     @handles(FreeMemory)
     async def on_free(self, ctx: Context, msg: FreeMemory) -> Memories:
         slots = self._owned(msg.caller, msg.addresses)
+        self._touched.update(slots)
         await ctx.ask(memory(self._node), FreeSlots(self.name, slots), within=WITHIN)
         for slot in slots:
             del self._memory[slot]
@@ -72,6 +81,7 @@ class MemoryDesk(Assembler):
     @handles(OperateOn)
     async def on_operate(self, ctx: Context, msg: OperateOn) -> Operation:
         slots = self._owned(msg.caller, msg.addresses)
+        self._touched.update(slots)
         order = OperateSlots(self.name, msg.name, slots, msg.basis, msg.angle_rad, msg.pauli)
         done: SlotsDone = await ctx.ask(memory(self._node), order, within=WITHIN)
         if msg.name in ("measure", "bell-measure", "discard"):

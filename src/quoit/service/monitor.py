@@ -38,13 +38,15 @@ class _Watched:
 
 
 class ServiceMonitor(Element):
-    """Takes the times of a domain's sessions, and says when one is not as agreed, and when it is again."""
+    """Takes the times of a domain's sessions, and says when one is not as agreed, and when it is again. Of several
+    instances each has its share of the sessions."""
 
     stratum, plane = Stratum.SERVICE, Plane.TELEMETRY
     realises = ("C6", "G1")
+    separable = True
 
-    def __init__(self, place: str, domain: str, telemetry: TelemetryPlan | None = None) -> None:
-        super().__init__(monitor(domain), place)
+    def __init__(self, place: str, domain: str, telemetry: TelemetryPlan | None = None, instance: int = 0) -> None:
+        super().__init__(monitor(domain, instance), place)
         self._board = MeterBoard(self.stratum, METRICS, telemetry or TelemetryPlan())
         self._domain = domain
         self._watched: dict[str, _Watched] = {}

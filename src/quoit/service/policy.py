@@ -10,8 +10,8 @@ class KeyPolicy:
     """Sizes in bits, times in ns. `stream_low`/`stream_high`: when refill of a pair's stream begins and ends.
 
     `patience_ns`: how long a request waits for a refill before it is refused. `commit_ns`: the time that a
-    durable commit takes in simulated time. `control_instances`: how many access controls, admission controls and
-    routing modules the domain has.
+    durable commit takes in simulated time. `control_instances`: how many controllers, access controls, admission
+    controls, routing modules and monitoring elements the domain has.
     """
 
     key_size: int = 256

@@ -19,6 +19,7 @@ class RoutingModule(Element):
 
     stratum, plane = Stratum.SERVICE, Plane.CONTROL
     realises = ("C5", "C6")
+    separable = True
     subscribes = (f"{fabric.SESSION_NEWS}.*",)
 
     def __init__(self, place: str, domain: str, instance: int = 0) -> None:

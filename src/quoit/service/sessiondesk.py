@@ -29,7 +29,7 @@ from quoit.service.agreements import (
     WatchSession,
     access,
     admission,
-    monitor,
+    monitor_of,
     router,
 )
 from quoit.service.api import (
@@ -118,6 +118,9 @@ class SessionDesk(KeyDesk):
         self._admissions = Instances(tuple(admission(domain, n) for n in numbers), admitting_ns)
         self._routers = Instances(tuple(router(domain, n) for n in numbers), ROUTING_NS)
 
+    def _monitor_of(self, session_id: str) -> str:
+        return monitor_of(self._domain, session_id, self.policy.control_instances)
+
     # -- what applications ask -----------------------------------------------------------------------
 
     @handles(OpenSession)
@@ -139,7 +142,7 @@ class SessionDesk(KeyDesk):
         self._sessions[msg.session_id] = session
         if ends_ns is not None:
             ctx.tell(self.name, EndSession(msg.session_id), after=ends_ns - ctx.now)
-        ctx.tell(monitor(self._domain), WatchSession(msg.session_id, msg))
+        ctx.tell(self._monitor_of(msg.session_id), WatchSession(msg.session_id, msg))
         ctx.emit("session.opened", session=msg.session_id, caller=msg.caller, peer=peer.sae, rate_bps=msg.rate_bps)
         self._tell(ctx, session, "open", "opened")
         return session.shown()
@@ -184,7 +187,8 @@ class SessionDesk(KeyDesk):
             bits = sum(8 * len(key.value) for key in keys.keys)
             session.served_bits += bits
             session.took_ns = [*session.took_ns[1 - LATENCIES :], ctx.now - began]
-            ctx.tell(monitor(self._domain), SessionServed(session.asked.session_id, bits, ctx.now - began))
+            served = SessionServed(session.asked.session_id, bits, ctx.now - began)
+            ctx.tell(self._monitor_of(served.session_id), served)
         return keys
 
     # -- where keys come from ------------------------------------------------------------------------
@@ -251,7 +255,7 @@ class SessionDesk(KeyDesk):
         session_id = session.asked.session_id
         if self._sessions.pop(session_id, None) is None:
             return
-        ctx.tell(monitor(self._domain), WatchSession(session_id, None))
+        ctx.tell(self._monitor_of(session_id), WatchSession(session_id, None))
         if session.stream is not None:
             self._streams.pop(stream_key(session.peer.kme, session_id), None)
             self._say_filled(ctx, session.stream)

@@ -65,18 +65,19 @@ def test_a_part_speaks_as_itself_and_reads_what_is_its_own(tmp_path: Path) -> No
             heard.append(message.subject)
 
         spy = await bus.client("telemetry", refusals.append)
-        for subject in ("quoit.frame.service.*", "quoit.frame.>", ">"):
+        for subject in ("quoit.frame.service.*", "quoit.news.service.*", "quoit.frame.>", ">"):
             await spy.subscribe(subject, cb=hear)
-        for subject in ("quoit.hall.service", "quoit.frame.fabric.service", "quoit.go"):
+        for subject in ("quoit.hall.service", "quoit.frame.fabric.service", "quoit.news.fabric.service", "quoit.go"):
             await spy.publish(subject, b"I am the service")
         await spy.flush()
         fabric = await bus.client("fabric", refusals.append)
         await fabric.publish("quoit.frame.service.fabric", b"a key")
+        await fabric.publish("quoit.news.service.fabric", b"an alarm")
         await fabric.flush()
         await spy.flush()
         await asyncio.sleep(0.2)
         assert heard == []
-        assert len(refusals) == 6
+        assert len(refusals) == 8
         assert all("permissions violation" in refusal for refusal in refusals)
         await spy.close()
         await fabric.close()
@@ -117,6 +118,56 @@ def test_frames_of_a_life_that_has_gone_are_dropped_and_numbers_begin_anew(tmp_p
         stale = msgspec.msgpack.encode((0, 0, 4, ("ghost",)))
         fabric._take("service", stale)
         assert got[2:] == []
+        for one in (fabric, again):
+            await one.close()
+
+    on_a_bus(tmp_path, story)
+
+
+def test_news_come_in_order_and_what_does_not_is_counted_even_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(bus: Bus) -> None:
+        got: list[Any] = []
+        fabric, service = (PartBus(bus.server.url, name, bus.identity(name)) for name in PARTS[:2])
+        for one in (fabric, service):
+            await one.connect(never, never)
+            one.listen(lambda part, news: got.append((part, *news)), lambda part, lost: got.append((part, lost)))
+            one.meet(PARTS[:2], [0, 0], never, never)
+        for n in range(3):
+            service.tell("fabric", ("news", n))
+        await asyncio.sleep(0.3)
+        assert got == [("service", "news", n) for n in range(3)]
+        assert service.told == {"fabric": 3}
+        got.clear()
+
+        with monkeypatch.context() as busy:
+            busy.setattr("quoit.adapters.buses.apart.NEWS_BACKLOG", 0)
+            service.tell("fabric", ("left out",))
+        service.tell("fabric", ("news", 4))
+        await asyncio.sleep(0.3)
+        assert got == [("service", 1), ("service", "news", 4)]
+        got.clear()
+
+        with monkeypatch.context() as busy:
+            busy.setattr("quoit.adapters.buses.apart.NEWS_BACKLOG", 0)
+            service.tell("fabric", ("left out",))
+        fabric.promised("service", 6)  # it may still be on its way
+        assert got == []
+        fabric.promised("service", 6)
+        fabric.promised("service", 6)
+        assert got == [("service", 1)]
+        fabric._take_news("service", b"\xc1")
+        assert got == [("service", 1)] * 2
+
+        await service.close()
+        again = PartBus(bus.server.url, "service", bus.identity("service"))
+        await again.connect(never, never)
+        again.meet(PARTS[:2], [0, 1], never, never)
+        got.clear()
+        again.tell("fabric", ("back",))
+        await asyncio.sleep(0.3)
+        assert got == [("service", "back")]
         for one in (fabric, again):
             await one.close()
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from quoit.scenario.doors import PortRefused
 from quoit.scenario.host import Host
 from quoit.scenario.host_options import HostOptions
+from quoit.scenario.operator import SocketRefused
 
 TWO = (Path(__file__).parents[3] / "examples" / "two-nodes.yaml").read_text()
 
@@ -65,3 +68,26 @@ def test_another_fault_of_a_callback_is_one_line_that_says_where(
     assert sum(line["times"] for line in about) == 50
     assert len(about) <= 3
     assert all("ZeroDivisionError at " in line["reason"] and "test_host.py:" in line["reason"] for line in about)
+
+
+@pytest.mark.live
+def test_a_directory_whose_name_is_too_long_for_a_socket_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(SocketRefused, match=r"operator\.sock \(\d+ bytes\) cannot be opened: .*shorter --dir"):
+        asyncio.run(asyncio.wait_for(begun(HostOptions(tmp_path / ("long" * 25), port=0)), 60))
+
+
+@pytest.mark.live
+def test_a_port_that_is_taken_is_named_with_its_option(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortRefused, match=f"--management-port {port}: cannot be opened: .*free port, or 0"):
+            asyncio.run(begun(HostOptions(tmp_path, port=0, management_port=port)))
+
+
+async def begun(options: HostOptions) -> None:
+    """A twin that was started, and is ended."""
+    host = Host(TWO, options)
+    try:
+        await host.start()
+    finally:
+        await host.stop()

@@ -5,10 +5,21 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from quoit.runtime.element import Element
 from quoit.scenario.muster import HEAD_START_NS, LEAVE_NS, SILENT_NS, Go, Hello, Muster, PartRefused, State
-from quoit.scenario.parts import CELLS
+from quoit.scenario.parts import CELLS, Holdings
+
+
+def element(name: str, cell: int, separable: bool = False) -> Element:
+    """One of the cell of this number."""
+    stratum, plane = CELLS[cell]
+    kind = type("Some", (Element,), {"stratum": stratum, "plane": plane, "separable": separable})
+    made: Element = kind(name, "here")
+    return made
+
 
 ALL = [str(cell) for cell in CELLS]
+HOLDINGS = Holdings(element(name, number) for number, name in enumerate(ALL))
 FACTS = {"file": "1", "seed": "7", "keys": "k"}
 
 
@@ -17,7 +28,7 @@ def hello(part: str, since_ns: int = 0, **fields: object) -> Hello:
 
 
 def muster(part: str, since_ns: int = 0) -> Muster:
-    return Muster(hello(part, since_ns), ALL)
+    return Muster(hello(part, since_ns), HOLDINGS)
 
 
 def test_all_cells_must_be_held_before_the_first_part_names_the_start() -> None:
@@ -62,7 +73,7 @@ def test_one_that_runs_is_before_all_that_wait_however_long() -> None:
 
 def test_a_fact_that_a_part_does_not_know_is_no_difference() -> None:
     """Parts without resources have no root of keys."""
-    one = Muster(replace(hello("control"), facts=FACTS | {"keys": ""}), ALL)
+    one = Muster(replace(hello("control"), facts=FACTS | {"keys": ""}), HOLDINGS)
     one.hear("resource", hello("resource"), 1)
     assert "resource" in one.seen
 
@@ -116,7 +127,7 @@ def test_one_that_says_good_bye_is_lost_soon_and_one_that_has_finished_never() -
 
 def test_control_comes_back_to_a_later_life() -> None:
     one, go = running()
-    new = Muster(hello("control", 50), ALL)
+    new = Muster(hello("control", 50), HOLDINGS)
     new.hear("resource", replace(one.own, go=go, state=State.RUNNING, lives={"control": 2}), 51)
     assert new.decide(52, 0) == go
     assert new.admit(go) == 3
@@ -134,10 +145,10 @@ def test_control_comes_back_to_a_later_life() -> None:
 def test_resources_do_not_come_back_nor_do_parts_that_were_not_there() -> None:
     _, go = running()
     told = hello("control", go=go, state=State.RUNNING)
-    new = Muster(hello("resource", 50), ALL)
+    new = Muster(hello("resource", 50), HOLDINGS)
     new.hear("control", told, 51)
     with pytest.raises(PartRefused, match=r"resource held resources.*start all parts anew"):
         new.admit(go)
-    stranger = Muster(hello("fabric-resource", 50), ALL)
+    stranger = Muster(hello("fabric-resource", 50), HOLDINGS)
     with pytest.raises(PartRefused, match=r"runs already, in the parts resource, control.*fabric-resource is none"):
         stranger.admit(go)

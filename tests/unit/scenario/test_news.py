@@ -11,7 +11,7 @@ import pytest
 from quoit.model.problem import Problem
 from quoit.planes.management import Alarm
 from quoit.runtime.kernel import Kernel
-from quoit.scenario.news import MOST_LAG, MOST_PATTERNS, MOST_READERS, USUAL, NewsDesk, patterns_of
+from quoit.scenario.news import MOST_LAG, MOST_PATTERNS, MOST_READERS, USUAL, NewsDesk, OwnNews, patterns_of
 
 ALARM = Alarm("fabric", "link", "dark", "major", "no light", 7)
 
@@ -31,7 +31,7 @@ def read(feed: Any) -> list[bytes]:
 
 def test_a_reader_gets_what_it_asked_for() -> None:
     kernel = Kernel([])
-    desk = NewsDesk(kernel)
+    desk = NewsDesk(OwnNews(kernel))
     feed, other = desk.open(["alarm.fabric.*"]), desk.open([])
     publish(kernel, "alarm.fabric.link")
     publish(kernel, "alarm.service.link")
@@ -47,7 +47,7 @@ def test_a_reader_gets_what_it_asked_for() -> None:
 
 def test_news_of_units_are_never_told() -> None:
     kernel = Kernel([])
-    feed = NewsDesk(kernel).open(["service.>"])
+    feed = NewsDesk(OwnNews(kernel)).open(["service.>"])
     publish(kernel, "service.unit.kme-a")
     publish(kernel, "service.stream.kme-a")
     assert len(read(feed)) == 2
@@ -55,7 +55,7 @@ def test_news_of_units_are_never_told() -> None:
 
 def test_a_reader_that_lags_is_cut_and_told_so() -> None:
     kernel = Kernel([])
-    feed = NewsDesk(kernel).open([])
+    feed = NewsDesk(OwnNews(kernel)).open([])
     for _ in range(MOST_LAG + 5):
         publish(kernel, "alarm.fabric.link")
     assert feed.lagged
@@ -65,7 +65,7 @@ def test_a_reader_that_lags_is_cut_and_told_so() -> None:
 
 def test_there_are_so_many_places_and_one_that_goes_leaves_its_own() -> None:
     kernel = Kernel([])
-    desk = NewsDesk(kernel)
+    desk = NewsDesk(OwnNews(kernel))
     feeds = [desk.open([]) for _ in range(MOST_READERS)]
     with pytest.raises(Problem) as refused:
         desk.open([])

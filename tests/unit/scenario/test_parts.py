@@ -13,7 +13,23 @@ from quoit.cli.atlas import elements
 from quoit.runtime.element import Plane, Stratum
 from quoit.scenario.assemble import Parts, assemble
 from quoit.scenario.check import loads
-from quoit.scenario.parts import BY, CELLS, MAP_CELLS, Cell, Cut, Part, PartFault, shortest_ns, standard_parts
+from quoit.scenario.parts import (
+    BY,
+    CELLS,
+    MAP_CELLS,
+    PIECES,
+    SEPARABLE,
+    Cell,
+    Cut,
+    Holdings,
+    Part,
+    PartFault,
+    Piece,
+    cell_of,
+    function_of,
+    shortest_ns,
+    standard_parts,
+)
 
 NETWORK = """
 quoit: 1
@@ -25,6 +41,7 @@ links: [{between: [a, b], protocol: rated, rate: 20 kbit/s}]
 applications: [{sae: x, kme: kme-a}, {sae: y, kme: kme-b}]
 """
 APART = NETWORK % ", local_latency: 20ms"
+MEMORY = Parts(lambda kme: MemoryStore())
 
 
 @pytest.mark.realises("A1", "A2")
@@ -67,6 +84,67 @@ def test_a_choice_of_nothing_is_refused(choice: tuple[list[str], list[str], list
 def test_a_name_of_no_part_is_refused_with_the_names_there_are(name: str) -> None:
     with pytest.raises(PartFault, match=r"service, fabric, connectivity, engine.*resource, control"):
         Part.named(name)
+
+
+def test_functions_of_a_cell_and_their_instances_may_be_held_by_themselves() -> None:
+    control = Cell(Stratum.SERVICE, Plane.CONTROL)
+    alone = Part.of(["service"], ["control"], functions=["access-1", "routing"])
+    assert alone.pieces == {Piece(control, "access", 1), Piece(control, "routing")}
+    assert alone.name == "service-control-access-1_service-control-routing"
+    rest = Part.of(without=["service-control-access-1", "service-control-routing"])
+    assert rest.name == "without-service-control-access-1_service-control-routing"
+    assert Part.of(without=[alone.name]) == rest
+    assert Part.of(["service"], without=["service-control-access"]).name == (
+        "without-fabric_connectivity_engine_service-control-access"
+    )
+    assert not alone.has_resources
+    for part in (alone, rest):
+        assert Part.named(part.name) == part
+    kernel = assemble(loads(APART.replace("policies: {", "policies: {control_instances: 2, ")), MEMORY).kernel
+    Cut(loads(APART), [rest, alone], kernel.elements)
+    held = [e.name for e in kernel.elements if e in alone]
+    assert held == ["service.access:two#1", "service.routing:two#0", "service.routing:two#1"]
+    assert {e.name for e in kernel.elements} - {e.name for e in kernel.elements if e in rest} == set(held)
+    holdings = Holdings(kernel.elements)
+    assert holdings.of(alone.name) == set(held)
+    assert holdings.described(held) == ["service-control-access-1", "service-control-routing"]
+    assert holdings.described(holdings.all) == [str(cell) for cell in CELLS]
+    assert holdings.described(set(holdings.all) - set(held)) == [str(cell) for cell in CELLS]
+    with pytest.raises(PartFault, match="no part holds service-control-access-1, service-control-routing; start"):
+        Cut(loads(APART), [rest], kernel.elements)
+    with pytest.raises(PartFault, match="in two parts at once: service-control-access-1"):
+        Cut(loads(APART), [Part.named("whole"), Part.named("service-control-access-1")], kernel.elements)
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        (([], ["control"], [], ["access"]), "--element is of one cell; say which by --stratum and --plane"),
+        ((["service"], ["control"], ["service-control-access"], ["routing"]), "leave --without to the other parts"),
+        ((["service"], ["control"], [], ["access-9"]), r"\(access, admission, .*such as access-1\); found 'access-9'"),
+        ((["fabric"], ["control"], [], ["controller"]), r"of fabric-control that may run by itself \(none\)"),
+    ],
+)
+def test_elements_are_of_one_cell_and_have_names(choice: tuple[list[str], ...], said: str) -> None:
+    with pytest.raises(PartFault, match=said):
+        Part.of(*choice)
+
+
+def test_the_table_of_separable_functions_is_that_of_the_elements() -> None:
+    kernel = assemble(loads(APART), MEMORY).kernel
+    found = {(cell_of(e), function_of(e)) for e in kernel.elements if e.separable}
+    assert found == {(cell, function) for cell, functions in SEPARABLE.items() for function in functions}
+
+
+@given(st.sets(st.sampled_from(CELLS)), st.sets(st.sampled_from(PIECES), min_size=1))
+def test_a_name_says_what_pieces_a_part_holds_or_lacks(cells: set[Cell], pieces: set[Piece]) -> None:
+    more = Part(frozenset(cells), frozenset(piece for piece in pieces if piece.cell not in cells))
+    less = Part(frozenset(cells), lacks=frozenset(piece for piece in pieces if piece.cell in cells))
+    for part in (more, less):
+        if part.terms:
+            assert Part.named(part.name) == part
+            assert set(part.name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-_")
+            assert len(part.name) <= 64
 
 
 @given(st.sets(st.sampled_from(CELLS), min_size=1))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import secrets
 import shutil
@@ -22,6 +23,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import nats
@@ -33,7 +35,10 @@ from quoit.runtime.inbox import Frame, Inbox
 
 Heard = Callable[[Any], Awaitable[None]]
 """What is done with a message of a subject."""
-START_S = 10.0
+START_S = 30.0
+"""How long a server may take to come up, and one that is up to let a process in: a machine that is busy takes long."""
+SEEK_S, SEEK_TIMES = 10.0, 20
+"""How long a bus is looked for that is not there yet, and how often."""
 LOOK_S = 0.02
 """How often a server that was started is looked for."""
 CLOSE_S = 2.0
@@ -80,7 +85,7 @@ class BusIdentity:
         `by_certificate` the name in it says who comes in."""
         files = f'cert_file: "{self.chain}", key_file: "{self.key}", ca_file: "{self.root}"'
         check = "verify_and_map" if by_certificate else "verify"
-        return f'tls {{ {files}, {check}: true, min_version: "1.3", timeout: 5 }}\n'
+        return f'tls {{ {files}, {check}: true, min_version: "1.3", timeout: {START_S:g} }}\n'
 
 
 def _write_private(path: Path, text: str) -> None:
@@ -102,30 +107,30 @@ class NatsServer:
         of the configuration name; else all of the twin's that have the token of `token_file`. RuntimeError if it does
         not come up in time."""
         binary = find_server()
-        if not port:
-            with socket.create_server(("127.0.0.1", 0)) as probe:
-                port = probe.getsockname()[1]
         token_file, config = directory / "nats.token", directory / "nats.conf"
-        lines = f'listen: "127.0.0.1:{port}"\nmax_payload: 8388608\n'
+        # The server chooses a free port itself: one that was found free here might be taken before it gets there.
+        lines = f'listen: "127.0.0.1:{port or -1}"\nports_file_dir: "{directory.resolve()}"\nmax_payload: 8388608\n'
         if users is None:
             token = secrets.token_urlsafe(24)
             _write_private(token_file, token)
-            lines += f'authorization {{ token: "{token}" }}\n' + identity.server_lines()
+            lines += f'authorization {{ token: "{token}", timeout: {START_S:g} }}\n' + identity.server_lines()
         else:
             lines += users + identity.server_lines(by_certificate=True)
         _write_private(config, lines)
         # A session of its own: Ctrl-C at a terminal is for the twin, which ends the server when its parts have ended.
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
         process = subprocess.Popen([binary, "-c", str(config)], **quiet)  # type: ignore[call-overload]
+        told = directory / f"{Path(binary).name}_{process.pid}.ports"
         end = time.monotonic() + START_S
-        while time.monotonic() < end:
-            if process.poll() is not None:
-                break
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.2):
-                return cls(f"tls://127.0.0.1:{port}", token_file, process)
+        while time.monotonic() < end and process.poll() is None:
+            with contextlib.suppress(OSError, ValueError, LookupError):  # not there yet, or half written
+                url = urlsplit(json.loads(told.read_bytes())["nats"][0])
+                with socket.create_connection(("127.0.0.1", url.port or 0), timeout=0.2):
+                    return cls(f"tls://127.0.0.1:{url.port}", token_file, process)
             time.sleep(LOOK_S)
         process.kill()
-        raise RuntimeError(f"{binary} did not come up on port {port}: is the port taken?")
+        process.wait()
+        raise RuntimeError(f"{binary} did not come up on {f'port {port}: is it taken?' if port else 'any port'}")
 
     def stop(self) -> None:
         """End it."""
@@ -162,6 +167,8 @@ class NatsLine:
             tls_hostname="127.0.0.1",
             connect_timeout=START_S,
             allow_reconnect=False,
+            reconnect_time_wait=SEEK_S / SEEK_TIMES,  # of the first connection, too
+            max_reconnect_attempts=SEEK_TIMES,
             closed_cb=closed,
             error_cb=_ignore,
         )
@@ -175,7 +182,8 @@ class NatsLine:
         while (item := await self._out.get()) is not None:
             await self._client.publish(*item)
             if self._out.empty():
-                await self._client.flush()
+                with contextlib.suppress(nats.errors.FlushTimeoutError):  # the bus stands still: it is tried again
+                    await self._client.flush()
 
     async def close(self) -> None:
         """Leave the bus; what waits is sent first, if the bus is still there and takes it within `CLOSE_S`."""

@@ -29,7 +29,19 @@ class PartChoice:
     ] = ()
     without: Annotated[
         tuple[str, ...],
-        Parameter(negative="", help="With --bus: but not this stratum, plane or cell, such as fabric-control."),
+        Parameter(
+            negative="",
+            help="With --bus: but not this stratum, plane, cell or element, such as fabric-control, "
+            "service-control-access-1.",
+        ),
+    ] = ()
+    element: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative="",
+            help="With --bus: of this stratum and plane hold one function alone, such as access, or one instance of "
+            "it, such as access-1. May be given again.",
+        ),
     ] = ()
     credentials: Annotated[
         Path | None, Parameter(help="With --bus: directory of this part's; default out/bus/parts/PART.")
@@ -98,6 +110,14 @@ def up(
         Path | None,
         Parameter(env_var="QUOIT_TAPI_YANG", help="Directory of TAPI's YANG modules, which are not shipped."),
     ] = None,
+    teraflow: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help="Let TeraFlowSDN's drivers in, by passwords instead of certificates: at agents of its dialect over "
+            "plain HTTP, at the optical network over TLS. See docs/teraflow.md.",
+        ),
+    ] = False,
     json: Annotated[
         bool, Parameter(name="--json", negative="", help="Tell the doors as JSON, and log in JSON lines.")
     ] = False,
@@ -128,9 +148,12 @@ def up(
             orchestration_port=orchestration_port,
             join_port=join_port,
             by=by,
-            place=place_of(apart.bus, apart.credentials, (apart.stratum, apart.plane, apart.without), apart.wait),
+            place=place_of(
+                apart.bus, apart.credentials, (apart.stratum, apart.plane, apart.without, apart.element), apart.wait
+            ),
             tapi_port=tapi_port,
             tapi_yang=tapi_yang,
+            teraflow=teraflow,
             agents_port=agents,
         ),
     )

@@ -132,13 +132,15 @@ class AcquireLease(Message):
 @message("fabric.Lease")
 class Lease(Message):
     """Who leads until when, in which epoch: each time that the leader is another, or comes back, it is higher. The
-    holder is told what is wanted of the network: `sessions`, whose reservations stand, and `drained` links."""
+    holder is told what is wanted of the network: `sessions`, whose reservations stand; `drained` links; and `joined`,
+    nodes that came later."""
 
     holder: str
     epoch: int
     until_ns: int
     sessions: tuple[ReserveFlows, ...] = ()
     drained: tuple[str, ...] = ()
+    joined: tuple[str, ...] = ()
 
 
 @message("fabric.LinkCommissioned")

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
+import msgspec
 import structlog
 
 from quoit.interfaces.restconf import edits
@@ -20,6 +21,8 @@ from quoit.interfaces.restconf.datastore import DEFAULT_LIMITS, Datastore, Limit
 from quoit.interfaces.restconf.errors import RestconfError, bad_value, not_allowed, not_found, of_problem
 from quoit.interfaces.restconf.exchange import (
     DATA,
+    HOST_META,
+    JRD,
     MODULE,
     SSE,
     XRD,
@@ -154,7 +157,7 @@ class Restconf:
         return response
 
     async def _routed(self, request: Request) -> Response:
-        if request.path == "/.well-known/host-meta":
+        if request.path == HOST_META:
             return self._host_meta(request)
         if request.path.endswith("/"):
             raise bad_value("the path ends with a slash, as no resource's does")
@@ -194,7 +197,9 @@ class Restconf:
     def _host_meta(self, request: Request) -> Response:
         if (early := self._only_get(request)) is not None:
             return early
-        accepts(request.headers, (XRD,))
+        if accepts(request.headers, (XRD, JRD)) == JRD:
+            links = [{"rel": "restconf", "href": self.root}]
+            return Response(200, msgspec.json.encode({"links": links}), (("content-type", JRD),))
         link = f"<Link rel='restconf' href={quoteattr(self.root)}/>"
         text = f"<XRD xmlns='http://docs.oasis-open.org/ns/xri/xrd-1.0'>\n  {link}\n</XRD>\n"
         return Response(200, text.encode(), (("content-type", XRD),))

@@ -61,19 +61,23 @@ class OnDemand(Section):
 class PairLink(Section):
     """A link that makes entangled pairs between memories of its two nodes.
 
-    `scheme` given: `success` of an attempt and `fidelity` of a heralded pair are as told. single-click, double-click:
-    from the published `hardware` and the loss of the path, with a station in its middle. midpoint-source: both
-    memories load photons of a source in the middle; sender-receiver: one loads the other's. Of these, `emission` and
-    `absorption` are probabilities that an attempt sends a pair (a photon) out and that what arrives is stored and known
-    to be, `dark` that a memory says so of nothing; or `hardware` is a published source of pairs, or a sequential
-    set-up. `attempt`: preparation time, or how long a memory listens to a source, to which light's way comes. `pairs`:
-    how many circuits can use the link at once. `calibration`: how long it takes to adjust its devices.
+    `scheme`: its link protocol, one of these or of those that other packages bring (`quoit.herald_protocols`). given:
+    `success` of an attempt and `fidelity` of a heralded pair are as told. single-click, double-click: from the
+    published `hardware` and the loss of the path, with a station in its middle. midpoint-source: both memories load
+    photons of a source in the middle; sender-receiver: one loads the other's. Of these, `emission` and `absorption` are
+    probabilities that an attempt sends a pair (a photon) out and that what arrives is stored and known to be, `dark`
+    that a memory says so of nothing (of given: how much of the success is that); or `hardware` is a published source of
+    pairs, or a sequential set-up. `attempt`: preparation time, or how long a memory listens to a source, to which
+    light's way comes. `pairs`: how many circuits can use the link at once. `calibration`: how long it takes to adjust
+    its devices.
     """
 
     name: Name | None = None
     between: Pair
     spans: list[str] | None = None
-    scheme: Literal["given", "single-click", "double-click", "midpoint-source", "sender-receiver"] = "given"
+    scheme: Annotated[str, Field(examples=["single-click", "double-click", "midpoint-source", "sender-receiver"])] = (
+        "given"
+    )
     hardware: str | None = None
     success: Annotated[float, Field(gt=0, le=1)] | None = None
     fidelity: Annotated[float, Field(gt=0.25, le=1)] | None = None

@@ -28,12 +28,14 @@ class Policies(Section):
     quarantine_hold_ns: Duration = Field(default=10 * 10**9, alias="quarantine_hold")
     control_latency_ns: Duration = Field(default=10**6, alias="control_latency")
     local_latency_ns: Duration = Field(default=0, alias="local_latency")
-    """Between elements of one node that are of different strata or planes: above 0 where these run apart."""
+    """Between elements of one node that are of different strata or planes, or may leave their cell: above 0 where these
+    run apart."""
     commit_time_ns: Duration = Field(default=10**6, alias="commit_time")
     pair_compiler: str = "asap"
     agents: bool = False
     control: Literal["direct", "sdqkd", "external"] = "direct"
     control_instances: Annotated[int, Field(ge=1, le=8)] = 1
+    """Of each kind of element that decides on sessions, in every domain."""
     orchestration: Literal["hierarchical", "federated"] = "hierarchical"
     intent_period_ns: Duration = Field(default=10 * 10**9, alias="intent_period")
     detectors: list[str] = Field(default_factory=list)

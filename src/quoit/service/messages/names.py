@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+INSTANCE_MARK = "#"
+"""Before the number of an instance, where there are several of an element."""
 
-def controller(domain: str) -> str:
-    """Name of a domain's service controller."""
-    return f"service.controller:{domain}"
+
+def controller(domain: str, instance: int = 0) -> str:
+    """Name of a domain's service controller, or of another instance of it."""
+    return f"service.controller:{domain}" + (f"{INSTANCE_MARK}{instance}" if instance else "")
 
 
 def eme(node: str) -> str:

@@ -112,6 +112,22 @@ def test_a_stranger_cannot_lift_what_the_receiver_sees_itself() -> None:
 
 
 @pytest.mark.realises("I3", "I2")
+def test_no_order_makes_key_of_a_block_that_its_own_verdict_refuses() -> None:
+    """All pulses are resent from the start, before any baseline is learned: nothing holds, and blocks fail by their
+    own counts, however often a stranger says that the link is to be trusted."""
+    story = Story("""  - {at: 100ms, attack: {kind: intercept-resend, link: link, fraction: 1.0}}
+  - {at: 8s, control: {kind: lift-quarantine, link: link}}
+  - {at: 24s, control: {kind: lift-quarantine, link: link}}
+""")
+    story.world.run_until(40 * S)
+    failed = story.of("block.failed")
+    assert [any(begin < e.t < begin + 16 * S for e in failed) for begin in (8 * S, 24 * S)] == [True, True]
+    assert all("above" in e.fields["why"] for e in failed)
+    assert not story.of("block.made")
+    assert not story.of("load.served")
+
+
+@pytest.mark.realises("I3", "I2")
 def test_without_control_the_ends_hold_and_let_go_by_themselves() -> None:
     """Nothing that management says arrives at bob, nor what he tells; alice's agent of keys hears it on the link."""
     story = Story("""  - {at: 20.2s, until: 60s, control: {kind: deny-control, node: bob}}

@@ -39,8 +39,8 @@ from quoit.runtime.wire import Message, message
 @dataclass(frozen=True)
 class MeterPlan:
     """What the meters must know of a link: its ends, what its tests need, hold time. `over`: links for entangled pairs
-    that it goes over. `rests_on`: what its key's secrecy does. Then the fibres it uses, and whether it makes key
-    only when it is asked for; further detectors by name."""
+    that it goes over. `rests_on`: what its key's secrecy does. Then the fibres it uses; whether it makes key only when
+    it is asked for; further detectors by name."""
 
     link: str
     a: str
@@ -162,7 +162,7 @@ class FabricMeters(Element):
         self._board.start(ctx, msg.resource)
         meter = self._meters.get(msg.resource)
         if meter is not None and meter.asleep:
-            meter.asleep, meter.heard = False, None
+            meter.asleep, meter.heard = False, None  # its silence was wanted
 
     @handles(StopMeter)
     async def on_stop_meter(self, ctx: Context, msg: StopMeter) -> None:

@@ -392,7 +392,8 @@ def test_teraflows_driver_reads_and_makes_a_virtual_link_in_its_own_shape() -> N
             return await served.handle(Request(method, HERE + path, "", headers, content, "controller"))
 
         found = (await ask("a", "GET", "/qkd_interfaces/")).json()
-        assert found["qkd_interfaces"]["qkd_interface"][0]["qkdi_att_point"] == {"device": "ab", "port": 1}
+        point = found["qkd_interfaces"]["qkd_interface"][0]["qkdi_att_point"]
+        assert point == {"device": "ab", "port": 1, "uuid": "ab:1"}
         for here, before, after in HOPS:
             link = virtual(lab, here, before, after)
             link = {"virt_prev_hop": None, "virt_next_hop": [], **link}

@@ -11,14 +11,16 @@ from typing import Any
 
 import pytest
 
-from quoit.interfaces.orchestration.codec import DEPLOY, MODULE, OPERATIONS, decimal
+from quoit.connectivity import api
+from quoit.interfaces.orchestration.codec import DEPLOY, MODULE, OPERATIONS, decimal, span_notice
 from quoit.interfaces.orchestration.provider import OrchestrationProvider
 from quoit.interfaces.restconf.access import writers
 from quoit.interfaces.restconf.core import Restconf
 from quoit.interfaces.restconf.exchange import Request
 from quoit.interfaces.restconf.library import ModuleSet
 from quoit.interfaces.restconf.schema import Schema
-from quoit.orchestration.api import orchestrator
+from quoit.orchestration.api import SpanSeen, orchestrator
+from quoit.scenario.fate import FATE, Strike
 from quoit.sdk import VirtualNetwork, virtual_network
 
 NETWORK = """
@@ -73,8 +75,8 @@ class Server:
         return status, body if status >= 300 else (body or {}).get(f"{MODULE}:output")
 
 
-def played(schema: Schema, story: Callable[[Server], Awaitable[None]]) -> None:
-    network = virtual_network(NETWORK)
+def played(schema: Schema, story: Callable[[Server], Awaitable[None]], text: str = NETWORK) -> None:
+    network = virtual_network(text)
     network.run_for(20)
     asyncio.run(_play(Server(network, schema), story))
 
@@ -155,30 +157,95 @@ def test_an_application_is_registered_linked_and_put_on_a_path(schema: Schema) -
     played(schema, story)
 
 
-def works(target: str, **more: str) -> dict[str, Any]:
+def works(target: str, **more: Any) -> dict[str, Any]:
     row = {"works-id": "w1", "side": "optical", "kind": "span", "target": target, "from": "2026-01-01T01:00:00Z"}
-    return {f"{MODULE}:works": [row | {"until": "2026-01-01T02:00:00+00:00"} | more]}
+    return {f"{MODULE}:works": [row | {"until": "2026-01-01T02:00:00+00:00", "force": True} | more]}
+
+
+WORKS = f"/data/{MODULE}:planned-works"
 
 
 @pytest.mark.realises("E5")
 def test_the_optical_side_plans_works_and_hears_what_they_touch(schema: Schema) -> None:
     async def story(server: Server) -> None:
-        where = f"/data/{MODULE}:planned-works"
-        assert (await server.ask("POST", where, works("ab")))[0] == 201
+        assert (await server.ask("POST", WORKS, works("ab")))[0] == 201
         (row,) = (await server.get("planned-works"))["works"]
-        assert row["touched-link"] == ["ab"]
-        status, body = await server.ask("PUT", f"{where}/works=w1", works("zz"))
+        assert (row["touched-link"], row["state"], row["stuck"]) == (["ab"], "announced", ["ab"])
+        status, body = await server.ask("PUT", f"{WORKS}/works=w1", works("zz"))
         assert (status, "no span is called" in json.dumps(body)) == (404, True)
         assert (await server.get("planned-works"))["works"] == [row], "what is refused has changed nothing"
-        assert (await server.ask("PUT", f"{where}/works=w1", works("bd")))[0] == 204
+        status, body = await server.ask("PUT", f"{WORKS}/works=w1", works("bd", force=False))
+        assert (status, "bd cannot give way" in json.dumps(body)) == (409, True)
+        assert (await server.get("planned-works"))["works"] == [row]
+        assert (await server.ask("PUT", f"{WORKS}/works=w1", works("bd")))[0] == 204
         assert (await server.get("planned-works"))["works"][0]["touched-link"] == ["bd"]
-        assert (await server.ask("DELETE", f"{where}/works=w1"))[0] == 204
+        assert (await server.ask("DELETE", f"{WORKS}/works=w1"))[0] == 204
         assert await server.get("planned-works") == {}
-        assert (await server.ask("POST", where, works("ab"), caller="observer"))[0] == 403
+        assert (await server.ask("POST", WORKS, works("ab"), caller="observer"))[0] == 403
         late = works("ab", until="2026-01-01T00:30:00Z")
-        assert (await server.ask("POST", where, late))[0] == 400
+        assert (await server.ask("POST", WORKS, late))[0] == 400
 
     played(schema, story)
+
+
+@pytest.mark.realises("E5")
+def test_works_of_the_quantum_side_and_of_the_plant_are_in_the_same_list(schema: Schema) -> None:
+    async def story(server: Server) -> None:
+        quantum = works("b", side="quantum", kind="node", lead=10)
+        assert (await server.ask("POST", WORKS, quantum))[0] == 201
+        (row,) = (await server.network.gate.ask(api.WORKS, api.GetWorks())).rows
+        assert (row.side, row.spans, row.links, row.lead_ns) == ("quantum", (), ("ab", "bd"), 10 * 10**9)
+        order = api.AnnounceWorks("dig", ("ac", "cd"), 7200 * 10**9, 7300 * 10**9, force=True)
+        await server.network.gate.ask(api.WORKS, order)
+        shown = {one["works-id"]: one for one in (await server.get("planned-works"))["works"]}
+        assert (shown["dig"]["side"], shown["dig"]["target"], shown["dig"]["touched-link"]) == (
+            "optical", "ac cd", ["ac", "cd"],
+        )  # fmt: skip
+        # Once it has been heard of, it is configuration like any other: whoever may plan works may end it.
+        await server.provider.take_over(server.core)
+        assert (await server.ask("DELETE", f"{WORKS}/works=dig"))[0] == 204
+        rows = (await server.network.gate.ask(api.WORKS, api.GetWorks())).rows
+        assert {one.works: one.state for one in rows} == {"w1": "announced", "dig": "given-back"}
+        await server.network.gate.ask(api.WORKS, api.EndWorks("w1"))
+        await server.provider.take_over(server.core)
+        assert await server.get("planned-works") == {}
+
+    played(schema, story)
+
+
+PLANT = """
+plant:
+  services:
+    - {name: guarded, link: ab, max_loss: 12 dB, restoration: {hold_off: 20 ms}}
+    - {name: night, from: b, to: d, at: 1h, until: 2h}
+links:"""
+
+
+@pytest.mark.realises("A5", "E5")
+def test_the_quantum_side_sees_the_optical_networks_services_and_hears_of_dark_spans(schema: Schema) -> None:
+    async def story(server: Server) -> None:
+        rows = {row["name"]: row for row in (await server.get("optical-topology"))["service"]}
+        assert (rows["guarded"]["channel"], rows["guarded"]["lifecycle"], rows["guarded"]["enabled"]) == (
+            "ab", "INSTALLED", True,
+        )  # fmt: skip
+        assert (rows["night"]["lifecycle"], rows["night"]["start"], rows["night"]["end"]) == (
+            "PLANNED", "2026-01-01T01:00:00.000000Z", "2026-01-01T02:00:00.000000Z",
+        )  # fmt: skip
+        heard: list[SpanSeen] = []
+        watch = server.network.twin.kernel.watchers
+        watch.append(lambda subject, msg: heard.append(msg) if isinstance(msg, SpanSeen) else None)
+        await server.network.gate.ask(FATE, Strike("cut", "ab"))
+        await server.network.gate.sleep(2)
+        rows = {row["name"]: row for row in (await server.get("optical-topology"))["service"]}
+        assert rows["guarded"]["span"] == ["ac", "cd", "bd"]
+        await server.network.gate.ask(FATE, Strike("splice", "ab"))
+        await server.network.gate.sleep(2)
+        assert [(one.span, one.state) for one in heard] == [("ab", "dark"), ("ab", "lit")]
+        assert heard[0].links == ("ab",)
+        for one in heard:  # valid by the module
+            server.core.publish(f"{MODULE}:span-state", span_notice(one))
+
+    played(schema, story, NETWORK.replace("\nlinks:", PLANT))
 
 
 def test_decimals_are_canonical() -> None:

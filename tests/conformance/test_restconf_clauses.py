@@ -22,6 +22,10 @@ def test_3_1_host_meta_leads_to_the_root() -> None:
         response = await lab.ask("GET", "/.well-known/host-meta", accept="application/xrd+xml")
         link = next(iter(ET.fromstring(response.body)))
         assert (response.status, link.get("rel"), link.get("href")) == (200, "restconf", ROOT)
+        plain = await lab.ask("GET", "/.well-known/host-meta", accept="application/json")  # RFC 6415 appendix A
+        assert plain.json() == {"links": [{"rel": "restconf", "href": ROOT}]}
+        anything = await lab.ask("GET", "/.well-known/host-meta", accept="*/*")
+        assert anything.header("content-type") == "application/xrd+xml"
 
     with_lab(work)
 

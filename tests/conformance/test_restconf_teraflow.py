@@ -56,8 +56,8 @@ def with_agent(work: Callable[[Callable[..., Awaitable[Response]]], Awaitable[No
         )
         handler = TeraFlow(core) if switch else core
 
-        async def ask(method: str, path: str, body: Any = None) -> Response:
-            headers = {"accept": "*/*", **({"content-type": "application/json"} if body is not None else {})}
+        async def ask(method: str, path: str, body: Any = None, accept: str = "*/*") -> Response:
+            headers = {"accept": accept, **({"content-type": "application/json"} if body is not None else {})}
             content = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
             return await handler.handle(Request(method, path, "", headers, content, "tfs"))
 
@@ -75,7 +75,44 @@ def test_reads_with_a_slash_at_the_end_get_unqualified_names() -> None:
         assert (await ask("GET", HERE + "/qkd_interfaces/")).json() == {
             "qkd_interfaces": {"qkd_interface": [{"qkdi_id": 1}]}
         }
-        assert (await ask("GET", HERE + "/qkd_links/")).status == 404
+        assert (await ask("GET", HERE + "/qkd_links/")).json() == {"qkd_links": {"qkd_link": []}}
+        assert (await ask("GET", HERE + "/qkd_applications")).json() == {"qkd_applications": {"qkd_app": []}}
+        for nothing in ("/qkd_applications/qkd_app", f"/qkd_links/qkd_link={LINK}/qkdl_performance", "/other/"):
+            assert (await ask("GET", HERE + nothing)).status == 404
+
+    with_agent(work)
+
+
+def test_the_node_read_with_a_slash_has_its_leaves_at_the_top_too() -> None:
+    async def work(ask: Any) -> None:
+        body = (await ask("GET", HERE + "/")).json()
+        assert body["qkdn_id"] == body["qkd_node"]["qkdn_id"] == NODE
+        assert list((await ask("GET", HERE)).json()) == ["qkd_node"]
+
+    with_agent(work)
+
+
+def test_attachment_points_have_the_name_by_which_the_driver_finds_interfaces() -> None:
+    async def work(ask: Any) -> None:
+        point = {"device": "ab", "port": 2}
+        made = {"qkd_interface": [{"qkdi_id": 2, "qkdi_att_point": point}]}
+        assert (await ask("POST", HERE + "/qkd_interfaces", made)).status == 201
+        _, second = (await ask("GET", HERE + "/qkd_interfaces/")).json()["qkd_interfaces"]["qkd_interface"]
+        assert second["qkdi_att_point"] == {**point, "uuid": "ab:2"}
+        again = await ask("PUT", HERE + "/qkd_interfaces/qkd_interface=2", {"qkd_interface": [second]})
+        assert again.status == 204, again.body  # what was read may be written
+
+    with_agent(work)
+
+
+def test_of_the_hops_to_the_last_node_the_first_is_the_next_hop() -> None:
+    async def work(ask: Any) -> None:
+        hops = ["33333333-1111-4111-8111-111111111111", "44444444-1111-4111-8111-111111111111"]
+        wrapped = json.loads(json.dumps(WRAPPED))
+        wrapped["qkd_links"]["qkd_link"][0]["virt_next_hop"] = hops
+        assert (await ask("POST", HERE + "/qkd_links/", wrapped)).status == 201
+        (link,) = (await ask("GET", HERE + "/qkd_links/")).json()["qkd_links"]["qkd_link"]
+        assert link["virt_next_hop"] == hops[:1]
 
     with_agent(work)
 
@@ -125,7 +162,16 @@ def test_what_is_wrong_is_refused_and_nothing_is_kept(body: Any) -> None:
         refused = await ask("POST", HERE + "/qkd_links/", body)
         assert refused.status == 400
         assert "ietf-restconf:errors" in refused.json()
-        assert (await ask("GET", HERE + "/qkd_links/")).status == 404
+        assert (await ask("GET", HERE + "/qkd_links/")).json() == {"qkd_links": {"qkd_link": []}}
+
+    with_agent(work)
+
+
+def test_its_general_client_finds_the_root() -> None:
+    async def work(ask: Any) -> None:
+        found = await ask("GET", "/.well-known/host-meta", accept="application/json")
+        assert found.json()["links"] == [{"rel": "restconf", "href": "/restconf"}]
+        assert (await ask("GET", HERE + "/qkdn_id", accept="application/json")).json() == {"qkdn_id": NODE}
 
     with_agent(work)
 

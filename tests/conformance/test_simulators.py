@@ -36,7 +36,7 @@ class TestQuNetSim(WorkerContract):
         return qunetsim(directory_of(None))
 
 
-@pytest.mark.realises("F2")
+@pytest.mark.realises("F2", "F7")
 def test_all_come_by_the_same_way_in(tmp_path: Path) -> None:
     names = {entry.name for entry in entry_points(group=GROUP)}
     assert names >= {"native", "sequence", "qunetsim"}

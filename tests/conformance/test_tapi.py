@@ -25,9 +25,10 @@ from quoit.interfaces.restconf.access import writers
 from quoit.interfaces.restconf.core import Restconf
 from quoit.interfaces.restconf.errors import RestconfError
 from quoit.interfaces.restconf.exchange import Request, Response
-from quoit.interfaces.restconf.library import ModuleSet, mend_leafrefs
+from quoit.interfaces.restconf.library import ModuleSet, mend_leafrefs, mend_object_types
 from quoit.interfaces.restconf.schema import Schema
 from quoit.interfaces.tapi import codec
+from quoit.interfaces.tapi.filters import EventFilter, subscriptions_of
 from quoit.interfaces.tapi.optics import Lifecycle, Link, Network, Node, PathWish, Service, Sip, Wish
 from quoit.interfaces.tapi.provider import COMPUTE, STREAM, TapiProvider
 from quoit.model.problem import Problem
@@ -137,6 +138,13 @@ def test_leafrefs_of_tapi_are_mended_once() -> None:
     mended = mend_leafrefs(text)
     assert mended == "leaf x { type leafref { path '/tapi-common:context/x'; require-instance false; } }"
     assert mend_leafrefs(mended) == mended
+
+
+def test_object_types_get_the_prefix_of_their_module_once() -> None:
+    text = """when 'derived-from-or-self(tapi-notification:target-object-type, "OBJECT_TYPE_PROFILE")';"""
+    mended = mend_object_types(text)
+    assert mended == text.replace("OBJECT", "tapi-common:OBJECT")
+    assert mend_object_types(mended) == mended
 
 
 def test_a_routes_ends_are_found_in_either_direction_of_its_links() -> None:
@@ -326,3 +334,59 @@ def test_a_subscription_of_tapi_names_the_stream() -> None:
         assert row["notification-channel"]["stream-address"] == f"/restconf/streams/{STREAM}/json"
 
     at_site(work)
+
+
+@needs_modules
+@pytest.mark.realises("E4")
+def test_a_subscription_with_filters_has_a_stream_with_what_passes_them() -> None:
+    async def work(site: Site) -> None:
+        kinds = "tapi-notification:NOTIFICATION_TYPE_"
+        filters = [
+            {"local-id": "gone", "requested-notification-types": [f"{kinds}OBJECT_DELETION"]},
+            {"local-id": "that one", "requested-object-identifier": [uuid("s2")]},
+        ]
+        body = {codec.NOTIFICATIONS: {"notif-subscription": [{"uuid": uuid("sub"), "subscription-filter": filters}]}}
+        assert (await site.ask("POST", CONTEXT, body)).status == 201
+        found = (await site.ask("GET", f"{CONTEXT}/{codec.NOTIFICATIONS}")).json()[codec.NOTIFICATIONS]
+        name = f"{STREAM}-{uuid('sub')}"
+        channel = found["notif-subscription"][0]["notification-channel"]
+        assert channel["stream-address"] == f"/restconf/streams/{name}/json"
+        for one in ("s1", "s2"):
+            where = f"{CONTEXT}/{codec.CONNECTIVITY}"
+            verb = "POST" if one == "s2" else "PUT"
+            rows = {"connectivity-service": [service(one)]}
+            body = (
+                {f"tapi-connectivity:{k}": v for k, v in rows.items()} if verb == "POST" else {codec.CONNECTIVITY: rows}
+            )
+            assert (await site.ask(verb, where, body)).status < 300
+        assert (await site.ask("DELETE", f"{where}/connectivity-service={uuid('s1')}")).status == 204
+        heard = [
+            (e.content["event-notification-type"].removeprefix(kinds), e.content["target-object-identifier"])
+            for e in site.core.streams[name].log
+        ]
+        assert heard == [("OBJECT_CREATION", uuid("s2")), ("OBJECT_DELETION", uuid("s1"))]
+        assert len(site.core.streams[STREAM].log) >= 3
+        silent = [{"uuid": uuid("sub"), "subscription-filter": [{"local-id": "x", "include-content": False}]}]
+        where = f"{CONTEXT}/{codec.NOTIFICATIONS}"
+        refused = await site.ask("PUT", where, {codec.NOTIFICATIONS: {"notif-subscription": silent}})
+        assert refused.status == 501
+        assert name in site.core.streams, "what is refused has changed nothing"
+        assert (await site.ask("DELETE", where)).status == 204
+        assert name not in site.core.streams
+
+    at_site(work)
+
+
+def test_filters_of_events_want_what_they_name_and_nothing_else_matters() -> None:
+    event = {
+        "event-notification-type": "tapi-notification:NOTIFICATION_TYPE_OBJECT_CREATION",
+        "target-object-type": "tapi-connectivity:CONNECTIVITY_OBJECT_TYPE_CONNECTIVITY_SERVICE",
+        "layer-protocol-name": "PHOTONIC_MEDIA",
+        "target-object-identifier": "u",
+    }
+    assert EventFilter().passes(event)
+    assert EventFilter(frozenset({"NOTIFICATION_TYPE_OBJECT_CREATION"}), uuids=frozenset({"u", "v"})).passes(event)
+    assert not EventFilter(frozenset({"NOTIFICATION_TYPE_OBJECT_DELETION"})).passes(event)
+    assert not EventFilter(layers=frozenset({"ODU"})).passes(event)
+    with pytest.raises(Problem, match="at most 64"):
+        subscriptions_of({"notif-subscription": [{"uuid": str(n)} for n in range(65)]})

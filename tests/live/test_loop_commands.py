@@ -17,7 +17,7 @@ quoit: 1
 name: looped
 nodes: {a: {}, b: {}}
 spans: [{name: main, between: [a, b], length: 10 km}]
-plant: {}
+plant: {channels: [{name: old, from: a, spans: [main], frequency: 195 THz, lit: false}]}
 links: [{name: link, between: [a, b]}]
 loops: {noise: {}, works: {lead: 1h}}
 """
@@ -52,7 +52,7 @@ def test_loops_are_listed_and_steered_and_works_planned(tmp_path: Path, live_twi
         with pytest.raises(UserError, match="expected the name of a loop"):
             loops("pause")
         assert works("list") == "no works are planned\n"
-        with pytest.raises(UserError, match="link cannot give way; say force"):
+        with pytest.raises(UserError, match="old cannot give way; say force"):
             works("plan", "dig", "main", "40min", "50min")
         told = "dig: main from 40m 00s to 50m 00s, {}\n"
         announced = works("plan", "dig", "main", "40min", "50min", force=True)
@@ -66,3 +66,7 @@ def test_loops_are_listed_and_steered_and_works_planned(tmp_path: Path, live_twi
         with pytest.raises(UserError, match="found 'dug'"):
             works("end", "dug")
         assert works("end", "dig") == told.format("given-back")
+        bench = "devices of link from 40m 00s to 50m 00s, announced; still there: link\n"
+        assert said(works_of(run, "plan", "bench", (None, "40min", "50min"), False, links="link")) == f"bench: {bench}"
+        with pytest.raises(UserError, match="expected a quantum link of this network, found 'lnik'"):
+            works_of(run, "plan", "bunch", (None, "40min", "50min"), False, links="lnik")

@@ -22,7 +22,8 @@ pytestmark = [
 OTN = Path(__file__).parents[2] / "examples" / "otn.yaml"
 SERVICE = "11111111-2222-4333-8444-555555555555"
 CONTEXT = "restconf/data/tapi-common:context"
-WHERE = f"{CONTEXT}/tapi-connectivity:connectivity-context/connectivity-service={SERVICE}"
+SERVICES = f"{CONTEXT}/tapi-connectivity:connectivity-context"
+WHERE = f"{SERVICES}/connectivity-service={SERVICE}"
 DATA = {"content-type": "application/yang-data+json"}
 
 
@@ -45,7 +46,13 @@ def wanted(context: dict[str, Any]) -> dict[str, Any]:
         }
         for node in ("alice", "bob")
     ]
-    return {"tapi-connectivity:connectivity-context": {"connectivity-service": [{"uuid": SERVICE, "end-point": ends}]}}
+    return {"tapi-connectivity:connectivity-service": [{"uuid": SERVICE, "end-point": ends}]}
+
+
+def names(shown: dict[str, Any]) -> set[str]:
+    """Of the services that a context shows."""
+    context = shown["tapi-common:context"].get("tapi-connectivity:connectivity-context", {})
+    return {row["name"][0]["value"] for row in context.get("connectivity-service", ()) if "name" in row}
 
 
 @pytest.mark.realises("E4")
@@ -59,10 +66,14 @@ def test_a_controller_configures_light_and_others_do_not(tmp_path: Path, live_tw
         context = controller.get(f"{url}/{CONTEXT}", timeout=20).json()["tapi-common:context"]
         body = wanted(context)
         assert observer.get(f"{url}/{CONTEXT}", timeout=20).status_code == 200
-        assert observer.post(f"{url}/{CONTEXT}", json=body, headers=DATA, timeout=20).status_code == 403
+        end = time.monotonic() + 20
+        while {"quantum", "customer"} - names(controller.get(f"{url}/{CONTEXT}", timeout=20).json()):
+            assert time.monotonic() < end, "services of the file are shown"
+            time.sleep(0.2)
+        assert observer.post(f"{url}/{SERVICES}", json=body, headers=DATA, timeout=20).status_code == 403
         assert application.get(f"{url}/{CONTEXT}", timeout=20).status_code == 401
 
-        assert controller.post(f"{url}/{CONTEXT}", json=body, headers=DATA, timeout=20).status_code == 201
+        assert controller.post(f"{url}/{SERVICES}", json=body, headers=DATA, timeout=20).status_code == 201
         end = time.monotonic() + 20
         while True:
             shown = controller.get(f"{url}/{WHERE}", timeout=20).json()

@@ -14,7 +14,9 @@ import requests
 
 pytestmark = pytest.mark.live
 EXAMPLE = Path(__file__).parents[2] / "examples" / "zero-touch.yaml"
-DOORS = ("--join-port", "0", "--orchestration-port", "0")
+DOORS = ("--join-port", "0", "--orchestration-port", "0", "--agents", "0")
+AGENTS = "policies: {control: sdqkd}\n"
+"""The fabric is controlled by agents alone, so the new node is discovered and linked by its own."""
 INTENT = "/tmf-api/intentManagement/v5/intent"
 
 
@@ -33,8 +35,11 @@ def client(doors: dict[str, Any], leaf: dict[str, str]) -> requests.Session:
 @pytest.mark.realises("G2", "G3", "E5")
 def test_a_token_and_one_command_bring_a_node_into_use(tmp_path: Path, live_twin: Any) -> None:
     run, device = tmp_path / "run", tmp_path / "device"
-    with live_twin(EXAMPLE, run, *DOORS) as doors:
+    network = tmp_path / "zero-touch.yaml"
+    network.write_text(EXAMPLE.read_text() + AGENTS)
+    with live_twin(network, run, *DOORS) as doors:
         assert set(doors["applications"]) == {"alice-app"}
+        assert set(doors["agents"]["nodes"]) == {"alice", "bob"}
         made = quoit("token", "carol", "--dir", str(run))
         assert made.returncode == 0, made.stderr
         token = made.stdout.strip()
@@ -45,6 +50,12 @@ def test_a_token_and_one_command_bring_a_node_into_use(tmp_path: Path, live_twin
         assert (answer["node"], answer["links"], answer["applications"]) == ("carol", ["bob--carol"], ["carol-app"])
         thief = quoit("join", "--dir", str(tmp_path / "thief"), said=token)
         assert (thief.returncode, "was used" in thief.stderr) == (1, True)
+
+        agents = json.loads((run / "doors.json").read_text())["agents"]
+        controller = client(doors, agents["roles"]["controller"])
+        node = controller.get(f"{agents['nodes']['carol']}/restconf/data/etsi-qkd-sdn-node:qkd_node", timeout=20).json()
+        (link,) = node["etsi-qkd-sdn-node:qkd_node"]["qkd_links"]["qkd_link"]
+        assert link["qkdl_enable"] is True
 
         # the new node's keys, at both ends, as soon as its link has made some
         end = time.monotonic() + 60

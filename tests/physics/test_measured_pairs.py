@@ -5,7 +5,7 @@ False alarms: each statistical comparison allows five standard deviations (6e-7)
 
 from __future__ import annotations
 
-from math import cos, log, log2, pi, sin, sqrt
+from math import cos, exp, log, log2, pi, sin, sqrt
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from quoit.engine.channels import PairLink, state_now, success_now
 from quoit.engine.links.pairs import Setting, Settings, measured
+from quoit.engine.physics.bb84 import binary_entropy
 from quoit.engine.physics.bell_pairs import BellDiagonal, bell_diagonal_key, chsh, werner
 from quoit.engine.physics.entangled_key import (
     FLIP,
@@ -147,6 +148,17 @@ def test_reading_at_45_degrees_at_random_is_reading_x_with_flips() -> None:
     down = (I - along(-pi / 4)) / 2
     in_x = (I + X) / 2
     assert np.allclose((up + down) / 2, (1 - FLIP) * in_x + FLIP * (I - in_x))
+
+
+def test_the_parts_of_a_keys_secrecy_add_up_to_what_is_promised() -> None:
+    """From the length alone: the sampling's tail is the square of the smoothing, which counts at both ends, and the
+    hashing leaves half the root of 2 to what the length is above the min-entropy."""
+    n, k, e, eps, cor = 10**6, 10**6, 0.02, 1e-9, 1e-15
+    found = bbm92_length(n, round(n * e), k, round(k * e), 1.16, eps, cor)
+    tail = exp(-2 * (found.phase_error - e) ** 2 * n * k**2 / ((n + k) * (k + 1)))
+    entropy = n * (1 - binary_entropy(found.phase_error)) - found.leak_bits - log2(2 / cor)
+    hashing = sqrt(2 ** (found.bits - entropy)) / 2
+    assert 2 * sqrt(tail) + hashing == pytest.approx(eps, rel=1e-3)
 
 
 def test_key_length_is_the_published_formula() -> None:

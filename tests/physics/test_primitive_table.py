@@ -26,6 +26,7 @@ def by_name(case: Case) -> str:
     return case.name
 
 
+@pytest.mark.realises("F6")
 def test_every_row_has_a_case_and_says_all() -> None:
     assert {case.row.name for case in CASES} | WITHOUT_STATE == set(PRIMITIVES)
     for name, row in PRIMITIVES.items():
@@ -34,6 +35,7 @@ def test_every_row_has_a_case_and_says_all() -> None:
         assert all(argument.help for argument in row.arguments), name
 
 
+@pytest.mark.realises("F6")
 @pytest.mark.parametrize("case", [case for case in CASES if case.row.bell is not None], ids=by_name)
 def test_pairs_and_matrices_agree(case: Case) -> None:
     form = pairs(case)

@@ -28,12 +28,18 @@ ROWS = {
     "fibre-cut",
     "falsified-telemetry",
     "authentication-exhausted",
+    "measure-resend-pairs",
+    "hijacked-repeater",
+    "known-tests",
+    "rerouted-keys",
+    "hidden-and-slow",
 }
 
 
 def play(name: str, **changes: object) -> Play:
     whole = load(next(f for f in FILES if f.stem == name))
-    return Play(whole.file.model_copy(update={"clean_ns": 60 * S, **changes}), whole.clean)
+    clean_ns = min(60 * S, whole.file.clean_ns)
+    return Play(whole.file.model_copy(update={"clean_ns": clean_ns, **changes}), whole.clean)
 
 
 def command(*arguments: str) -> int:
@@ -42,11 +48,12 @@ def command(*arguments: str) -> int:
     return int(str(end.value.code))
 
 
-@pytest.mark.realises("I2", "G1")
+@pytest.mark.realises("I2", "I3", "G1")
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
 def test_what_must_be_found_is_and_nothing_else(file: Path) -> None:
-    for seed in (1, 2):
-        run = one_seed(play(file.stem), seed)
+    given = play(file.stem)
+    for seed in range(1, min(2, given.file.seeds) + 1):
+        run = one_seed(given, seed)
         assert run.faults == ()
         assert run.clean == 0
 

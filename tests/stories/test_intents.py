@@ -19,16 +19,20 @@ from quoit.orchestration.api import (
     EndIntent,
     Expression,
     GetIntent,
+    GetOpticalServices,
     GetReports,
     Intent,
     IntentChanged,
     ListIntents,
     OpticalService,
+    OpticalServices,
+    ReleaseOpticalServices,
     Report,
     RequestOpticalService,
     ReviseIntent,
     Targets,
 )
+from quoit.orchestration.intent_light import IntentLight
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 from quoit.runtime.virtual import VirtualWorld
@@ -232,11 +236,22 @@ class Optics(Element):
     def __init__(self) -> None:
         super().__init__("optics", "a")
         self.asked: list[RequestOpticalService] = []
+        self.released: list[str] = []
+        self.row = OpticalService("svc-1", "ae", "INSTALLED", True, ("ax", "xe"), 193_400_000)
 
     @handles(RequestOpticalService)
-    async def on_request(self, ctx: Context, msg: RequestOpticalService) -> OpticalService:
+    async def on_request(self, ctx: Context, msg: RequestOpticalService) -> OpticalServices:
         self.asked.append(msg)
-        return OpticalService("svc-1", "PLANNED")
+        return OpticalServices((self.row,))
+
+    @handles(GetOpticalServices)
+    async def on_get(self, ctx: Context, msg: GetOpticalServices) -> OpticalServices:
+        return OpticalServices((self.row,))
+
+    @handles(ReleaseOpticalServices)
+    async def on_release(self, ctx: Context, msg: ReleaseOpticalServices) -> OpticalServices:
+        self.released.append(msg.intent_id)
+        return OpticalServices((self.row,))
 
 
 @pytest.mark.realises("E5")
@@ -249,15 +264,20 @@ def test_where_no_link_leads_light_is_asked_for() -> None:
     optics = Optics()
     kernel = story.twin.kernel
     manager = next(e for e in kernel.elements if e.name == INTENTS)
-    manager._optical = "optics"  # type: ignore[attr-defined]
+    manager._light = IntentLight("optics")  # type: ignore[attr-defined]
     story.world = VirtualWorld(Kernel([*kernel.elements, optics], seed=kernel.seed))
     story.world.begin()
     story.world.run_until(20 * S)
     wish = story.state(Expression(("alice", "erin"), KEY, Targets(100.0)))
     story.pass_time(2)
     assert [(one.a, one.b) for one in optics.asked] == [("a", "e")]
-    assert "optical service svc-1 asked for: PLANNED" in story.said(wish)
+    assert "light for link ae: optical service svc-1 over ax, xe at 193.4000 THz" in story.said(wish)
     assert story.get(wish).state == "inProgress"
+    story.pass_time(40)
+    assert story.get(wish).resources == ("connectivity.otn/svc-1",)
+    assert len(optics.asked) == 1, "what it has it does not ask for again"
+    story.world.ask(INTENTS, EndIntent(wish))
+    assert optics.released == [wish]
 
 
 PAIRS = """

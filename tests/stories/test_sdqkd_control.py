@@ -134,7 +134,7 @@ def test_a_killed_leader_is_replaced_and_its_routes_are_kept_while_keys_go_on() 
     assert story.leaders() == [other]  # who comes back follows
 
 
-@pytest.mark.realises("C4", "C5")
+@pytest.mark.realises("C4", "C5", "F7")
 @pytest.mark.parametrize("text", [SQUARE, SQUARE.replace("control: sdqkd, fabric_controllers: 2", "control: direct")])
 def test_with_no_control_at_all_keys_flow_on_from_the_tables(text: str) -> None:
     story = Square(text, until_s=40)

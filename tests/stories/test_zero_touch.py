@@ -7,7 +7,8 @@ import uuid
 import pytest
 
 from quoit.adapters.stores.memory import MemoryStore
-from quoit.fabric.api import METERS, GetLinks
+from quoit.fabric.api import METERS, GetLinks, agent
+from quoit.fabric.sdqkd_controller import SdqkdController
 from quoit.model.problem import Problem
 from quoit.orchestration.api import GetView, Interface, NodeJoined, RegisterNode, View, orchestrator
 from quoit.planes.management import GetAlarms
@@ -40,8 +41,8 @@ applications:
 
 
 class Story:
-    def __init__(self) -> None:
-        self.network = loads(NETWORK, "row")
+    def __init__(self, policies: str = "{}") -> None:
+        self.network = loads(f"{NETWORK}policies: {policies}\n", "row")
         self.events: list[Event] = []
         self.twin = assemble(self.network, Parts(lambda kme: MemoryStore()))
         self.twin.kernel.sinks.append(self.events.append)
@@ -75,8 +76,9 @@ class Story:
 
 
 @pytest.mark.realises("G2", "E5")
-def test_a_node_joins_and_is_linked_and_used() -> None:
-    story = Story()
+@pytest.mark.parametrize("policies", ["{}", "{agents: true}", "{control: sdqkd, fabric_controllers: 2}"])
+def test_a_node_joins_and_is_linked_and_used(policies: str) -> None:
+    story = Story(policies)
     assert story.made()["ab"] > 0
     assert (story.made()["bc"], story.made()["cd"]) == (0, 0)
     with pytest.raises(Problem) as caught:
@@ -114,3 +116,27 @@ def test_who_is_not_planned_or_has_not_what_was_planned_does_not_join() -> None:
             story.world.ask(orchestrator(), RegisterNode(node, interfaces))
     story.pass_time(5)
     assert (story.made()["bc"], story.made()["cd"]) == (0, 0)
+
+
+@pytest.mark.realises("G2", "C4")
+def test_who_leads_next_knows_of_nodes_that_have_joined_and_of_one_that_joins_while_nobody_leads() -> None:
+    story = Story("{control: sdqkd, fabric_controllers: 2}")
+    assert story.join("c").links == ("bc",)
+    story.pass_time(10)
+    (first,) = [e for e in story.twin.kernel.elements if isinstance(e, SdqkdController) and e.leads]
+    story.twin.kernel.crash(first.name)
+    story.pass_time(1)
+    with pytest.raises(Problem) as caught:
+        story.join("d")
+    assert caught.value.code in ("no-controller", "deadline")
+    story.pass_time(40)
+    assert story.join("d").links == ("cd",)  # the device asks again
+    story.pass_time(20)
+    story.keys("carol", "kme-c")
+    story.keys("dan", "kme-d")
+
+
+def test_agents_of_nodes_that_have_not_joined_are_asked_nothing() -> None:
+    story = Story("{control: sdqkd}")
+    configured = {e.by for e in story.events if e.event == "agent.configured"}
+    assert configured == {agent("a"), agent("b")}

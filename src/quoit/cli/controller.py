@@ -15,7 +15,7 @@ from quoit.model.problem import Problem
 from quoit.runtime.trace import Event
 from quoit.scenario.outside_controller import OutsideController
 
-SHOWN = ("control.", "flow.", "link.")
+SHOWN = ("control.", "flow.", "link.", "application.")
 """What events of the controller are told."""
 
 

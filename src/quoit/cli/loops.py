@@ -9,7 +9,7 @@ import msgspec
 
 from quoit.cli import show
 from quoit.cli.top import Operator
-from quoit.connectivity.api import WorksRow, WorksRows
+from quoit.connectivity.api import LINK, QUANTUM_SIDE, WorksRow, WorksRows
 from quoit.model.quantity import format_duration, parse_duration_ns
 from quoit.planes.loop import LoopStanding, LoopStandings
 
@@ -60,6 +60,7 @@ def works_of(
     json: bool,
     lead: str = "60s",
     force: bool = False,
+    links: str | None = None,
 ) -> int:
     """List planned works, announce some, or end them. `plan`: spans, begin and end."""
     operator = Operator(directory)
@@ -72,19 +73,24 @@ def works_of(
     body: dict[str, Any] = {"works": name, "spans": [], "start_ns": 0, "end_ns": 0}
     if order == "plan":
         spans, at, until = plan
-        if spans is None or at is None or until is None:
-            raise show.UserError("expected --spans A,B --at TIME --until TIME")
+        if (spans is None and links is None) or at is None or until is None:
+            raise show.UserError("expected --spans A,B (or --links L) --at TIME --until TIME")
         try:
-            body |= {"spans": [s.strip() for s in spans.split(",") if s.strip()], "force": force}
+            body |= {"spans": _names(spans), "links": _names(links), "force": force}
+            body |= {"side": QUANTUM_SIDE, "kind": LINK} if not body["spans"] else {}
             body |= {"start_ns": parse_duration_ns(at), "end_ns": parse_duration_ns(until)}
             body |= {"lead_ns": parse_duration_ns(lead)}
         except ValueError as fault:
             raise show.UserError(str(fault)) from fault
-        if not body["spans"]:
-            raise show.UserError("expected one span or more in --spans")
+        if not body["spans"] and not body["links"]:
+            raise show.UserError("expected one span or more in --spans, or one link or more in --links")
     status, answer = operator.post("/works", body)
     _refuse(status, answer)
     return _told((msgspec.convert(answer, WorksRow),), json)
+
+
+def _names(text: str | None) -> list[str]:
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
 def _told(rows: tuple[WorksRow, ...], json: bool) -> int:
@@ -94,7 +100,10 @@ def _told(rows: tuple[WorksRow, ...], json: bool) -> int:
     for row in rows:
         span = f"{format_duration(row.start_ns)} to {format_duration(row.end_ns)}"
         stuck = f"; still there: {', '.join(row.stuck)}" if row.stuck else ""
-        print(f"{row.works}: {', '.join(row.spans)} from {span}, {row.state}{stuck}")
+        what = " and ".join(
+            filter(None, (", ".join(row.spans), f"devices of {', '.join(row.links)}" if row.links else ""))
+        )
+        print(f"{row.works}: {what} from {span}, {row.state}{stuck}")
     if not rows:
         print("no works are planned")
     return 0

@@ -67,6 +67,7 @@ class UpOptions:
     netqasm: int | None = None
     tapi_port: int | None = None
     tapi_yang: Path | None = None
+    teraflow: bool = False
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
@@ -119,6 +120,7 @@ def bring_up(file: Path, options: UpOptions) -> int:
         netqasm=options.netqasm,
         tapi_port=options.tapi_port,
         tapi_yang=options.tapi_yang,
+        teraflow=options.teraflow,
     )
     return run_loop(lambda: _host(file, host_options, options.digest, options.json))
 
@@ -181,6 +183,15 @@ def _traces(options: UpOptions) -> Path | None:
     return path
 
 
+def _check_teraflow(options: UpOptions, network: NetworkFile) -> None:
+    foreign = any(node.dialect == "teraflow" for node in network.nodes.values())
+    if options.teraflow and options.tapi_port is None and (options.agents_port is None or not foreign):
+        raise show.UserError(
+            "--teraflow lets TeraFlowSDN's drivers in at agents of nodes with `dialect: teraflow` (--agents PORT) "
+            "and at the optical network (--tapi-port PORT); here is neither"
+        )
+
+
 def _check_agents(options: UpOptions, network: NetworkFile) -> None:
     port = options.agents_port
     if port is None:
@@ -211,6 +222,7 @@ def _check(options: UpOptions, network: NetworkFile) -> None:
     _check_numbers(options)
     _check_ports(options, bool(network.joining))
     _check_agents(options, network)
+    _check_teraflow(options, network)
     if options.digest and options.until is None:
         raise show.UserError("--digest needs --until: a digest is of a whole run")
     if options.resume and (options.processes > 1 or options.start != "0s" or options.digest):
@@ -275,6 +287,8 @@ def _arguments(options: UpOptions) -> list[str]:
         given += ["--netqasm", str(options.netqasm)]
     if options.tapi_yang is not None:
         given += ["--tapi-yang", str(options.tapi_yang)]
+    if options.teraflow:
+        given += ["--teraflow"]
     if options.traces is not None:
         given += ["--traces", str(options.traces)]
     return [*given, *(["--digest"] if options.digest else []), *(["--json"] if options.json else [])]
@@ -348,6 +362,11 @@ def tell_how_to_go_on(host: Host) -> None:
         console.print(f"let a node in ({waiting}): quoit token NODE --dir {host.options.directory}")
     if "netqasm" in host.doors.told():
         console.print(f"run a program of NetQASM: quoit netqasm run DIRECTORY --dir {host.options.directory}")
+    if "passwords" in host.doors.told():
+        console.print(
+            f"[bold]careful[/]: passwords of {host.doors.told()['passwords']} open what certificates do; agents of "
+            "the dialect teraflow take them over plain HTTP, from this machine alone (docs/teraflow.md)"
+        )
     if host.doors.tapi is not None:
         console.print(f"optical network (TAPI): https://127.0.0.1:{host.doors.tapi.listener.port}/restconf")
     line = curl_line(host)

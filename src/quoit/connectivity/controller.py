@@ -34,13 +34,14 @@ from quoit.connectivity.api import (
     PathRow,
     Paths,
     PlannedNoise,
+    ReleasePath,
     RequestPath,
     RetuneChannel,
     SetCrossConnect,
     SetLaunchPower,
     Spectrum,
 )
-from quoit.connectivity.inventory import Inventory, slot_of
+from quoit.connectivity.inventory import Inventory, is_unlit, slot_of
 from quoit.connectivity.other_light import OtherLight
 from quoit.connectivity.plant import Light, SetChannel, SetJoint
 from quoit.model.problem import Problem
@@ -93,7 +94,7 @@ class ConnectivityController(Element):
             spans, centre_mhz = await self._asked(ctx, msg, channel)
         spans = spans or self._plan(msg)
         moves = channel is not None and (channel.spans != spans or centre_mhz not in (0, channel.centre_mhz))
-        if moves:
+        if moves or (channel is not None and is_unlit(channel)):
             await self.on_retune(ctx, RetuneChannel(msg.link, spans, centre_mhz))
         path = Path(msg.link, spans, self._inventory.loss_db(msg.a, spans), True)
         ctx.tell(PLANT, Light(path))
@@ -101,6 +102,17 @@ class ConnectivityController(Element):
         self._home.setdefault(msg.link, spans)
         self._switch_meters(ctx)
         return path
+
+    @handles(ReleasePath)
+    async def on_release(self, ctx: Context, msg: ReleasePath) -> ChannelRow:
+        old = self._inventory.channel(msg.link)
+        self._refuse_switching(old)
+        if old.kind != QUANTUM:
+            raise Problem("malformed", f"expected the quantum channel of a link, found {msg.link!r}")
+        self._requested.discard(msg.link)
+        if is_unlit(old):
+            return old
+        return await self._order(ctx, structs.replace(old, state=OFF), self._inventory.changed_joints(old, None))
 
     async def _asked(self, ctx: Context, msg: RequestPath, channel: ChannelRow | None) -> tuple[tuple[str, ...], int]:
         """A path from the optical network, as its customer; at the present wavelength, if that will do."""
@@ -119,7 +131,11 @@ class ConnectivityController(Element):
         raise AssertionError("the last question is answered or refused")
 
     def _plan(self, msg: RequestPath) -> tuple[str, ...]:
-        found = self._graph.route(msg.a, msg.b, lambda name: self._inventory.spans[name].loss_db)
+        def cost(name: str) -> float | None:
+            span = self._inventory.spans[name]
+            return None if span.amplified else span.loss_db
+
+        found = self._graph.route(msg.a, msg.b, cost)
         if found is None:
             raise Problem("no-route", f"no fibre path from {msg.a} to {msg.b}", a=msg.a, b=msg.b)
         return found[1]
@@ -185,12 +201,15 @@ class ConnectivityController(Element):
         old = self._inventory.channel(msg.channel)
         self._refuse_switching(old)
         new = structs.replace(old, spans=msg.spans or old.spans, centre_mhz=msg.centre_mhz or old.centre_mhz)
+        if is_unlit(old):
+            new = structs.replace(new, state=LIT)
         self._check_slot(slot_of(new))
         ends = (self._inventory.way(old.source, old.spans)[-1], self._inventory.way(new.source, new.spans)[-1])
         if ends[0] != ends[1]:
             raise Problem("malformed", f"expected spans that lead to {ends[0]!r}, found them to end at {ends[1]!r}")
+        self._inventory.refuse_amplifiers(new)
         self._inventory.refuse_conflicts(new)
-        return await self._order(ctx, new, self._inventory.changed_joints(old, new))
+        return await self._order(ctx, new, self._inventory.changed_joints(None if is_unlit(old) else old, new))
 
     @handles(SetCrossConnect)
     async def on_cross_connect(self, ctx: Context, msg: SetCrossConnect) -> CrossConnect:

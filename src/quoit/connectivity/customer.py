@@ -132,9 +132,10 @@ class LightCustomer(Element):
 
     @handles(WorksRow)
     async def on_works(self, ctx: Context, msg: WorksRow) -> None:
+        known = self._works.get(msg.works)
         if msg.state == GIVEN_BACK:
             self._works.pop(msg.works, None)
-        elif self._works.get(msg.works) is None:
+        elif known is None or known.start_ns != msg.start_ns:  # new, or planned anew
             ctx.tell(self.name, LookAtWorks(), after=max(0, msg.start_ns - self.plan.lead_ns - ctx.now))
         if msg.state != GIVEN_BACK:
             self._works[msg.works] = msg

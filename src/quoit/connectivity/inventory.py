@@ -12,6 +12,7 @@ from quoit.connectivity.api import (
     ADD_DROP,
     CLASSICAL,
     GONE,
+    OFF,
     QUANTUM,
     SWITCHING,
     ChannelReading,
@@ -50,6 +51,7 @@ class Span:
     risks: tuple[str, ...] = ()
     windows: tuple[tuple[int, int], ...] = ()
     every_ns: int = 0
+    amplified: bool = False
 
     def due(self, now_ns: int) -> bool:
         """Whether light is to be expected now."""
@@ -71,6 +73,7 @@ class Span:
             self.risks,
             self.windows,
             self.every_ns,
+            self.amplified,
         )
 
 
@@ -98,6 +101,11 @@ class Guards:
 def slot_of(channel: ChannelRow) -> Slot:
     """Where in the spectrum a channel is."""
     return Slot(channel.centre_mhz, channel.width_mhz)
+
+
+def is_unlit(channel: ChannelRow) -> bool:
+    """Whether it is a quantum channel that has no path now."""
+    return channel.kind == QUANTUM and channel.state == OFF
 
 
 class Inventory:
@@ -178,13 +186,20 @@ class Inventory:
         gone = self.joints(old) if old is not None else ()
         return wanted + tuple(CrossConnect(j.node, j.channel, "", "") for j in gone if j.node not in nodes)
 
+    def refuse_amplifiers(self, channel: ChannelRow) -> None:
+        """Problem `malformed` for quantum light over a span with an amplifier."""
+        found = [name for name in channel.spans if self.spans[name].amplified] if channel.kind == QUANTUM else []
+        if found:
+            raise Problem("malformed", f"expected a path without amplifiers, found one on span {found[0]}")
+
     # -- spectrum ------------------------------------------------------------------------------------
 
     def taken(self, spans: Iterable[str]) -> Iterator[tuple[str, ChannelRow]]:
-        """(span, channel) of all channels on some spans. Off ones keep their slot; both directions share one fibre."""
+        """(span, channel) of all channels on some spans. Classical ones that are off keep their slot, quantum ones have
+        given it up; both directions share one fibre."""
         for span in spans:
             for channel in self.channels.values():
-                if span in channel.spans:
+                if span in channel.spans and not is_unlit(channel):
                     yield span, channel
 
     def spectrum(self, spans: tuple[str, ...], guard_mhz: int) -> Spectrum:
@@ -230,7 +245,7 @@ class Inventory:
             power -= self.insertion_db(nodes[at]) if at else 0.0
             out = power - self._span_db(name, slot_of(channel).wavelength_nm)
             yield name, nodes[at + 1], power, out
-            power = out
+            power = out + (self.spans[name].loss_db if self.spans[name].amplified else 0.0)
 
     def _span_db(self, name: str, wl_nm: float) -> float:
         span = self.spans[name]
@@ -316,7 +331,8 @@ class Inventory:
 
     def cross_connects(self) -> tuple[CrossConnect, ...]:
         """All that are meant to be set."""
-        meant = {(j.node, j.channel): j for channel in self.channels.values() for j in self.joints(channel)}
+        lit = (channel for channel in self.channels.values() if not is_unlit(channel))
+        meant = {(j.node, j.channel): j for channel in lit for j in self.joints(channel)}
         return tuple(joint for joint in (meant | self.overridden).values() if joint.port)
 
     def rows(self) -> InventoryRows:

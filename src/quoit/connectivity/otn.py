@@ -5,8 +5,7 @@ is one of its customers (CNC), whoever lights classical channels another. A serv
 path and a wavelength, its operational state follows the light, a lost path is replaced within the service's limits and
 after its hold-off time, and its schedule begins and ends it.
 
-Named approximations: spectrum is taken when a service starts, so two scheduled ones may want the same; restoration
-does not move other services out of the way.
+Named approximation: restoration does not move other services out of the way.
 """
 
 from __future__ import annotations
@@ -32,13 +31,18 @@ from quoit.connectivity.api import (
     CloseService,
     CloseSpans,
     ComputePaths,
+    DomainPreference,
+    DomainPreferences,
     ExtinguishChannel,
+    GetPreferences,
     GetServices,
+    GetWish,
     LightChannel,
     MoveService,
     OpenService,
     PathRow,
     Paths,
+    PreferDomain,
     RetuneChannel,
     ServiceRow,
     Services,
@@ -46,7 +50,7 @@ from quoit.connectivity.api import (
     SpansClosed,
 )
 from quoit.connectivity.hierarchy import Hierarchy
-from quoit.connectivity.inventory import Inventory
+from quoit.connectivity.inventory import Inventory, is_unlit
 from quoit.connectivity.routing import Computation
 from quoit.connectivity.services import (
     Begin,
@@ -106,6 +110,16 @@ class OtnController(Element):
                 await self._take(ctx, wish, plan=False)  # each is planned when it begins
             except Problem as problem:
                 ctx.emit("service.refused", service=wish.service, code=problem.code, why=problem.detail)
+                continue
+            if (wish.start_ns or 0) > ctx.now:
+                await self._reserve(ctx, self._services[wish.service])
+
+    async def _reserve(self, ctx: Context, service: Service) -> None:
+        """A service of the file that begins later: what it will have is kept for it, if there is anything now."""
+        try:
+            service.plan(await self._route(ctx, service))
+        except Problem as problem:
+            ctx.emit("service.unreserved", service=service.name, code=problem.code, why=problem.detail)
 
     # -- questions -----------------------------------------------------------------------------------
 
@@ -113,7 +127,7 @@ class OtnController(Element):
     async def on_compute(self, ctx: Context, msg: ComputePaths) -> Paths:
         return Paths(await self._paths(ctx, msg))
 
-    async def _paths(self, ctx: Context, question: ComputePaths) -> tuple[PathRow, ...]:
+    async def _paths(self, ctx: Context, question: ComputePaths, level: int | None = None) -> tuple[PathRow, ...]:
         closed = {span for spans in self._closed.values() for span in spans} | self._dark
         if question.kind == CLASSICAL or question.companion is not None:
             closed |= self._air  # classical channels are modelled in fibre only
@@ -121,7 +135,18 @@ class OtnController(Element):
         limits = structs.replace(limits, avoid=tuple(dict.fromkeys((*limits.avoid, *sorted(closed)))))
         protect = question.protect or self._protected()
         question = structs.replace(question, limits=limits, protect=protect if question.kind == CLASSICAL else ())
-        return await self._hierarchy.paths(ctx, question, self._dark)
+        return await self._hierarchy.paths(ctx, question, self._dark, level)
+
+    @handles(PreferDomain)
+    async def on_prefer(self, ctx: Context, msg: PreferDomain) -> DomainPreference:
+        row = self._hierarchy.prefer(msg.domain, msg.preference, msg.excess)
+        ctx.gauge("quoit_domain_preference", (row.domain,), float(row.preference))
+        ctx.emit("domain.preferred", domain=row.domain, preference=row.preference)
+        return row
+
+    @handles(GetPreferences)
+    async def on_preferences(self, ctx: Context, msg: GetPreferences) -> DomainPreferences:
+        return DomainPreferences(self._hierarchy.preferences)
 
     def _protected(self) -> tuple[tuple[str, float], ...]:
         found = ((s.wish.link, s.limits.max_noise_hz) for s in self._services.values() if s.wish.kind == QUANTUM)
@@ -130,6 +155,10 @@ class OtnController(Element):
     @handles(GetServices)
     async def on_get(self, ctx: Context, msg: GetServices) -> Services:
         return Services(tuple(service.row(self._dark) for service in self._services.values()))
+
+    @handles(GetWish)
+    async def on_get_wish(self, ctx: Context, msg: GetWish) -> OpenService:
+        return self._known(msg.service).wish
 
     # -- life ----------------------------------------------------------------------------------------
 
@@ -161,6 +190,12 @@ class OtnController(Element):
         if wish.end_ns is not None:
             ctx.tell(self.name, Expire(wish.service, service.count), after=wish.end_ns - ctx.now)
         return service.row(self._dark)
+
+    def _known(self, name: str) -> Service:
+        service = self._services.get(name)
+        if service is None:
+            raise Problem("no-such-element", f"expected a service, found {name!r}", service=name)
+        return service
 
     def _same(self, name: str, count: int) -> Service | None:
         """The service that a message to oneself is about, if it is still that one."""
@@ -201,9 +236,7 @@ class OtnController(Element):
 
     @handles(MoveService)
     async def on_move(self, ctx: Context, msg: MoveService) -> ServiceRow:
-        service = self._services.get(msg.service)
-        if service is None:
-            raise Problem("no-such-element", f"expected a service, found {msg.service!r}", service=msg.service)
+        service = self._known(msg.service)
         if service.busy or service.lifecycle == PENDING_REMOVAL:
             raise Problem("switching", f"{msg.service} is being moved or removed", service=msg.service)
         kept = service.limits
@@ -279,13 +312,14 @@ class OtnController(Element):
             if name in self._services and not self._services[name].spans:
                 raise Problem("no-route", f"expected service {name} to have a path first", reason="other-service")
         last: Problem | None = None
-        for question in question_of(service, self._inventory, self._services, retune):
-            try:
-                return (await self._paths(ctx, question))[0]
-            except Problem as problem:
-                if problem.code != "no-route":
-                    raise
-                last = problem
+        for level in self._hierarchy.levels(service.wish.a, service.wish.b):  # before the present wavelength
+            for question in question_of(service, self._inventory, self._services, retune, ctx.now):
+                try:
+                    return (await self._paths(ctx, question, level))[0]
+                except Problem as problem:
+                    if problem.code != "no-route":
+                        raise
+                    last = problem
         assert last is not None
         raise last
 
@@ -306,7 +340,7 @@ class OtnController(Element):
         known = self._inventory.channels.get(channel)
         if known is None and kind == CLASSICAL:
             order: Message = LightChannel(channel, source, spans, centre_mhz, width_mhz, launch_dbm)
-        elif known is None or (known.spans, known.centre_mhz) != (spans, centre_mhz):
+        elif known is None or is_unlit(known) or (known.spans, known.centre_mhz) != (spans, centre_mhz):
             order = RetuneChannel(channel, spans, centre_mhz)
         else:
             return
@@ -392,7 +426,7 @@ class OtnController(Element):
         for service in self._services.values():
             if service.channel != msg.channel or service.busy or not service.spans or msg.state == GONE:
                 continue
-            if (service.spans, service.centre_mhz) != (msg.spans, msg.centre_mhz):
+            if (service.spans, service.centre_mhz) != (msg.spans, msg.centre_mhz) and not is_unlit(msg):
                 service.follow(msg, self._inventory)
                 self._tell(ctx, service)
 

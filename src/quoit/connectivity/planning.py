@@ -51,7 +51,15 @@ def sites_of(inventory: Inventory) -> list[Site]:
 def fibres_of(inventory: Inventory) -> list[Fibre]:
     """All spans that always carry light."""
     return [
-        Fibre(span.name, span.a, span.b, span.loss_db, round(delay_s(span.length_km) * 1e9), frozenset(span.risks))
+        Fibre(
+            span.name,
+            span.a,
+            span.b,
+            span.loss_db,
+            round(delay_s(span.length_km) * 1e9),
+            frozenset(span.risks),
+            span.amplified,
+        )
         for span in inventory.spans.values()
         if not span.windows
     ]

@@ -7,6 +7,7 @@ Quantum light is far below all of them.
 from __future__ import annotations
 
 from quoit.connectivity.api import (
+    OFF,
     PATH_NEWS,
     PLANT,
     QUANTUM,
@@ -106,12 +107,15 @@ class Plant(Element):
         for span in msg.path.spans:
             if self._level[span] is None and msg.path.link not in self._dark:
                 self._mark_dark(ctx, msg.path.link, span)
+        if msg.path.link in self._dark:  # it had been given up, or there is no light yet
+            self._judge(ctx, msg.path.link, msg.path, msg.path.spans[0], None)
 
     @handles(SetChannel)
     async def on_channel(self, ctx: Context, msg: SetChannel) -> Settled:
         channel = msg.channel
         if channel.kind == QUANTUM:
-            return await self._reroute(ctx, channel, msg.joints)
+            order = self._let_go if channel.state == OFF else self._reroute
+            return await order(ctx, channel, msg.joints)
         await self._join(ctx, channel.channel, msg.joints, channel.centre_mhz)
         spans = () if msg.remove else channel.spans
         emit = Emit(channel.channel, channel.source, spans, channel.centre_mhz, channel.width_mhz, channel.launch_dbm)
@@ -140,6 +144,16 @@ class Plant(Element):
             self._paths[link] = Path(link, channel.spans, self._loss_db(channel), True)
         self._settle(ctx, link)
         ctx.emit("light.moved", link=link, spans=list(channel.spans), centre_mhz=channel.centre_mhz)
+        return Settled(link, ctx.now)
+
+    async def _let_go(self, ctx: Context, channel: ChannelRow, joints: tuple[CrossConnect, ...]) -> Settled:
+        """A link gives its path up: it is dark until it has one again."""
+        link = channel.channel
+        self._switch(ctx, link)
+        await self._join(ctx, link, joints, channel.centre_mhz)
+        self._paths.pop(link, None)
+        self._switching.discard(link)
+        ctx.emit("light.released", link=link, spans=list(channel.spans))
         return Settled(link, ctx.now)
 
     def _loss_db(self, channel: ChannelRow) -> float:

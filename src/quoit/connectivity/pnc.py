@@ -22,6 +22,7 @@ from quoit.connectivity.api import (
     Limits,
     Member,
     Members,
+    Overstate,
     PathRow,
     Paths,
     SpanLight,
@@ -53,6 +54,11 @@ class ProvisioningController(Element):
         self._router = Router(inventory, computation, self._spans)
         self._dark: frozenset[str] = frozenset()
         self._numbers: dict[str, int] = {}
+        self._overstated = Overstate()
+
+    @handles(Overstate)
+    async def on_overstate(self, ctx: Context, msg: Overstate) -> None:
+        self._overstated = msg
 
     @handles(SpanLight)
     async def on_light(self, ctx: Context, msg: SpanLight) -> None:
@@ -94,8 +100,8 @@ class ProvisioningController(Element):
         return Member(
             path.nodes[0],
             path.nodes[-1],
-            path.loss_db - ends,
-            path.latency_ns,
+            max(0.0, path.loss_db - ends - self._overstated.loss_db),
+            max(0, path.latency_ns - self._overstated.latency_ns),
             path.switches,
             (*path.risks, *own),
             centres,

@@ -151,7 +151,7 @@ class Router:
     def paths(self, question: ComputePaths, dark: Collection[str]) -> tuple[PathRow, ...]:
         """Raises Problem as of `ComputePaths`."""
         check(question)
-        others = self._without(question.besides)
+        others = self._beside(question)
         chosen = Chosen.of(question, others.guards.between(QUANTUM, CLASSICAL))
         self._now.state = self._state(question, others, dark, chosen)
         insertion = sum(others.insertion_db(node) for node in (question.a, question.b))
@@ -171,7 +171,7 @@ class Router:
         self, path: PathRow, question: ComputePaths, dark: Collection[str]
     ) -> tuple[tuple[int, ...], tuple[float, ...]]:
         """Centres that are free all along a path, and the noise on each: the worse of both directions, Hz."""
-        others = self._without(question.besides)
+        others = self._beside(question)
         chosen = Chosen.of(question, others.guards.between(QUANTUM, CLASSICAL))
         state = self._state(question, others, dark, chosen)
         mask = -1
@@ -193,10 +193,9 @@ class Router:
 
     # -- inside --------------------------------------------------------------------------------------
 
-    def _without(self, channels: Collection[str]) -> Inventory:
-        if not channels:
-            return self._inventory
-        return self._inventory.beside(row for name, row in self._inventory.channels.items() if name not in channels)
+    def _beside(self, question: ComputePaths) -> Inventory:
+        """The plant with the channels that a question counts with."""
+        return counted(self._inventory, question)
 
     @staticmethod
     def _state(question: ComputePaths, others: Inventory, dark: Collection[str], chosen: Chosen) -> PlannedState:
@@ -269,6 +268,15 @@ class Router:
             None if path.companion is None else RASTER.centre_mhz(path.companion),
             tuple(sorted(path.risks)),
         )
+
+
+def counted(inventory: Inventory, question: ComputePaths) -> Inventory:
+    """The plant with the channels that a question counts with: those that are there, but for the ones that would move,
+    and those that will be."""
+    if not question.besides and not question.reserved:
+        return inventory
+    there = (row for name, row in inventory.channels.items() if name not in question.besides)
+    return inventory.beside((*there, *question.reserved))
 
 
 def check(question: ComputePaths) -> None:

@@ -9,6 +9,7 @@ from msgspec import structs
 from quoit.connectivity.api import (
     CLASSICAL,
     INSTALLED,
+    LIT,
     PLANNED,
     QUANTUM,
     ChannelRow,
@@ -111,6 +112,21 @@ class Service:
         """0: none yet."""
         return self._path.centre_mhz if self._path is not None else 0
 
+    @property
+    def reserved(self) -> tuple[ChannelRow, ...]:
+        """The channels that it will have by its schedule; none once it is lit."""
+        wish, path = self.wish, self._path
+        if self.lifecycle != PLANNED or path is None:
+            return ()
+        launch = wish.launch_dbm if wish.kind == CLASSICAL else None
+        name = f"{wish.service}:planned"
+        rows = [ChannelRow(name, wish.kind, wish.a, path.spans, path.centre_mhz, self.width_mhz, launch, LIT)]
+        if wish.companion is not None and path.companion_mhz is not None:
+            beside, power = wish.companion.width_mhz, wish.companion.launch_dbm
+            name = companion_of(name)
+            rows.append(ChannelRow(name, CLASSICAL, wish.a, path.spans, path.companion_mhz, beside, power, LIT))
+        return tuple(rows)
+
     def plan(self, path: PathRow) -> None:
         """What it would have if it began now."""
         self._path = path
@@ -212,8 +228,15 @@ def _check_link(wish: OpenService, inventory: Inventory, services: Mapping[str, 
         raise Problem("channel-exists", f"service {taken[0]} carries the link {wish.link} already")
 
 
+def overlap(one: OpenService, other: OpenService, now_ns: int) -> bool:
+    """Whether two services are there at one time, as scheduled."""
+    starts = max(one.start_ns or now_ns, other.start_ns or now_ns)
+    ends = [wish.end_ns for wish in (one, other) if wish.end_ns is not None]
+    return not ends or starts < min(ends)
+
+
 def question_of(
-    service: Service, inventory: Inventory, services: Mapping[str, Service], retune: bool
+    service: Service, inventory: Inventory, services: Mapping[str, Service], retune: bool, now_ns: int
 ) -> Iterator[ComputePaths]:
     """What to ask for a service, in order: its present wavelength first, unless it is to `retune`."""
     wish = service.wish
@@ -228,6 +251,9 @@ def question_of(
     for other in services.values():
         if other.name == wish.apart_from or other.wish.apart_from == wish.service:
             avoid |= {*other.spans, *other.nodes[1:-1], *other.risks}
+    # By the time that it begins, or before others come, these are gone.
+    apart = [other for other in services.values() if not overlap(wish, other.wish, now_ns)]
+    gone = [companion_of(service.name), *(name for other in apart for name in other.own_channels)]
     asked = ComputePaths(
         wish.a,
         wish.b,
@@ -237,7 +263,13 @@ def question_of(
         wish.launch_dbm,
         wish.isolation_db,
         wish.companion,
-        besides=tuple(name for name in (service.channel, companion_of(service.name)) if name in inventory.channels),
+        besides=tuple(name for name in (service.channel, *gone) if name in inventory.channels),
+        reserved=tuple(
+            row
+            for other in services.values()
+            if other is not service and overlap(wish, other.wish, now_ns)
+            for row in other.reserved
+        ),
     )
     permitted = limits.centres_mhz or (GRID if wish.companion is None else WIDE_GRID)
     if now and not retune and _on_raster(now) and (now in permitted or not limits.centres_mhz):

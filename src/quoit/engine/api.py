@@ -162,6 +162,35 @@ class SpectrumSeen(Message):
     at_ns: int
 
 
+@message("engine.SendTestLight")
+class SendTestLight(Message):
+    """A test set sends weak pulses along these spans, as far as switches let `channel` pass, and counts what arrives:
+    `photons` of mean number in all, within gates of `gates_ns` together; then as long as `dark_ns` without light.
+    Answered by `TestLightSeen`."""
+
+    channel: str
+    source: str
+    spans: tuple[str, ...]
+    centre_mhz: int
+    width_mhz: int
+    isolation_db: float
+    photons: float
+    gates_ns: int
+    dark_ns: int
+    efficiency: float
+    dark_hz: float
+
+
+@message("engine.TestLightSeen")
+class TestLightSeen(Message):
+    """Clicks with light and without, and how long the light took."""
+
+    __test__ = False
+    clicks: int
+    dark_clicks: int
+    delay_ns: int
+
+
 # -- entangled states -------------------------------------------------------------------------------------
 
 
@@ -214,6 +243,21 @@ class PairHeld(Message):
     attempt_ns: int = 0
     heralded_ns: int = 0
     corrected_ns: int = 0
+
+
+@message("engine.CircuitCounted")
+class CircuitCounted(Message):
+    """To the agent at a circuit's head: what has happened on its way since the last such news, up to `at_ns` and told
+    then. `expired`: qubits that were discarded at a cut-off; `failed`: swaps and rounds of purification that gave
+    nothing, which are not among the others."""
+
+    circuit: str
+    at_ns: int
+    heralds: int
+    swaps: int
+    purifications: int
+    failed: int
+    expired: int
 
 
 @message("engine.Calibrate")

@@ -22,19 +22,23 @@ from quoit.engine.api import (
     OpenLink,
     RawChunk,
     RouteLight,
+    SendTestLight,
     SetJoints,
     SpectrumSeen,
+    TestLightSeen,
     WatchLight,
 )
 from quoit.engine.light import Lit, lines_on, lit_spans, noise_of
 from quoit.engine.links.bb84 import LinkClick, link_clicks, with_background
 from quoit.engine.links.exact import ClickModel, DetectedRecord, SentRecord, draw_detections
 from quoit.engine.links.sampler import Channel, ChunkStream, Overheard, Sampler
+from quoit.engine.physics.fibre import delay_s as delay_s_of
 from quoit.engine.world import (
     BendSpan,
     Blind,
     CutSpan,
     Depolarise,
+    Hijack,
     Intercept,
     Misalign,
     Mistune,
@@ -44,6 +48,7 @@ from quoit.engine.world import (
     Tamper,
     Tap,
     TrueChannel,
+    TrueLink,
     World,
 )
 from quoit.model.problem import Problem
@@ -330,6 +335,20 @@ class Engine(Element):
             self._relit(ctx)
         return Joints(msg.channel, msg.joints, ctx.now)
 
+    @handles(SendTestLight)
+    async def on_test_light(self, ctx: Context, msg: SendTestLight) -> TestLightSeen:
+        """Clicks are Poisson counts: of the light that passes, of noise in the filter, of the detector's own."""
+        slot = Slot(msg.centre_mhz, msg.width_mhz)
+        true = TrueLink(msg.channel, msg.spans, source=msg.source, slot=slot, isolation_db=msg.isolation_db)
+        loss_db = self._world.loss_of(true)
+        stray_hz = noise_of(self._world, true, self._light()).total_hz * msg.efficiency + msg.dark_hz
+        arriving = 0.0 if loss_db is None else msg.photons * msg.efficiency * 10 ** (-loss_db / 10)
+        rng = ctx.rng("test light")
+        clicks = int(rng.poisson(arriving + stray_hz * msg.gates_ns * 1e-9))
+        dark_clicks = int(rng.poisson(stray_hz * msg.dark_ns * 1e-9))
+        delay_s = sum(delay_s_of(self._world.spans[name].length_km) for name in msg.spans)
+        return TestLightSeen(clicks, dark_clicks, round(delay_s * 1e9))
+
     # -- what fate and attackers do ------------------------------------------------------------------
 
     @handles(CutSpan)
@@ -348,6 +367,12 @@ class Engine(Element):
     async def on_intercept(self, ctx: Context, msg: Intercept) -> None:
         self._edited()
         self._world.links[msg.link].intercepted = msg.fraction
+        self._world.links[msg.link].spares_tests = msg.spares_tests
+
+    @handles(Hijack)
+    async def on_hijack(self, ctx: Context, msg: Hijack) -> None:
+        self._edited()
+        self._world.hijacked[msg.node] = msg.fraction
 
     @handles(Split)
     async def on_split(self, ctx: Context, msg: Split) -> None:

@@ -16,6 +16,7 @@ from quoit.engine.api import (
     PAIRS,
     Calibrate,
     Calibrated,
+    CircuitCounted,
     InstallCircuit,
     MorePairs,
     Operate,
@@ -40,6 +41,9 @@ from quoit.runtime.element import Element, Plane, Stratum, handles
 from quoit.runtime.wire import Message, message
 
 DARK_NS = 10 * WINDOW_NS
+COUNT_NS = 100_000_000
+"""Between news of what a circuit counts, at least."""
+NOTHING = (0, 0, 0, 0, 0)
 
 
 @message("engine.RunCircuit")
@@ -69,7 +73,7 @@ class HoldPair(Message):
 class _Running:
     """A circuit: its machine, since when, and the slots that wait for its pairs."""
 
-    __slots__ = ("edition", "machine", "plan", "since", "slots", "tally", "told", "turn")
+    __slots__ = ("counted", "counted_ns", "edition", "machine", "plan", "since", "slots", "tally", "told", "turn")
 
     def __init__(self, plan: InstallCircuit, nodes: tuple[str, ...], machine: PairMachine, since: int) -> None:
         self.tally = Tally(machine, plan.program, nodes)
@@ -80,6 +84,18 @@ class _Running:
         self.told = 0
         self.turn = 0
         self.edition = -1  # of the world, as its links' light was last looked at
+        self.counted, self.counted_ns = NOTHING, since
+
+    def news(self) -> tuple[int, ...]:
+        """What has been counted since the last time."""
+        c = self.machine.counts(0)
+        now = (
+            c.heralds, c.swaps - c.swap_failures, c.purifications - c.purify_failures,
+            c.swap_failures + c.purify_failures, c.expired,
+        )  # fmt: skip
+        found = tuple(new - old for new, old in zip(now, self.counted, strict=True))
+        self.counted = now
+        return found
 
     @property
     def early_ns(self) -> int:
@@ -162,6 +178,9 @@ class Entangler(Element):
     @handles(StopCircuit)
     async def on_stop(self, ctx: Context, msg: StopCircuit) -> None:
         running = self._circuits.pop(msg.circuit, None)
+        if running is not None:
+            running.counted_ns -= COUNT_NS  # nothing more will come
+            self._tell_counts(ctx, running, max(ctx.now, running.machine.now_ns + running.since))
         if running is None or not msg.leaves:
             return
         plan = running.plan
@@ -200,9 +219,12 @@ class Entangler(Element):
         if running.edition == self._world.edition:
             return
         running.edition = self._world.edition
-        for number, (name, hop) in enumerate(zip(running.plan.links, running.plan.program.hops, strict=True)):
+        links = running.plan.links
+        nodes = nodes_along(running.plan.left, (self._links[name] for name in links))
+        for number, (name, hop, into) in enumerate(zip(links, running.plan.program.hops, nodes[1:], strict=True)):
+            swapped_at = into if number + 1 < len(links) else ""
             running.machine.set_success(number, success_now(self._world, self._links[name], hop))
-            running.machine.set_state(number, state_now(self._world, self._links[name], hop))
+            running.machine.set_state(number, state_now(self._world, self._links[name], hop, swapped_at))
 
     def _deliver(self, ctx: Context, running: _Running, edge: int) -> None:
         plan = running.plan
@@ -224,6 +246,17 @@ class Entangler(Element):
                 (int(tries[0]), int(tries[1])),
             )  # fmt: skip
             ctx.tell(PAIRS, held, after=held_ns + running.since - ctx.now)
+        self._tell_counts(ctx, running, edge + running.since)
+
+    def _tell_counts(self, ctx: Context, running: _Running, at_ns: int) -> None:
+        """The machine is ahead of the present: what it has counted is told when the present is there."""
+        if at_ns - running.counted_ns < COUNT_NS:
+            return
+        running.counted_ns = at_ns
+        found = running.news()
+        if any(found):
+            news = CircuitCounted(running.plan.circuit, at_ns, *found)
+            ctx.tell(running.plan.left_agent, news, after=max(0, at_ns - ctx.now))
 
     @handles(Calibrate)
     async def on_calibrate(self, ctx: Context, msg: Calibrate) -> Calibrated:

@@ -236,12 +236,31 @@ def timed_hop(scheme: str, fibre_km: float, attempt_s: float, found: Heralded, d
     )
 
 
+def measured_pair(profile: HardwareProfile, fibre_km: float, *, stored: bool = True) -> BellDiagonal:
+    """A pair as it was measured over so much fibre, white: what was seen over less of it has the noise of all that was
+    shown on top, whatever lies between. `stored`: it is in the memories that keep it; where another spin meets the
+    photons, and pairs of these were measured, that is a gate at each node. Raises Silent."""
+    _need(profile, {"fidelity": profile.pair_fidelity})
+    assert profile.pair_fidelity is not None
+    pair = werner(profile.pair_fidelity)
+    if profile.pair_fibre_km is not None and fibre_km > profile.pair_fibre_km:
+        pair = depolarised(pair, profile.extra_depol)
+    if stored and profile.communication_t2_s is not None:
+        pair = depolarised(pair, 1 - _or(profile.gate_p2, 1.0) ** 2)
+    return pair
+
+
 def measured_hop(
-    profile: HardwareProfile, fibre_km: float, *, fidelity: float | None = None, rate_hz: float | None = None
+    profile: HardwareProfile,
+    fibre_km: float,
+    *,
+    fidelity: float | None = None,
+    rate_hz: float | None = None,
+    stored: bool = True,
 ) -> Hop:
     """The link as the whole set-up was measured, or with these figures in their place. An attempt takes as long as it
-    was said to, and light's way if that is longer. ValueError for more fibre than was shown, unless both are given; for
-    hardware without memories; for more than a pair an attempt. Raises Silent."""
+    was said to, and light's way if that is longer. `stored`: as of `measured_pair`. ValueError for more fibre than was
+    shown, unless both are given; for hardware without memories; for more than a pair an attempt. Raises Silent."""
     if profile.scheme not in SCHEMES:
         raise ValueError(f"profile {profile.name} has no memory to keep pairs in: choose another")
     if fibre_km > profile.fibre_km and (fidelity is None or rate_hz is None):
@@ -252,17 +271,17 @@ def measured_hop(
     light_ns = _ns(delay_s(fibre_km))
     waits_ns = SCHEMES[profile.scheme].crossings * light_ns
     cycle_ns = max(_ns(profile.attempt_s or 0.0), waits_ns, 1)
-    fidelity, rate_hz = _or(fidelity, profile.pair_fidelity), _or(rate_hz, profile.pair_rate_hz)
+    rate_hz = _or(rate_hz, profile.pair_rate_hz)
     success = None if rate_hz is None else rate_hz * cycle_ns / NS_PER_S
     if success is None and profile.p_success is not None and profile.attempt_s is not None:
         success, cycle_ns = profile.p_success, max(_ns(cycle_ns / NS_PER_S / profile.duty_factor), cycle_ns)
-    _need(profile, {"fidelity": fidelity, "rate": success})
-    assert fidelity is not None
+    _need(profile, {"fidelity": _or(fidelity, profile.pair_fidelity), "rate": success})
     assert success is not None
     if success > 1:
         raise ValueError(f"expected a rate below one pair an attempt ({1e9 / cycle_ns:.4g} Hz), found {rate_hz:g} Hz")
     # What was measured has the wait for the herald in it.
-    return Hop(light_ns, success, cycle_ns, state_of(werner(fidelity)), restart_ns=light_ns)
+    pair = measured_pair(profile, fibre_km, stored=stored) if fidelity is None else werner(fidelity)
+    return Hop(light_ns, success, cycle_ns, state_of(pair), restart_ns=light_ns)
 
 
 def _need(profile: HardwareProfile | None, numbers: Mapping[str, object]) -> None:

@@ -1,7 +1,7 @@
 """What classical light in the world does: noise in the gates of quantum links, lines on optical channel monitors.
 
-Noise loses on the rest of the way what the quantum signal loses there. Channels are not amplified on their way, so
-powers only fall. The rest is in `physics.path_noise`.
+Noise loses on the rest of the way what the quantum signal loses there. Where a span has an amplifier, classical
+channels go on with the power that it gives back. The rest is in `physics.path_noise`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def stretches(world: World, channel: TrueChannel) -> Iterator[Stretch]:
             return
         out = power - loss - hop.span.excess_db(channel.slot.wavelength_nm)
         yield Stretch(hop, power, out)
-        power, port = out, hop.span.name
+        power, port = out + (hop.span.loss_db if hop.span.amplified else 0.0), hop.span.name
 
 
 Lit = Mapping[str, list[tuple[TrueChannel, Stretch]]]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from quoit.engine.api import MEASURED, Chunk, CloseLink, MeasurePairs
 from quoit.engine.attempts import AttemptBoard, Tally
-from quoit.engine.channels import PairLink, nodes_along, state_now, success_now
+from quoit.engine.channels import PairLink, known_share, nodes_along, state_now, success_now
 from quoit.engine.kernels.machine import PairMachine
 from quoit.engine.links.pairs import Settings, measured
 from quoit.engine.program import WINDOW_NS, Circuit, Hop
@@ -178,6 +178,10 @@ class MeasuredPairs(Element):
         counts = measured(plan.settings, states, right_bits, ctx.rng(f"results {plan.link}"))
         share = self._world.links[plan.link].tampered
         tampered = share > 0 and bool(ctx.rng(f"tampering {plan.link}").random() < share)
+        known = known_share(self._world, request.links)
+        if known:  # the first counts are those of the key's settings
+            learned = int(ctx.rng(f"overheard {plan.link}").binomial(counts[0], known))
+            ctx.emit("eve.learned", link=plan.link, chunk=running.serial, bits=learned)
         ctx.tell(plan.receiver, Chunk(plan.link, running.serial, ctx.now, plan.chunk_ns, counts, tampered))
 
     def _reader(self, node: str) -> Reader:
@@ -195,9 +199,11 @@ class MeasuredPairs(Element):
         if running.edition == self._world.edition:
             return
         running.edition = self._world.edition
-        for number, (name, hop) in enumerate(zip(msg.links, msg.program.hops, strict=True)):
+        nodes = nodes_along(msg.left, (self._links[name] for name in msg.links))
+        for number, (name, hop, into) in enumerate(zip(msg.links, msg.program.hops, nodes[1:], strict=True)):
+            swapped_at = into if number + 1 < len(msg.links) else ""
             machine.set_success(number, success_now(self._world, self._links[name], hop))
-            machine.set_state(number, state_now(self._world, self._links[name], hop))
+            machine.set_state(number, state_now(self._world, self._links[name], hop, swapped_at))
 
 
 def _slices(program: Circuit, chunk_ns: int) -> int:

@@ -25,6 +25,9 @@ class TrueSpan:
     `tapped_db` is the loss that a coupler makes which leads a share of the light away to an eavesdropper.
 
     Loss is of 1550 nm; connectors and splices are taken as spread along the fibre, and a bend as near its sender.
+    `amplified`: at its far end, in either direction, an amplifier gives classical channels back what the span lost when
+    it was commissioned. No quantum light comes through. Named approximation: the gain is the same for all channels, and
+    the light that amplifiers add by themselves ends at the next filter.
     """
 
     name: str
@@ -36,6 +39,7 @@ class TrueSpan:
     length_km: float = 0.0
     air: AirPath | None = None
     tapped_db: float = 0.0
+    amplified: bool = False
 
     @property
     def total_db(self) -> float | None:
@@ -71,7 +75,8 @@ class TrueLink:
 
     `split` is the share of single photons that an eavesdropper blocks while she keeps one photon of each pulse of
     several (photon-number splitting). `blinded`: she has taken over the receiver's detectors with bright light and
-    sends on what she has measured (faked states).
+    sends on what she has measured (faked states). `spares_tests`: somebody tells her beforehand which pairs will be
+    tests and which key, so of those that she measures no test shows anything.
     """
 
     name: str
@@ -87,6 +92,7 @@ class TrueLink:
     split: float = 0.0
     blinded: bool = False
     calibrating: bool = False
+    spares_tests: bool = False
 
 
 @dataclass
@@ -146,19 +152,24 @@ class World:
     """Grows whenever the light of a link may have changed."""
     channels: dict[str, TrueChannel] = field(default_factory=dict)
     switches: dict[str, TrueSwitch] = field(default_factory=dict)
+    hijacked: dict[str, float] = field(default_factory=dict)
+    """By node: the share of swaps whose results it makes up."""
 
     def loss_db(self, link: str) -> float | None:
         """End-to-end loss of a link's path, dB; None if a span of it is dark or a switch blocks it."""
-        true = self.links[link]
+        return self.loss_of(self.links[link])
+
+    def loss_of(self, true: TrueLink) -> float | None:
+        """The same for light that need not be a link's."""
         total = 0.0
         for name in true.spans:
             loss = self.spans[name].total_db
-            if loss is None:
+            if loss is None or self.spans[name].amplified:
                 return None
             total += loss
             if true.slot is not None:
                 total += self.spans[name].excess_db(true.slot.wavelength_nm)
-        for passed in self._switched(link, true.source, true.spans):
+        for passed in self._switched(true.name, true.source, true.spans):
             if passed is None:
                 return None
             total += passed
@@ -218,9 +229,20 @@ class BendSpan(Message):
 
 @message("world.Intercept")
 class Intercept(Message):
-    """An eavesdropper measures and resends this fraction of a link's pulses (0: she has gone)."""
+    """An eavesdropper measures and resends this fraction of a link's pulses (0: she has gone). `spares_tests`: see
+    `TrueLink`."""
 
     link: str
+    fraction: float
+    spares_tests: bool = False
+
+
+@message("world.Hijack")
+class Hijack(Message):
+    """A repeater is in somebody's hands: of this fraction of its swaps it tells results that it has made up (0: it is
+    honest again)."""
+
+    node: str
     fraction: float
 
 

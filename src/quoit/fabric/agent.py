@@ -31,6 +31,7 @@ from quoit.fabric.module import ActivateLink, DeactivateLink
 from quoit.fabric.relay import SetForwarding
 from quoit.fabric.reservations import GUARD_S
 from quoit.fabric.sdqkd import tree
+from quoit.fabric.sdqkd.applications import REMOTE
 from quoit.fabric.sdqkd.edits import Entry, Wanted, bare, wanted
 from quoit.fabric.sdqkd.fencing import check_turn
 from quoit.fabric.sdqkd.figures import SECOND, AppFigures, LinkFigures
@@ -304,6 +305,7 @@ class SdnAgent(Element):
                 "app_priority": msg.priority,
                 "local_qkdn_id": self.hardware.qkdn_id,
                 "app_qos": qos,
+                REMOTE: self.hardware.id_of(msg.peer_node),
             }
             self._notify(ctx, "sdqkdn_application_new", {"qkd_application": new})
 

@@ -12,10 +12,14 @@ from typing import Any
 from quoit.fabric import api
 from quoit.fabric.api import (
     AcquireLease,
+    Commissioned,
+    CommissionNode,
+    DrainLink,
     Flow,
     Flows,
     GetFlows,
     Lease,
+    LinkDrained,
     OpenFlow,
     ReleasedFlows,
     ReleaseFlows,
@@ -29,6 +33,8 @@ from quoit.runtime.wire import Message
 
 WITHIN = 1_500_000_000
 """How long the leader may take: less than whoever asks waits for us."""
+COMMISSION_WITHIN = 30_000_000_000
+"""The same for a node that joins: several edits at its agent and its neighbours'."""
 
 
 class ControlFront(Element):
@@ -45,6 +51,8 @@ class ControlFront(Element):
         self._epoch = after_epoch
         self._until_ns = 0
         self._sessions: dict[str, ReserveFlows] = {}
+        self._drained: set[str] = set()
+        self._joined: dict[str, None] = {}
 
     @handles(AcquireLease)
     async def on_acquire(self, ctx: Context, msg: AcquireLease) -> Lease:
@@ -57,7 +65,8 @@ class ControlFront(Element):
             ctx.emit("control.leads", holder=msg.holder, epoch=self._epoch)
         if self._holder == msg.holder:
             self._until_ns = ctx.now + msg.ttl_ns
-        return Lease(self._holder, self._epoch, self._until_ns, tuple(self._sessions.values()))
+        sessions, drained = tuple(self._sessions.values()), tuple(sorted(self._drained))
+        return Lease(self._holder, self._epoch, self._until_ns, sessions, drained, tuple(self._joined))
 
     @handles(OpenFlow)
     async def on_open(self, ctx: Context, msg: OpenFlow) -> Flow:
@@ -78,16 +87,31 @@ class ControlFront(Element):
         answer: ReleasedFlows = await self._handed_on(ctx, msg)
         return answer
 
+    @handles(DrainLink)
+    async def on_drain(self, ctx: Context, msg: DrainLink) -> LinkDrained:
+        answer: LinkDrained = await self._handed_on(ctx, msg)
+        if msg.drain:
+            self._drained.add(msg.link)
+        else:
+            self._drained.discard(msg.link)
+        return answer
+
+    @handles(CommissionNode)
+    async def on_commission(self, ctx: Context, msg: CommissionNode) -> Commissioned:
+        self._joined[msg.node] = None  # who leads next hears of it, too
+        answer: Commissioned = await self._handed_on(ctx, msg, COMMISSION_WITHIN)
+        return answer
+
     @handles(GetFlows)
     async def on_get_flows(self, ctx: Context, msg: GetFlows) -> Flows:
         found: Flows = await self._handed_on(ctx, msg)
         return found
 
-    async def _handed_on(self, ctx: Context, msg: Message) -> Any:
+    async def _handed_on(self, ctx: Context, msg: Message, within_ns: int = WITHIN) -> Any:
         if ctx.now >= self._until_ns:
             raise Problem("no-controller", "no controller of the fabric leads")
         try:
-            return await ctx.ask(self._holder, msg, within=WITHIN)
+            return await ctx.ask(self._holder, msg, within=within_ns)
         except Problem as problem:
             if problem.code == "deadline":
                 raise Problem("no-controller", f"{self._holder} leads and does not answer") from problem

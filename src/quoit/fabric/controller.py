@@ -6,23 +6,29 @@ route is complete before the entries of the old one go (make before break).
 
 from __future__ import annotations
 
+from dataclasses import replace as replace_entry
+
 from msgspec.structs import replace
 
 from quoit.connectivity.api import CONTROLLER as PATHS
-from quoit.connectivity.api import PATH_NEWS, Path, PathDown, PathUp, RequestPath
+from quoit.connectivity.api import PATH_NEWS, Path, PathDown, PathUp, ReleasePath, RequestPath
 from quoit.fabric import api
 from quoit.fabric.api import (
     SESSION_NEWS,
     BlockMade,
     Commissioned,
     CommissionNode,
+    DisableLink,
     DrainLink,
+    EnableLink,
     Flow,
     FlowChanged,
     Flows,
     GetFlows,
+    KeyStrayed,
     LinkCommissioned,
     LinkDrained,
+    LinkEnabled,
     LinkQuarantined,
     LinkReleased,
     OpenFlow,
@@ -38,11 +44,13 @@ from quoit.fabric.reservations import Reservations
 from quoit.fabric.southbound import DirectSouthbound, LinkEntry, Southbound
 from quoit.model.problem import Problem
 from quoit.planes.graph import Graph
-from quoit.planes.telemetry import StartMeter
+from quoit.planes.telemetry import StartMeter, StopMeter
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 
 WITHIN = 2_000_000_000
+LET_GO_WITHIN = 600_000_000_000
+"""For a path that is given up: no switch takes longer."""
 INSTALL_POLL_NS = 1_000_000
 TIE, TIE_BITS = 0.01, 1e7
 """Weight of an empty pool among equally short routes, and the level that halves it."""
@@ -76,6 +84,7 @@ class FabricController(Element):
         f"{api.LINK_NEWS}.*.block",
         f"{api.LINK_NEWS}.*.quarantined",
         f"{api.LINK_NEWS}.*.released",
+        f"{api.STRAY_NEWS}.*",
     )
 
     def __init__(
@@ -93,6 +102,7 @@ class FabricController(Element):
         self._oblivious = oblivious
         self._south: Southbound = southbound or DirectSouthbound()
         self._joining = set(joining)
+        self._asleep = {entry.link for entry in links if entry.on_demand}
         self._links = {entry.link: entry for entry in links}
         self._states = {entry.link: _State() for entry in links}
         self._flows: dict[tuple[str, str], Flow | None] = {}
@@ -111,7 +121,7 @@ class FabricController(Element):
                 await self._commission(ctx, entry)
 
     def _waits(self, entry: LinkEntry) -> bool:
-        return entry.sender in self._joining or entry.receiver in self._joining
+        return entry.link in self._asleep or not self._joining.isdisjoint((entry.sender, entry.receiver))
 
     async def _commission(self, ctx: Context, entry: LinkEntry) -> None:
         await self._light(ctx, entry)
@@ -131,6 +141,39 @@ class FabricController(Element):
             await self._commission(ctx, entry)
             ctx.emit("link.joined", link=entry.link, node=msg.node)
         return Commissioned(msg.node, tuple(entry.link for entry in here))
+
+    @handles(EnableLink)
+    async def on_enable(self, ctx: Context, msg: EnableLink) -> LinkEnabled:
+        entry = self._link(msg.link)
+        if msg.link not in self._asleep:
+            return LinkEnabled(msg.link, True)
+        if not self._joining.isdisjoint((entry.sender, entry.receiver)):
+            raise Problem("not-ready", f"an end of {msg.link} has not joined yet", link=msg.link)
+        await self._commission(ctx, replace_entry(entry, spans=msg.spans or entry.spans))
+        self._asleep.discard(msg.link)
+        self._states[msg.link].drained = False
+        ctx.emit("link.enabled", link=msg.link, spans=list(msg.spans))
+        return LinkEnabled(msg.link, True)
+
+    @handles(DisableLink)
+    async def on_disable(self, ctx: Context, msg: DisableLink) -> LinkEnabled:
+        entry = self._link(msg.link)
+        if not entry.on_demand:
+            raise Problem("malformed", f"expected a link that is there on demand, found {msg.link!r}", link=msg.link)
+        if msg.link not in self._asleep:
+            self._asleep.add(msg.link)
+            await self.on_drain(ctx, DrainLink(msg.link, True, "nobody needs it"))
+            await self._south.deactivate(ctx, entry)
+            ctx.tell(api.METERS, StopMeter(msg.link))
+            await ctx.ask(PATHS, ReleasePath(msg.link), within=LET_GO_WITHIN)
+            ctx.emit("link.disabled", link=msg.link)
+        return LinkEnabled(msg.link, False)
+
+    def _link(self, name: str) -> LinkEntry:
+        entry = self._links.get(name)
+        if entry is None:
+            raise Problem("no-such-element", f"expected a link of this network, found {name!r}", link=name)
+        return entry
 
     async def _open_circuit(self, ctx: Context, wanted: OpenKeyCircuit) -> None:
         """A link without a circuit makes no key; the others do."""
@@ -328,13 +371,30 @@ class FabricController(Element):
             self._states[msg.link].dark = False
             await self._repair(ctx, msg.link, f"light again: {msg.link}")
 
+    @handles(KeyStrayed)
+    async def on_strayed(self, ctx: Context, msg: KeyStrayed) -> None:
+        """Somebody else has written into relays: write again what was decided, above the epoch of whoever it was."""
+        if msg.over:
+            return
+        self._epoch = max(self._epoch, ctx.now)
+        named = [flow for flows in self._installed.values() for flow in flows if flow.name == msg.flow]
+        decided = named[0] if msg.flow and named else None if msg.flow else self._flows.get((msg.src, msg.dst))
+        if decided is None:
+            self._epoch += 1
+            lost = Flow(msg.src, msg.dst, self._epoch, msg.nodes, (), 0.0, msg.flow)
+            await self._remove(ctx, lost, msg.nodes)
+            return
+        self._epoch += 1
+        again = replace(decided, epoch=self._epoch)
+        await self._write_route(ctx, again)
+        await self._remove(ctx, again, tuple(node for node in msg.nodes if node not in decided.nodes))
+        ctx.emit("flow.rewritten", src=msg.src, dst=msg.dst, nodes=list(decided.nodes), strayed=list(msg.nodes))
+
     # -- what management asks ------------------------------------------------------------------------
 
     @handles(DrainLink)
     async def on_drain(self, ctx: Context, msg: DrainLink) -> LinkDrained:
-        state = self._states.get(msg.link)
-        if state is None:
-            raise Problem("no-such-element", f"expected a link of this network, found {msg.link!r}", link=msg.link)
+        state = self._states[self._link(msg.link).link]
         if state.drained != msg.drain:
             state.drained = msg.drain
             ctx.emit("link.drained" if msg.drain else "link.given_back", link=msg.link, why=msg.why)

@@ -7,21 +7,32 @@ whatever the cause is called, because an eavesdropper can shine light or bend a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from math import sqrt
+from collections.abc import Iterator, Sequence
+from math import inf, sqrt
 from typing import Any, NamedTuple, Protocol
 
 from quoit.engine.physics.bb84 import binary_entropy
 from quoit.fabric.api import BlockCredited, BlockMade, EndReading, LinkReading
 from quoit.fabric.reporting import TOLD_EVERY
+from quoit.fabric.signs import ERRORS, BatteryPlan, Cause, Finding, Signs, promised_bell, share
 from quoit.planes.count_trend import Change, CountTrend
-from quoit.planes.share_trend import ShareFloor
-from quoit.planes.trend import ErrorTrend
+
+__all__ = [
+    "SILENT_NS",
+    "Battery",
+    "BatteryPlan",
+    "Cause",
+    "Finding",
+    "LinkDetector",
+    "Seen",
+    "TwoEnds",
+    "promised_bell",
+]
 
 COUNT_SHIFT = 0.02
 """The relative change of the count rate that its test is built for; a coupler of 0.2 dB takes 4.5 %."""
+DARK_SHIFT = 0.5
+"""The relative rise of clicks in the dark that its test is built for."""
 DARK = 0.02
 """A rate below this share of what it was is no light at all."""
 SIGMAS = 4.0
@@ -29,30 +40,9 @@ SIGMAS = 4.0
 SILENT_NS = 5 * 10**9
 """So long, and two messages of the sender's, one end may tell nothing of what the other has told."""
 PENDING = 64
-
-
-class Cause(StrEnum):
-    """What a change is called."""
-
-    EAVESDROPPING = "suspected eavesdropping"
-    SPLITTING = "photon-number splitting"
-    BLINDING = "detectors blinded"
-    DISAGREEMENT = "telemetry disagreement"
-    NOISE = "noise light"
-    LOSS = "loss of light"
-    CUT = "no light"
-    RISE = "more light than before"
-
-
-class Finding(NamedTuple):
-    """A change, since the reading that ended in block `first_block`. `void`: blocks from there on must not be used.
-    `over`: it is as it was before."""
-
-    cause: Cause
-    first_block: int
-    why: str
-    void: bool = True
-    over: bool = False
+BLOCKS_SEEN = 3
+OVERDUE = 4
+"""So many times the sifted bits that a block ever took may be told of without one."""
 
 
 class Seen(NamedTuple):
@@ -89,45 +79,68 @@ class LinkDetector(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class BatteryPlan:
-    """What the tests must know of a link. `shares`: per intensity, strongest first, its mean photon number times its
-    probability (empty: no decoys). `steady`: whether the rate of a healthy link does not change by itself."""
+def _sifted(reading: LinkReading) -> int:
+    return round(reading.sifted_bps * (reading.took_ns / 1e9))
 
-    ceiling: float
-    shares: tuple[float, ...] = ()
-    steady: bool = True
+
+def _steady(reading: LinkReading) -> int:
+    """Clicks whose rate only loss and noise change: those of the strongest intensity, where there are any."""
+    return reading.clicks[0] if reading.clicks else _sifted(reading)
 
 
 class _Sums:
-    """Readings since the error rate last looked normal."""
+    """Readings since the error rate last looked normal. Summed up when somebody asks: most are of healthy links."""
 
-    __slots__ = ("errors", "seconds", "sifted", "tested")
+    __slots__ = ("_first", "_readings", "errors", "seconds", "sifted", "tested")
 
     def __init__(self) -> None:
+        self._first: LinkReading | None = None
+        self._readings: list[LinkReading] = []
         self.clear()
 
     def clear(self) -> None:
+        self._first = None
+        self._readings.clear()
         self.tested = self.errors = self.sifted = 0
         self.seconds = 0.0
 
-    def add(self, seen: Seen) -> None:
-        self.tested += seen.tested
-        self.errors += seen.errors
-        self.sifted += seen.sifted
-        self.seconds += seen.seconds
+    def begin(self, reading: LinkReading) -> None:
+        """Forget all but this one."""
+        if self._readings or self.seconds:
+            self.clear()
+        self._first = reading
+
+    def add(self, reading: LinkReading) -> None:
+        self._readings.append(reading)
+        if len(self._readings) > PENDING:
+            self.settle()
+
+    def settle(self) -> None:
+        """Bring the sums up to date."""
+        if self._first is not None:
+            self._readings.insert(0, self._first)
+            self._first = None
+        for reading in self._readings:
+            self.tested += reading.tested
+            self.errors += reading.errors
+            self.sifted += _sifted(reading)
+            self.seconds += reading.took_ns / 1e9
+        self._readings.clear()
 
 
 class Battery:
     """All tests of one link."""
 
     def __init__(self, plan: BatteryPlan, further: Sequence[tuple[str, LinkDetector]] = ()) -> None:
-        self.trend = ErrorTrend(plan.ceiling)
+        self._signs = Signs(plan)
+        self.trend = self._signs.trend
         self.ends = TwoEnds()
         self._counts = CountTrend(COUNT_SHIFT) if plan.steady else None
         self._all = CountTrend(COUNT_SHIFT) if plan.steady else None
-        strongest, *weaker = plan.shares or (0.0,)
-        self._floors = [(k, ShareFloor(w / (w + strongest))) for k, w in enumerate(weaker, 1) if w > 0]
+        # Pulses without light are the receiver's dark windows: what clicks in them is noise alone.
+        self._empty = next((k for k, w in enumerate(plan.shares) if w == 0 and plan.steady), None)
+        self._dark = CountTrend(DARK_SHIFT) if self._empty is not None else None
+        self._lighter = False
         self._further = tuple(further)
         self._sums = _Sums()
         self._changed: Cause | None = None
@@ -137,49 +150,47 @@ class Battery:
 
     def add(self, reading: LinkReading) -> list[Finding]:
         """Take in a reading; what has changed, the gravest first."""
-        seen = self._seen(reading)
-        found: list[Finding] = []
-        since = self.trend.last_trusted
-        if reading.bright:
-            found.append(Finding(Cause.BLINDING, since, "the detectors' supply current shows bright light"))
-        for k, floor in self._floors:
-            part, whole = self._share(reading, k)
-            if floor.add(part, whole, reading.block):
-                why = f"of {whole} clicks {part} are of intensity {k}: less than any loss or noise leaves"
-                found.append(Finding(Cause.SPLITTING, floor.since, why))
-        raised = self.trend.add(reading.tested, reading.errors, reading.block)
-        if self.trend.score == 0.0 and not raised:
-            self._sums.clear()
-        self._sums.add(seen)
-        if raised:
-            found.append(Finding(self.why_errors(), self.trend.since, "QBER trend"))
+        seen = self._seen(reading) if self._further else None
+        found = self._signs.see(reading)
+        if found and found[-1].why is ERRORS:
+            self._sums.add(reading)
+            found[-1] = found[-1]._replace(cause=self.why_errors())
+        elif self.trend.score == 0.0:
+            self._sums.begin(reading)
+        else:
+            self._sums.add(reading)
         if found and self._counts is not None:
             self._counts.rearm()  # what made blocks void explains the rate, or matters more
-        else:
-            found += self._rate(seen)
+        elif self._counts is not None:
+            self._rate(reading, found)
+        if self._dark is not None:
+            self._look_into_the_dark(reading, self._dark, found)
+        if seen is not None:
+            found += self._asked(seen)
+        return found
+
+    def _asked(self, seen: Seen) -> Iterator[Finding]:
+        """What further detectors say."""
         for name, detector in self._further:
             more = detector.add(seen)
             if more is not None:
-                found.append(more._replace(why=f"{name}: {more.why}"))
-        return found
+                yield more._replace(why=f"{name}: {more.why}")
 
     def skip(self, block: int) -> None:
         """A reading of a link that is dark or suspect: nothing is learned of it."""
-        self.trend.skip(block)
+        self._signs.skip(block)
 
     def calm(self, reading: LinkReading) -> bool:
         """Whether a reading of a suspect link looks as it did before."""
-        quiet = not reading.bright and self.ends.agree and self.trend.normal(reading.tested, reading.errors)
-        return quiet and all(floor.normal(*self._share(reading, k)) for k, floor in self._floors)
+        return self.ends.agree and self._signs.calm(reading)
 
     def rearm(self) -> None:
         """Forget excursions, keep baselines."""
-        self.trend.rearm()
+        self._signs.rearm()
         self._sums.clear()
-        for _, floor in self._floors:
-            floor.rearm()
-        if self._counts is not None:
-            self._counts.rearm()
+        for counts in (self._counts, self._dark):
+            if counts is not None:
+                counts.rearm()
         for _, detector in self._further:
             detector.rearm()
 
@@ -191,61 +202,64 @@ class Battery:
 
     def moved(self) -> None:
         """The link goes another way from now on, on purpose: learn its rate anew."""
-        for counts in (self._counts, self._all):
+        for counts in (self._counts, self._all, self._dark):
             if counts is not None:
                 counts.relearn()
         self._changed = None
 
-    @staticmethod
-    def _share(reading: LinkReading, k: int) -> tuple[int, int]:
-        if len(reading.clicks) <= k:
-            return 0, 0
-        return reading.clicks[k], reading.clicks[0] + reading.clicks[k]
-
     def _seen(self, reading: LinkReading) -> Seen:
-        seconds = reading.took_ns / 1e9
-        sifted = round(reading.sifted_bps * seconds)
-        steady = reading.clicks[0] if reading.clicks else sifted
-        ratio, decoy = None, 1.0
-        if self._further:  # nobody else reads them
-            ratio = self._counts.ratio(steady, seconds) if self._counts is not None else None
-            decoys = [(self._share(reading, k), floor.floor) for k, floor in self._floors]
-            decoy = min((part / whole / least for (part, whole), least in decoys if whole), default=1.0)
+        seconds, sifted, steady = reading.took_ns / 1e9, _sifted(reading), _steady(reading)
+        ratio = self._counts.ratio(steady, seconds) if self._counts is not None else None
+        decoys = [(share(reading, k), floor.floor) for k, floor in self._signs.floors]
+        decoy = min((part / whole / least for (part, whole), least in decoys if whole), default=1.0)
         return Seen(
             reading.tested, reading.errors, sifted, steady, seconds, self.trend.baseline, ratio, decoy, reading.block
         )
 
     # -- rates ---------------------------------------------------------------------------------------
 
-    def _rate(self, seen: Seen) -> list[Finding]:
-        if self._counts is None or self._all is None:
-            return []
+    def _rate(self, reading: LinkReading, found: list[Finding]) -> None:
+        assert self._counts is not None
+        assert self._all is not None
         if self._lit_again:
             self._lit_again = False
-            return []
+            return
         before = self.trend.last_trusted
-        change = self._counts.add(seen.steady, seen.seconds)
-        self._all.add(seen.sifted, seen.seconds)
+        seconds, steady = reading.took_ns / 1e9, _steady(reading)
+        change = self._counts.add(steady, seconds)
+        if self._all.baseline is None:  # only what it learns is asked for
+            self._all.add(_sifted(reading), seconds)
+        if self._changed is None and change is None:
+            return
+        ratio = self._counts.ratio(steady, seconds)
+        why = f"the rate is {ratio or 0.0:.3f} of what it was"
         if self._changed is not None:
-            return self._back(seen)
-        if change is None:
-            return []
-        ratio = self._counts.ratio(seen.steady, seen.seconds) or 0.0
+            if ratio is not None and abs(ratio - 1) <= COUNT_SHIFT / 2 + 3 / sqrt(max(1, steady)):
+                cause, self._changed = self._changed, None
+                self._counts.rearm()
+                found.append(Finding(cause, reading.block, why, void=False, over=True))
+            return
         if change is Change.FALLEN:
-            self._changed = Cause.CUT if ratio < DARK else Cause.LOSS
+            self._changed = Cause.CUT if (ratio or 0.0) < DARK else Cause.LOSS
         else:
             self._changed = Cause.RISE
-        return [Finding(self._changed, before, f"the rate is {ratio:.3f} of what it was", void=False)]
+        found.append(Finding(self._changed, before, why, void=False))
 
-    def _back(self, seen: Seen) -> list[Finding]:
-        assert self._counts is not None
-        ratio = self._counts.ratio(seen.steady, seen.seconds)
-        if ratio is None or abs(ratio - 1) > COUNT_SHIFT / 2 + 3 / sqrt(max(1, seen.steady)):
-            return []
-        cause, self._changed = self._changed, None
-        self._counts.rearm()
-        assert cause is not None
-        return [Finding(cause, seen.block, f"the rate is {ratio:.3f} of what it was", void=False, over=True)]
+    def _look_into_the_dark(self, reading: LinkReading, dark: CountTrend, found: list[Finding]) -> None:
+        """Clicks of empty pulses: noise light raises them before it raises the error rate by much."""
+        if self._empty is None or len(reading.clicks) <= self._empty:
+            return
+        clicks, seconds = reading.clicks[self._empty], reading.took_ns / 1e9
+        change = dark.add(clicks, seconds)
+        ratio = dark.ratio(clicks, seconds) or 0.0
+        why = f"clicks of pulses without light are {ratio:.2f} times what they were"
+        if change is Change.RISEN and not self._lighter:
+            self._lighter = True
+            found.append(Finding(Cause.NOISE, self.trend.last_trusted, why, void=False))
+        elif self._lighter and ratio and ratio <= 1 + DARK_SHIFT / 2 + 3 / sqrt(clicks):
+            self._lighter = False
+            dark.rearm()
+            found.append(Finding(Cause.NOISE, reading.block, why, void=False, over=True))
 
     # -- causes --------------------------------------------------------------------------------------
 
@@ -256,6 +270,7 @@ class Battery:
         N = C (q - q0)/(1/2 - q0), and C by N.
         """
         sums, q0 = self._sums, self.trend.baseline
+        sums.settle()
         base = self._all.baseline if self._all is not None else None
         if q0 is None or base is None or not sums.tested or not sums.sifted:
             return Cause.EAVESDROPPING
@@ -275,7 +290,7 @@ class TwoEnds:
     """Compares what the two ends of a link tell: error counts of each interval, secret bits of each block.
 
     Honest ends count the same disclosed bits, so any difference is a disagreement, and so is an end that is silent for
-    more than `SILENT_NS`. Who of the two lies is not told by it.
+    more than `SILENT_NS`. Readings of key that no block comes of are one, too. Who of the two lies is not told by it.
     """
 
     def __init__(self) -> None:
@@ -286,6 +301,23 @@ class TwoEnds:
         self._credited: dict[int, int] = {}
         self._tested = self._errors = 0
         self._lit_ns = self._told_ns = 0
+        self._sifted = self._most_sifted = 0.0
+        self._blocks = 0
+        self._limit = inf
+
+    def idle(self) -> None:
+        """No key is to be made just now: no block is awaited."""
+        self._sifted = 0.0
+
+    @property
+    def overdue(self) -> bool:
+        """Whether readings have told of much more key than blocks ever took, and no block came."""
+        return self._sifted > self._limit
+
+    def why_overdue(self) -> str:
+        """Says so, and begins anew."""
+        told, self._sifted = self._sifted, 0.0
+        return f"one end tells of {told:.0f} sifted bits and of no block; {self._most_sifted:.0f} were the most for one"
 
     def lit_again(self, now_ns: int) -> None:
         """What the ends told of the dark says nothing of the blocks to come."""
@@ -294,6 +326,7 @@ class TwoEnds:
 
     def near(self, msg: LinkReading) -> str | None:
         """The receiver's reading; in which way the ends disagree."""
+        self._sifted += msg.sifted_bps * msg.took_ns / 1e9
         return self._compare(self._near, self._far, msg.at_ns, (msg.tested, msg.errors))
 
     def far(self, msg: EndReading) -> str | None:
@@ -331,6 +364,12 @@ class TwoEnds:
 
     def made(self, msg: BlockMade) -> str | None:
         """The receiver's verdict on a block."""
+        if self._blocks:  # before the first one nobody knows when it was begun
+            self._most_sifted = max(self._most_sifted, self._sifted)
+        self._blocks += 1
+        self._sifted = 0.0
+        if self._blocks >= BLOCKS_SEEN:
+            self._limit = OVERDUE * self._most_sifted
         if not msg.secret_bits:
             return None
         bits = self._credited.pop(msg.block, None)

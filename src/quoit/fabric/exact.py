@@ -30,6 +30,7 @@ from quoit.fabric.distill.estimation import Security, judge_block
 from quoit.fabric.distill.sifting import Basis, Sifted, Tally, sift_at_receiver, sift_at_sender, tally
 from quoit.fabric.distill.tags import TAG_BITS, Tag, TagSupply, sign, verify
 from quoit.fabric.distill.verification import keys_agree, verification_hash
+from quoit.fabric.guard import EndGuard, GuardPlan
 from quoit.fabric.kma import Deposit
 from quoit.fabric.module import ActivateLink, DeactivateLink, Distrust, LinkEnds, Trust
 from quoit.fabric.reporting import Agent, Disclosure
@@ -134,6 +135,7 @@ class ExactPlan:
     p_intensity: tuple[float, ...]
     block_bits: int
     security: Security
+    guard: GuardPlan
     watches_current: bool = True
 
 
@@ -272,18 +274,20 @@ class ExactSender(Element):
     @handles(ActivateLink)
     async def on_activate(self, ctx: Context, msg: ActivateLink) -> None:
         ctx.tell(ENGINE, OpenLink(msg.link))
+        self._agent.paused(ctx, msg.link, self._plan.ends.sender, False)
 
     @handles(DeactivateLink)
     async def on_deactivate(self, ctx: Context, msg: DeactivateLink) -> None:
         ctx.tell(ENGINE, CloseLink(msg.link))
+        self._agent.paused(ctx, msg.link, self._plan.ends.sender, True)
 
     @handles(EndReading)
     async def on_disclosed(self, ctx: Context, msg: EndReading) -> None:
-        ctx.tell(api.METERS, self._agent.end_reading(msg))
+        self._agent.end_reading(ctx, msg)
 
     @handles(Falsify)
     async def on_falsify(self, ctx: Context, msg: Falsify) -> None:
-        self._agent.falsified = msg.on
+        self._agent.obey(ctx, msg)
 
     @handles(BringPads)
     async def on_pads(self, ctx: Context, msg: BringPads) -> PadsHere:
@@ -365,7 +369,7 @@ class ExactSender(Element):
         pads, key = _finish(self._key, self._seed, msg.ell_bits)
         self._tags.refill(pads, sender=True)
         bits = 8 * len(key)
-        ctx.tell(api.METERS, self._agent.credit(BlockCredited(msg.link, self._block, bits)))
+        self._agent.credit(ctx, BlockCredited(msg.link, self._block, bits))
         ctx.tell(api.kma(self._plan.ends.sender), Deposit(msg.link, self._block, key))
         return Concluded(bits)
 
@@ -391,6 +395,7 @@ class ExactReceiver(Element):
         self._sender = api.module(plan.ends.link, plan.ends.sender)
         self._disclosure = Disclosure(plan.ends.link)
         self._agent = Agent()
+        self._guard = EndGuard(plan.ends.link, (plan.ends.sender, plan.ends.receiver), plan.guard, self._agent)
         self._parts: dict[int, tuple[Sifted, Tally]] = {}
         self._since_ns = 0
         self._number = plan.ends.first_block + 1
@@ -428,11 +433,13 @@ class ExactReceiver(Element):
         reading = LinkReading(
             msg.link, tested, errors, *rates, msg.end_ns, self._number, msg.duration_ns, clicks, bright
         )
-        ctx.tell(api.METERS, self._agent.reading(reading))
+        self._agent.reading(ctx, reading)
+        if self._guard.look(ctx, reading, self._trusted):
+            self._turned(ctx)
         disclosed = self._disclosure.add(msg.end_ns, tested, errors)
         if disclosed is not None:
             ctx.tell(self._sender, disclosed)
-        if not (self._trusted and self._active) or self._parked:
+        if not (self._trusted and self._active) or self._parked or self._guard.held:
             self._tags.sifting.clear()
             return
         if not self._parts:
@@ -441,6 +448,13 @@ class ExactReceiver(Element):
         if sum(len(p.bits_in(Basis.Z)) for p, _ in self._parts.values()) >= self._plan.block_bits and not self._busy:
             self._busy = True
             ctx.tell(self.name, DistilExactly(self._number, self._round))
+
+    def _turned(self, ctx: Context) -> None:
+        """The receiver holds its link, or lets it go."""
+        if self._guard.held or self._trusted:
+            self._drop()
+        if not self._guard.held:
+            self._guard.let_go(ctx, self._number)
 
     @handles(DistilExactly)
     async def on_distil(self, ctx: Context, msg: DistilExactly) -> None:
@@ -468,7 +482,7 @@ class ExactReceiver(Element):
             why=made.why,
             chunks=(min(parts, default=0), max(parts, default=0)),
         )
-        ctx.tell(api.METERS, self._agent.block(made))
+        self._agent.block(ctx, made)
         self._look_at_pads(ctx)
 
     def _look_at_pads(self, ctx: Context) -> None:
@@ -570,24 +584,32 @@ class ExactReceiver(Element):
         corrected = np.concatenate([c.corrected for c in correctors])
         return corrected, sum(c.leaked_bits for c in correctors)
 
+    @handles(Falsify)
+    async def on_falsify(self, ctx: Context, msg: Falsify) -> None:
+        self._agent.obey(ctx, msg)
+
     @handles(Distrust)
     async def on_distrust(self, ctx: Context, msg: Distrust) -> None:
         self._trusted = False
-        self._drop()
+        if not self._guard.held:  # else there is nothing left to drop
+            self._drop()
 
     @handles(Trust)
     async def on_trust(self, ctx: Context, msg: Trust) -> None:
         self._trusted = True
-        self._drop()
+        if self._guard.trusted_again(ctx):
+            self._drop()
 
     @handles(ActivateLink)
     async def on_activate(self, ctx: Context, msg: ActivateLink) -> None:
         self._active = True
+        self._agent.paused(ctx, msg.link, self._plan.ends.receiver, False)
         self._drop()
 
     @handles(DeactivateLink)
     async def on_deactivate(self, ctx: Context, msg: DeactivateLink) -> None:
         self._active = False
+        self._agent.paused(ctx, msg.link, self._plan.ends.receiver, True)
         self._drop()
 
     def _drop(self) -> None:

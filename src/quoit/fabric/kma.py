@@ -81,20 +81,23 @@ class ReadValue(Message):
 @message("fabric.DiscardFrom")
 class DiscardFrom(Message):
     """Drop what is left of the blocks from `first_block` to `last_block`, and take none of them in any more
-    should they still be on their way."""
+    should they still be on their way. `held`: the link's own receiver says so, not management."""
 
     link: str
     first_block: int
     last_block: int
     why: str
+    held: bool = False
 
 
 @message("fabric.Readmit")
 class Readmit(Message):
-    """Blocks from `from_block` on are taken in again."""
+    """Blocks from `from_block` on are taken in again, as far as the one that says so is concerned: neither the link's
+    receiver (`held`) nor management ends what the other one ordered."""
 
     link: str
     from_block: int
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,7 @@ class Kma(Element):
         self._first_block = first_block
         self._open = {plan.link: False for plan in plans}
         self._drained: set[str] = set()
-        self._bans = Bans()
+        self._bans = {False: Bans(), True: Bans()}  # of management, and of the links' receivers
         self._guarded: dict[str, int] = {}
         self._to_read: set[str] = set()
 
@@ -180,7 +183,7 @@ class Kma(Element):
 
     @handles(Deposit)
     async def on_deposit(self, ctx: Context, msg: Deposit) -> None:
-        if self._bans.covers(msg.link, msg.block):
+        if any(bans.covers(msg.link, msg.block) for bans in self._bans.values()):
             msg.value.wipe()
             return
         self._take_in(ctx, msg.link, msg.block, msg.value)
@@ -256,7 +259,10 @@ class Kma(Element):
 
     @handles(DiscardFrom)
     async def on_discard(self, ctx: Context, msg: DiscardFrom) -> None:
-        self._bans.ban(msg.link, msg.first_block, msg.last_block)
+        twice = any(bans.within(msg.link, msg.first_block, msg.last_block) for bans in self._bans.values())
+        self._bans[msg.held].ban(msg.link, msg.first_block, msg.last_block)
+        if twice:
+            return
         if self._allocates(msg.link):
             ctx.emit("pool.quarantined", link=msg.link, first_block=msg.first_block)
         dropped = self._pools[msg.link].discard(msg.first_block, msg.last_block)
@@ -276,6 +282,6 @@ class Kma(Element):
 
     @handles(Readmit)
     async def on_readmit(self, ctx: Context, msg: Readmit) -> None:
-        self._bans.readmit(msg.link, msg.from_block)
-        if self._allocates(msg.link):
+        self._bans[msg.held].readmit(msg.link, msg.from_block)
+        if self._allocates(msg.link) and not any(b.covers(msg.link, msg.from_block) for b in self._bans.values()):
             ctx.emit("pool.released", link=msg.link)

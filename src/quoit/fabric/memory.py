@@ -9,6 +9,7 @@ from __future__ import annotations
 from quoit.engine.api import (
     PAIRS,
     Calibrate,
+    CircuitCounted,
     InstallCircuit,
     MorePairs,
     Operate,
@@ -20,6 +21,7 @@ from quoit.engine.api import (
 )
 from quoit.engine.program import Circuit
 from quoit.fabric.api import (
+    PAIR_CONTROLLER,
     PAIR_NEWS,
     CountSlots,
     Done,
@@ -40,6 +42,7 @@ from quoit.fabric.api import (
     StepsDone,
     memory,
 )
+from quoit.fabric.claims import Claims
 from quoit.fabric.qubits import MemoryQubit, QubitState
 from quoit.model.problem import Problem
 from quoit.runtime.context import Context
@@ -49,6 +52,13 @@ from quoit.runtime.wire import Message, message
 WITHIN = 5_000_000_000
 BUSY_NS = 50_000
 """How often a memory that is to be given back is looked at while its device is at work."""
+TOLD_OF = 8
+"""Control need not know of more free memories than that: a circuit that purifies as much as pays could pass."""
+
+
+def transit_holder(circuit: str) -> str:
+    """In whose name control has memories kept for a circuit."""
+    return f"{PAIR_CONTROLLER} {circuit}"
 
 
 @message("fabric.RunProgram")
@@ -100,6 +110,14 @@ class AdjustLink(Message):
     takes_ns: int
 
 
+@message("fabric.MemoriesLeft")
+class MemoriesLeft(Message):
+    """A node's agent to control: so many of its memories are free, `TOLD_OF` at most."""
+
+    node: str
+    free: int
+
+
 class MemoryAgent(Element):
     """Keeps the memories of one node."""
 
@@ -114,24 +132,43 @@ class MemoryAgent(Element):
         self._heads: set[str] = set()
         self._tries: dict[int, str] = {}
         """Memories for which attempts have begun, each with the circuit that makes them."""
+        self._claims = Claims()
+        self._told = TOLD_OF if memories > TOLD_OF else memories
 
     # -- reservation ---------------------------------------------------------------------------------
 
     @handles(ReserveSlots)
     async def on_reserve(self, ctx: Context, msg: ReserveSlots) -> Slots:
         free = [number for number, slot in enumerate(self._slots) if not slot.holder]
-        if len(free) < msg.number:
-            raise Problem(
-                "no-memory",
-                f"{self._node} has {len(free)} memories free, {msg.number} are needed",
-                node=self._node, free=len(free), needed=msg.number,
-            )  # fmt: skip
+        kept = self._claims.kept(msg.claim, msg.priority, "", ctx.now)
+        if len(free) - kept < msg.number:
+            raise self._refusal(ctx, msg, len(free), kept)
+        self._claims.over(msg.claim)
         taken = tuple(free[: msg.number])
         for number in taken:
             self._slots[number].step(QubitState.RESERVED, ctx.now)
             self._slots[number].holder = msg.holder
         ctx.emit("memory.reserved", node=self._node, slots=taken, holder=msg.holder)
+        self._tell_left(ctx)
         return Slots(taken)
+
+    def _refusal(self, ctx: Context, msg: ReserveSlots, free: int, kept: int) -> Problem:
+        """Whoever tries again has what it needs kept, unless there could never be so many."""
+        if msg.claim and msg.number <= len(self._slots):
+            self._claims.wait(msg.claim, msg.priority, {"": msg.number}, ctx.now)
+        left = max(0, free - kept)
+        why = f" beside those kept for others that go before it, {msg.number} are needed" if left < free else ""
+        return Problem(
+            "no-memory",
+            f"{self._node} has {left} memories free" + (why or f", {msg.number} are needed"),
+            node=self._node, free=left, needed=msg.number,
+        )  # fmt: skip
+
+    def _tell_left(self, ctx: Context) -> None:
+        left = min(TOLD_OF, sum(not slot.holder for slot in self._slots))
+        if left != self._told:
+            self._told = left
+            ctx.tell(PAIR_CONTROLLER, MemoriesLeft(self._node, left))
 
     @handles(CountSlots)
     async def on_count(self, ctx: Context, msg: CountSlots) -> SlotCount:
@@ -154,6 +191,7 @@ class MemoryAgent(Element):
             self._tries.pop(number, None)
         if freed:
             ctx.emit("memory.freed", node=self._node, slots=freed, holder=msg.holder)
+            self._tell_left(ctx)
         return Slots(freed)
 
     @handles(HandOver)
@@ -234,6 +272,11 @@ class MemoryAgent(Element):
 
     @handles(EndProgram)
     async def on_end(self, ctx: Context, msg: EndProgram) -> None:
+        """A node between its ends gives back what it has kept for the circuit."""
+        holder = transit_holder(msg.circuit)
+        kept = tuple(number for number, slot in enumerate(self._slots) if slot.holder == holder)
+        if kept:
+            await self.on_free(ctx, FreeSlots(holder, kept))
         self._heads.discard(msg.circuit)
         if self._holders.pop(msg.circuit, None) is not None:
             self._attempts_over(ctx, msg.circuit)
@@ -257,6 +300,13 @@ class MemoryAgent(Element):
             msg.circuit, msg.number, self._node, msg.slot, msg.at_ns, msg.attempt_ns, msg.heralded_ns, msg.corrected_ns
         )
         ctx.tell(holder, ready)
+
+    @handles(CircuitCounted)
+    async def on_counted(self, ctx: Context, msg: CircuitCounted) -> None:
+        for what in ("heralds", "swaps", "purifications", "failed", "expired"):
+            number = getattr(msg, what)
+            if number:
+                ctx.count("quoit_pair_steps_total", (self._node, what), number)
 
     @handles(AdjustLink)
     async def on_adjust(self, ctx: Context, msg: AdjustLink) -> Done:

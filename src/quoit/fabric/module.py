@@ -20,6 +20,7 @@ from quoit.fabric.api import (
     LinkAuth,
     LinkReading,
 )
+from quoit.fabric.guard import EndGuard, GuardPlan
 from quoit.fabric.kma import Deposit
 from quoit.fabric.links.receiver import EMPTY, BlockVerdict, Distillation, RawBlock, Reading
 from quoit.fabric.reporting import Agent, Disclosure
@@ -104,24 +105,26 @@ class SenderModule(Element):
     @handles(ActivateLink)
     async def on_activate(self, ctx: Context, msg: ActivateLink) -> None:
         ctx.tell(ENGINE, OpenLink(msg.link))
+        self._agent.paused(ctx, msg.link, self._ends.sender, False)
 
     @handles(DeactivateLink)
     async def on_deactivate(self, ctx: Context, msg: DeactivateLink) -> None:
         ctx.tell(ENGINE, CloseLink(msg.link))
+        self._agent.paused(ctx, msg.link, self._ends.sender, True)
 
     @handles(BlockAgreed)
     async def on_agreed(self, ctx: Context, msg: BlockAgreed) -> None:
         key: DrawnKey = await ctx.ask(ENGINE, DrawKey(msg.link, msg.block, msg.bits), within=WITHIN)
-        ctx.tell(api.METERS, self._agent.credit(BlockCredited(msg.link, msg.block, 8 * len(key.value))))
+        self._agent.credit(ctx, BlockCredited(msg.link, msg.block, 8 * len(key.value)))
         ctx.tell(api.kma(self._ends.sender), Deposit(msg.link, msg.block, key.value))
 
     @handles(EndReading)
     async def on_disclosed(self, ctx: Context, msg: EndReading) -> None:
-        ctx.tell(api.METERS, self._agent.end_reading(msg))
+        self._agent.end_reading(ctx, msg)
 
     @handles(Falsify)
     async def on_falsify(self, ctx: Context, msg: Falsify) -> None:
-        self._agent.falsified = msg.on
+        self._agent.obey(ctx, msg)
 
 
 class ReceiverModule(Element):
@@ -130,7 +133,7 @@ class ReceiverModule(Element):
     stratum, plane = Stratum.FABRIC, Plane.RESOURCE
     realises = ("C1", "F4")
 
-    def __init__(self, ends: LinkEnds, protocol: Distillation, gross: bool = True) -> None:
+    def __init__(self, ends: LinkEnds, protocol: Distillation, guard: GuardPlan, gross: bool = True) -> None:
         """`gross`: the protocol's verdict is before the cost of tags; a rate that was given is after it."""
         super().__init__(api.module(ends.link, ends.receiver), ends.receiver)
         self._gross = gross
@@ -139,6 +142,7 @@ class ReceiverModule(Element):
         self._tampered = False
         self._ends = ends
         self._agent = Agent()
+        self._guard = EndGuard(ends.link, (ends.sender, ends.receiver), guard, self._agent)
         self._disclosure = Disclosure(ends.link)
         self._bright = False
         self._chunks = (0, 0)
@@ -160,7 +164,7 @@ class ReceiverModule(Element):
     @handles(Chunk)
     async def on_chunk(self, ctx: Context, msg: Chunk) -> None:
         self._tell_meters(ctx, msg)
-        if not (self._trusted and self._active) or self._parked:
+        if not (self._trusted and self._active) or self._parked or self._guard.held:
             return
         self._tampered = self._tampered or msg.tampered
         if not self._block.chunks:
@@ -185,20 +189,30 @@ class ReceiverModule(Element):
         self._seen_ns += msg.duration_ns
         if self._seen_ns >= self._ends.telemetry_ns:
             per_s = 1e9 / self._seen_ns
-            tested, errors, sifted, raw, clicks = reading
+            tested, errors, sifted, raw, clicks, games = reading
             rates, took = (sifted * per_s, raw * per_s), self._seen_ns
-            news = LinkReading(msg.link, tested, errors, *rates, msg.end_ns, self._number, took, clicks, self._bright)
+            told = tested, errors, *rates, msg.end_ns, self._number, took, clicks, self._bright, games
+            news = LinkReading(msg.link, *told)
             self._seen_ns = 0
             self._bright = False
-            ctx.tell(api.METERS, self._agent.reading(news))
+            self._agent.reading(ctx, news)
+            if self._guard.look(ctx, news, self._trusted):
+                self._turned(ctx)
             # The sender hears which of its test bits came out wrong, and tells that by itself.
             disclosed = self._disclosure.add(msg.end_ns, tested, errors)
             if disclosed is not None:
                 ctx.tell(api.module(msg.link, self._ends.sender), disclosed)
 
+    def _turned(self, ctx: Context) -> None:
+        """The receiver holds its link, or lets it go."""
+        if self._guard.held or self._trusted:
+            self._drop(ctx)
+        if not self._guard.held:
+            self._guard.let_go(ctx, self._number)
+
     @handles(Falsify)
     async def on_falsify(self, ctx: Context, msg: Falsify) -> None:
-        self._agent.falsified = msg.on
+        self._agent.obey(ctx, msg)
 
     @handles(Distil)
     async def on_distil(self, ctx: Context, msg: Distil) -> None:
@@ -232,7 +246,7 @@ class ReceiverModule(Element):
             chunks=chunks,
             **({} if verdict.chsh is None else {"chsh": round(verdict.chsh, 4)}),
         )
-        ctx.tell(api.METERS, self._agent.block(made))
+        self._agent.block(ctx, made)
         if verdict.secret_bits:
             ctx.tell(api.module(msg.link, self._ends.sender), BlockAgreed(msg.link, msg.block, verdict.secret_bits))
             key: DrawnKey = await ctx.ask(ENGINE, DrawKey(msg.link, msg.block, verdict.secret_bits), within=WITHIN)
@@ -275,22 +289,26 @@ class ReceiverModule(Element):
     @handles(ActivateLink)
     async def on_activate(self, ctx: Context, msg: ActivateLink) -> None:
         self._active = True
+        self._agent.paused(ctx, msg.link, self._ends.receiver, False)
         self._drop(ctx)
 
     @handles(DeactivateLink)
     async def on_deactivate(self, ctx: Context, msg: DeactivateLink) -> None:
         self._active = False
+        self._agent.paused(ctx, msg.link, self._ends.receiver, True)
         self._drop(ctx)
 
     @handles(Distrust)
     async def on_distrust(self, ctx: Context, msg: Distrust) -> None:
         self._trusted = False
-        self._drop(ctx)
+        if not self._guard.held:  # else there is nothing left to drop
+            self._drop(ctx)
 
     @handles(Trust)
     async def on_trust(self, ctx: Context, msg: Trust) -> None:
         self._trusted = True
-        self._drop(ctx)
+        if self._guard.trusted_again(ctx):
+            self._drop(ctx)
 
     def _drop(self, ctx: Context) -> None:
         self._block = EMPTY

@@ -30,6 +30,7 @@ class PairSenderModule(SenderModule):
     async def on_run(self, ctx: Context, msg: RunKeyCircuit) -> None:
         ends = self._ends
         ctx.tell(MEASURED, MeasurePairs(msg.link, msg.over, ends.sender, ends.receiver, msg.program))
+        self._agent.paused(ctx, msg.link, ends.sender, False)
 
     @handles(ActivateLink)
     async def on_activate(self, ctx: Context, msg: ActivateLink) -> None:
@@ -38,3 +39,4 @@ class PairSenderModule(SenderModule):
     @handles(DeactivateLink)
     async def on_deactivate(self, ctx: Context, msg: DeactivateLink) -> None:
         ctx.tell(MEASURED, CloseLink(msg.link))
+        self._agent.paused(ctx, msg.link, self._ends.sender, True)

@@ -1,4 +1,5 @@
-"""Control of entanglement: chooses paths for pairs, has programs compiled, and keeps count of who uses which link.
+"""Control of entanglement: chooses paths for pairs, has programs compiled, and keeps THE book of who uses what
+(`fabric.pair_book`).
 
 What a circuit promises is its compiler's to say (`fabric.programs`): a bound that holds for every pair it delivers.
 """
@@ -6,72 +7,67 @@ What a circuit promises is its compiler's to say (`fabric.programs`): a bound th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 from quoit.engine.program import Circuit, fidelity_of
+from quoit.fabric.anchors import AnchorFront
 from quoit.fabric.api import (
     METERS,
     PAIR_CONTROLLER,
+    TRANSIT,
     CalibrateLink,
     CloseCircuit,
     Done,
+    FreeSlots,
     JudgeLinks,
     OpenCircuit,
     OpenKeyCircuit,
     PairPlan,
     PlanPairs,
     RenewHalf,
+    ReserveSlots,
+    Slots,
     memory,
     module,
 )
-from quoit.fabric.memory import AdjustLink, EndProgram, ExpectPairs, RenewPair, RunProgram
-from quoit.fabric.pair_links import PairLinkEntry, PairLinks, cost_of, walk
+from quoit.fabric.claims import HIGHEST
+from quoit.fabric.memory import AdjustLink, EndProgram, ExpectPairs, MemoriesLeft, RenewPair, RunProgram, transit_holder
+from quoit.fabric.pair_book import Choice, Held, PairBook
+from quoit.fabric.pair_links import PairLinkEntry, PairLinks, walk
 from quoit.fabric.pair_module import RunKeyCircuit
-from quoit.fabric.programs.demand import Compiler, Demand, Refused, Station
+from quoit.fabric.pair_paths import Made, PairPaths, unreachable
+from quoit.fabric.programs.demand import Compiler, Refused, Station
 from quoit.model.problem import Problem
-from quoit.planes.graph import Graph
 from quoit.planes.telemetry import StartMeter, StopMeter
 from quoit.runtime.context import Context
-from quoit.runtime.element import Element, Plane, Stratum, handles
+from quoit.runtime.element import Plane, Stratum, handles
 
 CALIBRATE_WITHIN = 10_000_000_000
-ROUNDING = 1e-9
-"""Taken off the best floor, which a compiler may have rounded up."""
-DISTRUST = 100.0
-"""What a link under suspicion costs: more than any path without one."""
+RESERVE_NS = 5_000_000_000
 
 
 @dataclass(frozen=True)
 class KeptReady:
     """What a compiler that keeps virtual links ready (`keeps_ready`) is to keep ready from the start: pairs of nodes,
-    and the floor that their circuits keep. `apart`: how many circuits of each link are for keys."""
+    and the floor that their circuits keep. `apart`: how many circuits of each link are for keys, and `apart_memories`
+    memories of each node. `domains`: those whose tables of anchors control asks (`fabric.anchors`)."""
 
     ends: tuple[tuple[str, str], ...] = ()
     floor: float = 0.8
     apart: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Choice:
-    """Among which links a path is looked for. `via`: these alone, if any; `tested`: those under suspicion, too;
-    `idle`: those that others use, too."""
-
-    via: tuple[str, ...] = ()
-    tested: bool = False
-    idle: bool = False
-
-
-ANY = _Choice()
+    apart_memories: Mapping[str, int] = field(default_factory=dict)
+    domains: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class _Open:
-    """`head`: where the circuit's program begins, which may be the demand's tail if `turned`. `standing`: what it was
-    made of and goes on as."""
+    """`head`: where the circuit's program begins, which may be the demand's tail if `turned`. `held`: what is booked
+    for it; `standing`: what it was made of and goes on as."""
 
     head: str
     tail: str
-    links: tuple[str, ...]
+    held: Held
     standing: _Standing | None = None
     turned: bool = False
 
@@ -87,7 +83,7 @@ class _Standing:
     free: bool = True
 
 
-class PairController(Element):
+class PairController(AnchorFront):
     """Programs circuits of entangled pairs (D1, D4)."""
 
     stratum, plane = Stratum.FABRIC, Plane.CONTROL
@@ -99,60 +95,114 @@ class PairController(Element):
         links: tuple[PairLinkEntry, ...],
         stations: tuple[Station, ...],
         compiler: Compiler,
+        memories: Mapping[str, int],
         ready: KeptReady = KeptReady(),
     ) -> None:
-        super().__init__(PAIR_CONTROLLER, place)
+        """`memories`: how many each node has."""
+        super().__init__(PAIR_CONTROLLER, place, ready.domains)
         self._ready = ready
         self._standing: dict[frozenset[str], _Standing] = {}
-        self._known = PairLinks(links, stations)
-        self._links = self._known.entries
+        known = PairLinks(links, stations)
+        self._book = PairBook(links, known.stations, memories, ready.apart, ready.apart_memories)
+        self._paths = PairPaths(known, self._book, compiler)
+        self._links = known.entries
         self._compiler = compiler
-        self._graph = Graph((entry.link, entry.a, entry.b) for entry in links)
-        self._used = dict.fromkeys(self._links, 0)
         self._open: dict[str, _Open] = {}
-        self._suspect: set[str] = set()
+        self._keys: dict[str, Held] = {}
+        self._nodes = tuple(memories)
+        self._returned = False
+        """It has died and knows nothing of circuits that it opened before."""
 
     # -- virtual links, ahead of demand --------------------------------------------------------------
 
     async def start(self, ctx: Context) -> None:
         """Have virtual links kept ready between all pairs of nodes that are asked for and have no link of their own,
         as long as every link on the way can bear another circuit beside."""
+        self._returned = ctx.now > 0
         if not getattr(self._compiler, "keeps_ready", False):
             return
         for head, tail in self._ready.ends:
             try:
-                nodes, links = self._route(head, tail)
-                program = self._compiled(nodes, links, self._ready.floor, 1)
+                await self._keep_ready(ctx, head, tail)
             except Problem as problem:
                 ctx.emit("virtual-links.refused", head=head, tail=tail, why=problem.detail)
-                continue
-            if program.wanted is not None or any(self._left(n) < 2 for n in links):
-                continue
-            found = _Standing(f"standing {head} {tail}", nodes, links, program)
-            self._standing[frozenset((head, tail))] = found
-            for link in links:
-                self._use(ctx, link, 1)
-            ctx.emit("virtual-links.ready", nodes=nodes, links=links)
-            ctx.tell(memory(head), RunProgram(found.name, links, tail, program, (), (), ""))
 
-    def _left(self, link: str) -> int:
-        """How many circuits more a link can bear, those for keys apart."""
-        return self._links[link].width - self._used[link] - self._ready.apart.get(link, 0)
+    async def _keep_ready(self, ctx: Context, head: str, tail: str) -> None:
+        nodes, links = self._book.route(head, tail, Choice(), ctx.now)
+        program = self._paths.compiled(nodes, links, self._ready.floor, 1)
+        if program.wanted is not None or any(self._book.left(n) < 2 for n in links):
+            return
+        name = f"standing {head} {tail}"
+        self._forget(ctx, name)
+        wanted = {head: 1, **dict.fromkeys(nodes[1:-1], TRANSIT), tail: 1}  # what is ready waits at the ends, too
+        self._book.ahead(wanted)
+        held = Held(transit_holder(name), links)
+        self._use(ctx, held, 1)
+        try:
+            await self._reserve(ctx, held, wanted)
+        except Problem:
+            self._give_back(ctx, held)
+            raise
+        self._book.lasting(held)
+        found = _Standing(name, nodes, links, program)
+        self._standing[frozenset((head, tail))] = found
+        ctx.emit("virtual-links.ready", nodes=nodes, links=links)
+        ctx.tell(memory(head), RunProgram(found.name, links, tail, program, (), (), ""))
+
+    # -- what is taken -------------------------------------------------------------------------------
+
+    @handles(MemoriesLeft)
+    async def on_left(self, ctx: Context, msg: MemoriesLeft) -> None:
+        self._book.told(msg.node, msg.free)
+
+    def _use(self, ctx: Context, held: Held, more: int) -> None:
+        """Count who uses a link; its meters are on as long as somebody does."""
+        for link in held.links:
+            before = self._book.used[link]
+            self._book.used[link] += more * held.places
+            if not before and self._book.used[link]:
+                ctx.tell(METERS, StartMeter(link))
+            elif before and not self._book.used[link]:
+                ctx.tell(METERS, StopMeter(link))
+
+    async def _reserve(
+        self, ctx: Context, held: Held, wanted: Mapping[str, int], priority: int = 0, claim: str = ""
+    ) -> None:
+        """Have memories kept at these nodes; what was kept before a Problem stays in `held`."""
+        for node, number in wanted.items():
+            order = ReserveSlots(held.holder, number, priority, claim)
+            answer: Slots = await ctx.ask(memory(node), order, within=RESERVE_NS)
+            held.memories[node] = answer.slots
+
+    def _give_back(self, ctx: Context, held: Held) -> None:
+        self._use(ctx, held, -1)
+        self._free(ctx, held)
+
+    def _free(self, ctx: Context, held: Held) -> None:
+        for node, slots in held.memories.items():
+            ctx.tell(memory(node), FreeSlots(held.holder, slots))
+            self._book.given_back(node, len(slots))
+        held.memories = {}
+
+    def _forget(self, ctx: Context, circuit: str) -> None:
+        """Control that has died and come back has all nodes end a circuit that it may have opened in another life."""
+        for node in self._nodes if self._returned else ():
+            ctx.tell(memory(node), EndProgram(circuit))
 
     def _adopted(self, msg: OpenCircuit) -> tuple[_Standing, PairPlan] | None:
         """Virtual links that are kept ready between these nodes and keep what is asked for: of a path that has been
         chosen, all that a circuit of its own would keep, since that is what has been promised of it."""
         found = self._standing.get(frozenset((msg.head, msg.tail)))
-        if found is None or not found.free or (self._suspect.intersection(found.links) and not msg.tested):
+        if found is None or not found.free or (self._book.suspect.intersection(found.links) and not msg.tested):
             return None
-        plan = self._plan(found.nodes, found.links, found.program)
+        plan = self._paths.plan(found.nodes, found.links, found.program)
         if fidelity_of(plan.state) < msg.fidelity:
             return None
         if msg.via:
             if not set(found.links) <= set(msg.via):
                 return None
-            own = self._compiled(found.nodes, found.links, msg.fidelity, len(msg.head_slots))
-            kept = self._plan(found.nodes, found.links, own)
+            own = self._paths.compiled(found.nodes, found.links, msg.fidelity, len(msg.head_slots))
+            kept = self._paths.plan(found.nodes, found.links, own)
             if min(a - b for a, b in zip(plan.state, kept.state, strict=True)) < 0 or plan.decay_hz != kept.decay_hz:
                 return None
         return found, plan
@@ -161,8 +211,8 @@ class PairController(Element):
 
     @handles(PlanPairs)
     async def on_plan(self, ctx: Context, msg: PlanPairs) -> PairPlan:
-        nodes, links = self._route(msg.head, msg.tail, _Choice(msg.via, msg.tested, msg.idle))
-        return self._plan(nodes, links, self._compiled(nodes, links, msg.fidelity, 1))
+        choice = Choice(msg.via, msg.tested, msg.idle)
+        return self._paths.made((msg.head, msg.tail), choice, msg.fidelity, 1, ctx.now, purify=msg.purify).plan
 
     @handles(OpenCircuit)
     async def on_open(self, ctx: Context, msg: OpenCircuit) -> PairPlan:
@@ -171,12 +221,21 @@ class PairController(Element):
         adopted = self._adopted(msg)
         if adopted is not None:
             return self._join(ctx, msg, *adopted)
-        nodes, links = self._route(msg.head, msg.tail, _Choice(msg.via, msg.tested))
-        program = self._compiled(nodes, links, msg.fidelity, len(msg.head_slots))
-        plan = self._plan(nodes, links, program)
-        for link in links:
-            self._use(ctx, link, 1)
-        self._open[msg.circuit] = _Open(msg.head, msg.tail, links)
+        shut: frozenset[str] = frozenset()
+        while True:
+            choice = Choice(msg.via, msg.tested, claim=msg.claim, priority=msg.priority, shut=shut)
+            try:
+                made = self._paths.made((msg.head, msg.tail), choice, msg.fidelity, len(msg.head_slots), ctx.now)
+            except Problem as problem:
+                await self._wait_at(ctx, msg, problem)
+                raise
+            nodes, links, program, plan = made.nodes, made.links, made.program, made.plan
+            short = await self._booked(ctx, msg, made)
+            if short is None:
+                break
+            if short in (msg.head, msg.tail):
+                raise self._book.lack(short, self._book.room(short, idle=False), program.width - 1)
+            shut |= {short}  # and look for a way around it
         ctx.emit("circuit.opened", circuit=msg.circuit, nodes=nodes, cutoff_ns=plan.cutoff_ns)
         ctx.tell(memory(msg.tail), ExpectPairs(msg.circuit, msg.tail_holder))
         run = RunProgram(
@@ -185,13 +244,49 @@ class PairController(Element):
         ctx.tell(memory(msg.head), run)
         return plan
 
+    async def _wait_at(self, ctx: Context, msg: OpenCircuit, problem: Problem) -> None:
+        """Whoever lacks memories of a node between, and tries again, waits there in line."""
+        if problem.code != "no-memory" or not msg.claim:
+            return
+        held = Held(transit_holder(msg.circuit), ())
+        with suppress(Problem):
+            needed = int(problem.fields.get("needed", TRANSIT))
+            await self._reserve(ctx, held, {str(problem.fields["node"]): needed}, msg.priority, msg.claim)
+        self._free(ctx, held)  # what has come free just now is told, and there for the next try
+
+    async def _booked(self, ctx: Context, msg: OpenCircuit, made: Made) -> str | None:
+        """Book links and memories of the nodes between for a circuit, and for purification some at its ends; the node
+        that has too few, and then nothing is booked."""
+        width = made.program.width
+        held = Held(transit_holder(msg.circuit), made.links, width)
+        wanted = dict.fromkeys(made.nodes[1:-1], TRANSIT * width)
+        if width > 1:  # beside the one that its holder has kept
+            wanted |= dict.fromkeys((msg.head, msg.tail), width - 1)
+        opened = self._open[msg.circuit] = _Open(msg.head, msg.tail, held)
+        self._use(ctx, held, 1)
+        try:
+            await self._reserve(ctx, held, wanted, msg.priority, msg.claim)
+        except Problem as problem:
+            if self._open.get(msg.circuit) is opened:
+                del self._open[msg.circuit]
+                self._give_back(ctx, held)
+            if problem.code != "no-memory":
+                raise
+            node = str(problem.fields["node"])
+            self._book.told(node, int(problem.fields["free"]))
+            return node
+        if self._open.get(msg.circuit) is not opened:  # closed meanwhile
+            self._free(ctx, held)
+            raise Problem("no-such-element", f"circuit {msg.circuit} was closed before it was open")
+        return None
+
     def _join(self, ctx: Context, msg: OpenCircuit, found: _Standing, plan: PairPlan) -> PairPlan:
         """Only join the virtual links that are there. They may have been made from the demand's tail on."""
         head, tail = (msg.head, msg.head_slots, msg.head_holder), (msg.tail, msg.tail_slots, msg.tail_holder)
         turned = found.nodes[0] != msg.head
         first, last = (tail, head) if turned else (head, tail)
         found.free = False
-        self._open[msg.circuit] = _Open(first[0], last[0], found.links, found, turned)
+        self._open[msg.circuit] = _Open(first[0], last[0], Held("", found.links), found, turned)
         nodes = found.nodes[::-1] if turned else found.nodes
         ctx.emit("circuit.opened", circuit=msg.circuit, nodes=nodes, cutoff_ns=plan.cutoff_ns, adopted=found.name)
         ctx.tell(memory(last[0]), ExpectPairs(msg.circuit, last[2]))
@@ -204,19 +299,33 @@ class PairController(Element):
 
     @handles(OpenKeyCircuit)
     async def on_open_key(self, ctx: Context, msg: OpenKeyCircuit) -> PairPlan:
-        full = [name for name in msg.over if self._used[name] + msg.width > self._links[name].width]
+        self._forget(ctx, msg.link)
+        before = self._keys.pop(msg.link, None)
+        if before is not None:
+            self._book.lasting(before, -1)
+            self._give_back(ctx, before)
+        full = [name for name in msg.over if self._book.used[name] + msg.width > self._links[name].width]
         if full:
             raise Problem(
                 "no-route", f"{msg.link} needs {msg.width} memories on a side of {', '.join(full)}", busy=full
             )
         nodes = walk(msg.head, [self._links[name] for name in msg.over])
         try:  # both halves are read when they are handed over, and wait for nobody
-            program = self._compiler.compile(self._demand(nodes, msg.over, msg.fidelity, None, msg.width)).circuit
+            demand = self._paths.demand(nodes, msg.over, msg.fidelity, None, msg.width)
+            program = self._compiler.compile(demand).circuit
         except Refused as refused:
-            raise self._unreachable(nodes, refused, refused.could_have) from refused
-        plan = self._plan(nodes, msg.over, program)
-        for name in msg.over:
-            self._use(ctx, name, msg.width)
+            raise unreachable(nodes, refused, refused.could_have) from refused
+        plan = self._paths.plan(nodes, msg.over, program)
+        held = Held(transit_holder(msg.link), msg.over, msg.width)
+        self._use(ctx, held, 1)
+        inner = dict.fromkeys(nodes[1:-1], TRANSIT * msg.width)
+        try:
+            await self._reserve(ctx, held, {nodes[0]: msg.width, **inner, nodes[-1]: msg.width}, HIGHEST)
+        except Problem:
+            self._give_back(ctx, held)
+            raise
+        self._keys[msg.link] = held
+        self._book.lasting(held)
         ctx.emit("circuit.opened", circuit=msg.link, nodes=nodes, cutoff_ns=plan.cutoff_ns)
         ctx.tell(module(msg.link, msg.head), RunKeyCircuit(msg.link, msg.over, program))
         return plan
@@ -233,12 +342,14 @@ class PairController(Element):
     @handles(CloseCircuit)
     async def on_close(self, ctx: Context, msg: CloseCircuit) -> Done:
         found = self._open.pop(msg.circuit, None)
-        if found is not None:
+        if found is None:
+            self._forget(ctx, msg.circuit)
+        else:
             leaves = ""
             if found.standing is not None:
                 found.standing.free, leaves = True, found.standing.name
-            for link in () if found.standing else found.links:
-                self._use(ctx, link, -1)
+            else:
+                self._give_back(ctx, found.held)
             for node in (found.head, found.tail):
                 ctx.tell(memory(node), EndProgram(msg.circuit, leaves))
             ctx.emit("circuit.closed", circuit=msg.circuit)
@@ -254,96 +365,12 @@ class PairController(Element):
         done: Done = await ctx.ask(memory(entry.a), order, within=within)
         return done
 
-    def _use(self, ctx: Context, link: str, more: int) -> None:
-        """Count who uses a link; its meters are on as long as somebody does."""
-        before = self._used[link]
-        self._used[link] += more
-        if not before and self._used[link]:
-            ctx.tell(METERS, StartMeter(link))
-        elif before and not self._used[link]:
-            ctx.tell(METERS, StopMeter(link))
-
     @handles(JudgeLinks)
     async def on_judge(self, ctx: Context, msg: JudgeLinks) -> None:
         """Trust is lost by a test that failed and comes back by one that was passed; time alone mends nothing."""
         known = set(msg.links) & self._links.keys()
-        changed = known & self._suspect if msg.sound else known - self._suspect
+        suspect = self._book.suspect
+        changed = known & suspect if msg.sound else known - suspect
         for link in sorted(changed):
             ctx.emit("pairs.trusted" if msg.sound else "pairs.suspected", link=link)
-        self._suspect = self._suspect - known if msg.sound else self._suspect | known
-
-    # -- routes and promises -------------------------------------------------------------------------
-
-    def _route(self, head: str, tail: str, among: _Choice = ANY) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The path with the best pairs among links that are not used up: a pair's loss of its eigenvalues adds up
-        over the hops, and waiting for success counts as well. Links under suspicion are for those who test, and for
-        them the last choice."""
-        if head not in self._graph or tail not in self._graph:
-            raise Problem("no-route", f"no link for entangled pairs joins {head} and {tail}")
-        found = self._graph.route(head, tail, lambda link: self._cost(link, among))
-        if found is not None:
-            return found
-        trusting = replace(among, tested=True)
-        if not among.tested and self._graph.route(head, tail, lambda link: self._cost(link, trusting)) is not None:
-            raise Problem(
-                "link-suspect", f"from {head} to {tail} only over {', '.join(sorted(self._suspect))}",
-                suspect=sorted(self._suspect),
-            )  # fmt: skip
-        busy = sorted(name for name, used in self._used.items() if used >= self._links[name].width)
-        raise Problem("no-route", f"no path from {head} to {tail} has a link free", busy=busy)
-
-    def _cost(self, link: str, among: _Choice) -> float | None:
-        entry = self._links[link]
-        taken = self._ready.apart.get(link, 0) if among.idle else self._used[link]  # keys never end
-        if taken >= entry.width or (among.via and link not in among.via):
-            return None
-        if link in self._suspect and not among.tested:
-            return None
-        return cost_of(entry, self._known.stations) + (link in self._suspect) * DISTRUST
-
-    def _compiled(self, nodes: tuple[str, ...], links: tuple[str, ...], fidelity: float | None, wanted: int) -> Circuit:
-        """The program for a path whose pairs are kept; `fidelity` None: the one that promises most. Problem
-        `fidelity-unreachable`."""
-        floor = 1.0 if fidelity is None else fidelity
-        try:
-            made = self._compiler.compile(self._demand(nodes, links, floor, wanted)).circuit
-            if fidelity is None or self._keeps(nodes, made, fidelity):
-                return made
-            needed = self._known.raised(nodes, fidelity)  # for what the engine counts sooner or later than it is
-            if needed > 1:
-                raise Refused("attempts at the ends cost too much of what they keep", 1.0)
-            return self._compiler.compile(self._demand(nodes, links, needed, wanted)).circuit
-        except Refused as refused:
-            best = refused.could_have
-            if fidelity is None and best is not None:
-                return self._compiler.compile(self._demand(nodes, links, best - ROUNDING, wanted)).circuit
-            raise self._unreachable(
-                nodes, refused, None if best is None else self._known.lowered(nodes, best)
-            ) from refused
-
-    def _demand(
-        self, nodes: tuple[str, ...], links: tuple[str, ...], floor: float, wanted: int | None, memories: int = 1
-    ) -> Demand:
-        stations = tuple(replace(self._known.beside(node, links), memories=memories) for node in nodes)
-        return Demand(stations, tuple(self._links[link].hop for link in links), floor, wanted)
-
-    @staticmethod
-    def _unreachable(nodes: tuple[str, ...], refused: Refused, best: float | None) -> Problem:
-        offered = {} if best is None else {"best": round(best, 6)}
-        return Problem(
-            "fidelity-unreachable", f"from {nodes[0]} to {nodes[-1]}: {refused}", nodes=list(nodes), **offered
-        )
-
-    def _keeps(self, nodes: tuple[str, ...], circuit: Circuit, fidelity: float) -> bool:
-        kept = self._known.kept(nodes, circuit)
-        return kept is None or kept.fidelity >= fidelity - ROUNDING / 2
-
-    def _plan(self, nodes: tuple[str, ...], links: tuple[str, ...], circuit: Circuit) -> PairPlan:
-        kept = self._known.kept(nodes, circuit)
-        if kept is None:
-            raise Problem("fidelity-unreachable", "nothing is proved of the compiler's circuit", nodes=list(nodes))
-        cutoffs = [node.cutoff_ns for node in circuit.nodes if node.cutoff_ns is not None]
-        cutoff_ns = min(cutoffs, default=None)
-        hops = [self._links[link].hop for link in links]
-        rate_hz = min(hop.success / hop.cycle_ns * 1e9 for hop in hops)
-        return PairPlan(nodes, links, kept.state, kept.decay_hz, cutoff_ns, rate_hz)
+        self._book.suspect = suspect - known if msg.sound else suspect | known

@@ -11,13 +11,18 @@ writes after another has taken over carries an epoch that agents refuse.
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from functools import partial
 
 from quoit.connectivity.api import PATH_NEWS
 from quoit.fabric import api
 from quoit.fabric.api import (
     AcquireLease,
+    Commissioned,
+    CommissionNode,
+    DrainLink,
     Flow,
     Lease,
+    LinkDrained,
     OpenFlow,
     ReleasedFlows,
     ReleaseFlows,
@@ -27,6 +32,20 @@ from quoit.fabric.api import (
 from quoit.fabric.controller import FabricController
 from quoit.fabric.reservations import Reservation
 from quoit.fabric.sdqkd import tree
+from quoit.fabric.sdqkd.applications import (
+    GONE,
+    NEW,
+    QOS,
+    Applications,
+    Changed,
+    changed_of,
+    registered,
+    told_of,
+    wanted_pairs,
+    with_app,
+    with_quality,
+    without_app,
+)
 from quoit.fabric.sdqkd.routes import flows_found
 from quoit.fabric.sdqkd.southbound import SdqkdSouthbound
 from quoit.fabric.sdqkd.tree import Link, Node
@@ -73,18 +92,21 @@ class SdqkdController(FabricController):
         links: tuple[LinkEntry, ...],
         number: int = 0,
         optical: bool = True,
+        joining: frozenset[str] = frozenset(),
         oblivious: bool = False,
     ) -> None:
         """`optical`: links are commissioned from here, with their light unless the fabric is `oblivious` to it; else
-        they are somebody else's matter."""
+        they are somebody else's matter. `joining`: nodes whose agents are asked nothing before they have joined."""
         name = api.controller_instance(number)
-        self._agents = SdqkdSouthbound(name, network, nodes)
-        super().__init__(place, links, name, self._agents, oblivious=oblivious)
+        self._agents = SdqkdSouthbound(name, network, tuple(node for node in nodes if node not in joining))
+        super().__init__(place, links, name, self._agents, joining, oblivious)
         self._node_of = {api.agent(node): node for node in nodes}
         self._optical = optical
         self._until_ns = 0
         self._ready = False
         self._reconciled_ns = 0
+        self._network = network
+        self._applications = Applications()
         self._looking: set[str] = set()
         self._away: set[str] = set()
 
@@ -115,7 +137,10 @@ class SdqkdController(FabricController):
             return
         self._until_ns = asked_ns + LEASE_NS  # the keeper counts from later on, so ours ends first
         if lease.epoch != self._agents.epoch:
+            self._admit(lease.joined)
             await self._take_over(ctx, lease)
+        elif self._ready and (late := self._admit(lease.joined)):
+            await self._commission_nodes(ctx, late)
         elif self._ready and ctx.now - self._reconciled_ns >= RECONCILE_NS:
             await self._reconcile(ctx)
 
@@ -149,6 +174,35 @@ class SdqkdController(FabricController):
         for session in list(self._reservations.held):
             self._reservations.repair(session)
             await self._install(ctx, session)
+        for pair in wanted_pairs(configurations):
+            await self._keep(ctx, pair, "an application that is registered")
+        await self._register(ctx)
+
+    def _admit(self, nodes: tuple[str, ...]) -> tuple[str, ...]:
+        """Nodes among these that have joined and were not known to have."""
+        late = tuple(node for node in nodes if node in self._joining)
+        self._joining.difference_update(late)
+        self._agents.nodes = (*self._agents.nodes, *late)
+        return late
+
+    @handles(CommissionNode)
+    async def on_commission(self, ctx: Context, msg: CommissionNode) -> Commissioned:
+        """Discover a node that has joined, by its agent, and make the links to it whose other ends are there."""
+        self._check_lead()
+        found = await self._commission_nodes(ctx, self._admit((msg.node,)) or (msg.node,))
+        return Commissioned(msg.node, found)
+
+    async def _commission_nodes(self, ctx: Context, nodes: tuple[str, ...]) -> tuple[str, ...]:
+        for node in nodes:
+            await self._ordered(ctx, self._agents.take(ctx, node), node)
+        entries = [e for e in self._agents.discover(await self._read_all(ctx)) if {e.sender, e.receiver} & {*nodes}]
+        for entry in entries:
+            self._learn(entry)
+            if self._optical:
+                await self._light(ctx, self._links[entry.link])
+            await self._ordered(ctx, self._south.activate(ctx, entry), entry.link)
+            ctx.emit("link.joined", link=entry.link, nodes=list(nodes))
+        return tuple(entry.link for entry in entries)
 
     def _forget(self) -> None:
         """What an earlier life as leader knew may be wrong by now."""
@@ -156,12 +210,17 @@ class SdqkdController(FabricController):
         self._installed.clear()
         self._guards.clear()
         self._reservations.held.clear()
+        for state in self._states.values():
+            state.drained = False
 
     def _adopt(self, found: list[Flow], lease: Lease) -> None:
         """Flows that stand are kept: those without a name by their ends, those of sessions by their names."""
         for flow in found:
             if not flow.name:
                 self._flows[flow.src, flow.dst] = flow
+        for link in lease.drained:
+            if link in self._states:
+                self._states[link].drained = True
         for asked in lease.sessions:
             mine = tuple(f for f in found if f.name.rpartition("/")[0] == asked.session)
             routes = tuple((flow.nodes, flow.links) for flow in mine)
@@ -194,12 +253,13 @@ class SdqkdController(FabricController):
         elif problem.code != "deadline":
             ctx.log.warning("agent.refused", about=about, code=problem.code, detail=problem.detail)
 
-    async def _ordered(self, ctx: Context, order: Awaitable[object], about: str) -> None:
-        """Have an order carried out; what stands in its way is heeded."""
+    async def _ordered(self, ctx: Context, order: Awaitable[object], about: str) -> object:
+        """Have an order carried out; what stands in its way is heeded, and None returned."""
         try:
-            await order
+            return await order
         except Problem as problem:
             self._heed(ctx, problem, about)
+            return None
 
     async def _reconcile(self, ctx: Context) -> None:
         """Make actual what is intended at every node, and read how it does."""
@@ -226,6 +286,49 @@ class SdqkdController(FabricController):
     @handles(Notification)
     async def on_notification(self, ctx: Context, msg: Notification) -> None:
         await self._hear(ctx, msg.element)
+        if msg.name == NEW and (told := told_of(msg.content)) is not None:
+            self._applications.hear(told)
+            await self._register(ctx)
+        elif msg.name in (GONE, QOS) and self._ready and (changed := changed_of(msg.content)) is not None:
+            await self._change(ctx, changed, gone=msg.name == GONE)
+
+    async def _register(self, ctx: Context) -> None:
+        """Applications whose two nodes are known: a route for their keys, and an entry at both nodes."""
+        if not self._ready:
+            return
+        for told, remote in self._applications.found():
+            ends = [self._agents.ids.name_of(qkdn_id) for qkdn_id in (told.local_qkdn_id, remote)]
+            if None in ends:
+                continue  # at a node of another network
+            src, dst = (str(end) for end in ends)
+            await self._keep(ctx, (src, dst), told.server_app_id)
+            carried = self._flows.get((src, dst)) is not None
+            backing = (self._agents.ids.flow(src, dst, ""),) if carried else ()
+            new = False
+            for node, at, other in ((dst, remote, told.local_qkdn_id), (src, told.local_qkdn_id, remote)):
+                app = registered(self._network, told, at, other, backing)
+                new |= bool(await self._ordered(ctx, self._agents.edit(ctx, node, partial(with_app, app=app)), node))
+            if new:  # else an earlier leader did it
+                ctx.emit(
+                    "application.registered", app=told.server_app_id, peers=list(told.client_app_id), nodes=[src, dst]
+                )
+
+    async def _keep(self, ctx: Context, pair: tuple[str, str], why: str) -> None:
+        """A route for this pair, from now on: if there is none yet, as soon as one is found."""
+        if self._flows.get(pair) is None:
+            self._flows[pair] = None
+            await self._route(ctx, pair, f"asked for by {why}")
+
+    async def _change(self, ctx: Context, changed: Changed, gone: bool) -> None:
+        """An application asks for something else, or has left: then its entries go. The route stays: others may use
+        it, and it costs nothing while nobody does."""
+        for node in self._agents.nodes:
+
+            def change(now: Node) -> Node:
+                return without_app(now, changed.app_id) if gone else with_quality(now, changed)
+
+            await self._ordered(ctx, self._agents.edit(ctx, node, change), node)
+        ctx.emit("application.forgotten" if gone else "application.changed", app=changed.app_id)
 
     @handles(ConfigurationChanged)
     async def on_configured(self, ctx: Context, msg: ConfigurationChanged) -> None:
@@ -235,7 +338,7 @@ class SdqkdController(FabricController):
     async def _hear(self, ctx: Context, element: str) -> None:
         """News of a node: read it once, however many there are."""
         node = self._node_of.get(element)
-        if node is not None and self._ready and node not in self._looking:
+        if node in self._agents.nodes and self._ready and node not in self._looking:
             self._looking.add(node)
             ctx.tell(self.name, LookAt(node))
 
@@ -292,6 +395,11 @@ class SdqkdController(FabricController):
     async def on_release(self, ctx: Context, msg: ReleaseFlows) -> ReleasedFlows:
         self._check_lead()
         return await super().on_release(ctx, msg)
+
+    @handles(DrainLink)
+    async def on_drain(self, ctx: Context, msg: DrainLink) -> LinkDrained:
+        self._check_lead()
+        return await super().on_drain(ctx, msg)
 
     async def _write_route(self, ctx: Context, flow: Flow) -> None:
         try:

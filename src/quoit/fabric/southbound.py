@@ -13,7 +13,7 @@ from typing import Protocol
 from quoit.fabric import api
 from quoit.fabric.api import Flow, OpenKeyCircuit
 from quoit.fabric.kma import GuardPool
-from quoit.fabric.module import ActivateLink
+from quoit.fabric.module import ActivateLink, DeactivateLink
 from quoit.fabric.relay import SetForwarding
 from quoit.model.problem import Problem
 from quoit.runtime.context import Context
@@ -24,13 +24,14 @@ WITHIN = 2_000_000_000
 @dataclass(frozen=True)
 class LinkEntry:
     """A link as control knows it: ends, and the spans it is pinned to (empty: any). `pairs`: what circuit it needs, if
-    its key comes of entangled pairs."""
+    its key comes of entangled pairs. `on_demand`: it has no light and makes no key before somebody asks for it."""
 
     link: str
     sender: str
     receiver: str
     spans: tuple[str, ...] = ()
     pairs: OpenKeyCircuit | None = None
+    on_demand: bool = False
 
 
 class Southbound(Protocol):
@@ -38,6 +39,10 @@ class Southbound(Protocol):
 
     async def activate(self, ctx: Context, entry: LinkEntry) -> None:
         """Have a link make key."""
+        ...
+
+    async def deactivate(self, ctx: Context, entry: LinkEntry) -> None:
+        """Have a link make no key."""
         ...
 
     async def install(self, ctx: Context, flow: Flow) -> None:
@@ -57,8 +62,20 @@ class DirectSouthbound:
     """By the fabric's own messages. Entries of a flow with a name go out at once, for nobody uses it before it is told
     of; those of keys without one from the far end to the near one, so that no relay ever forwards into a gap."""
 
+    def __init__(self) -> None:
+        self._stopped: set[str] = set()
+
     async def activate(self, ctx: Context, entry: LinkEntry) -> None:
+        # A receiver listens from the start; one that was told to stop must be told again.
+        if entry.link in self._stopped:
+            self._stopped.discard(entry.link)
+            ctx.tell(api.module(entry.link, entry.receiver), ActivateLink(entry.link))
         ctx.tell(api.module(entry.link, entry.sender), ActivateLink(entry.link))
+
+    async def deactivate(self, ctx: Context, entry: LinkEntry) -> None:
+        self._stopped.add(entry.link)
+        for node in (entry.sender, entry.receiver):
+            ctx.tell(api.module(entry.link, node), DeactivateLink(entry.link))
 
     async def install(self, ctx: Context, flow: Flow) -> None:
         await self._write(ctx, flow, list(zip(reversed(flow.nodes[:-1]), reversed(flow.links), strict=True)))

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from quoit.fabric import api
-from quoit.fabric.api import Flow, Flows, GetFlows, OpenFlow, ReleasedFlows, ReleaseFlows, ReserveFlows
+from quoit.fabric.api import (
+    DrainLink,
+    Flow,
+    Flows,
+    GetFlows,
+    LinkDrained,
+    OpenFlow,
+    ReleasedFlows,
+    ReleaseFlows,
+    ReserveFlows,
+)
 from quoit.fabric.sdqkd.routes import Identifiers, flows_found
 from quoit.fabric.sdqkd.southbound import SdqkdSouthbound
 from quoit.fabric.sdqkd.tree import Node
@@ -46,7 +56,7 @@ class StandingFlows(Element):
             ctx.log.warning("agent.silent", node=node, code=problem.code)
             return
         self._agents.discover(self._configurations)
-        found = flows_found(self.identifiers, self._configurations)
+        found = flows_found(self.identifiers, self._configurations, unclaimed=True)
         self._flows = {(flow.src, flow.dst): flow for flow in found if not flow.name}
 
     @handles(OpenFlow)
@@ -64,6 +74,10 @@ class StandingFlows(Element):
     @handles(ReleaseFlows)
     async def on_release(self, ctx: Context, msg: ReleaseFlows) -> ReleasedFlows:
         return ReleasedFlows(msg.session)
+
+    @handles(DrainLink)
+    async def on_drain(self, ctx: Context, msg: DrainLink) -> LinkDrained:
+        raise Problem("not-supported", "the fabric is controlled from outside, where nobody keeps flows off a link")
 
     @handles(GetFlows)
     async def on_get_flows(self, ctx: Context, msg: GetFlows) -> Flows:

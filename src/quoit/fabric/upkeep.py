@@ -16,6 +16,7 @@ from quoit.fabric.api import (
     GetIncidents,
     Incident,
     Incidents,
+    KeyStrayed,
     LinkAuth,
     LinkCalm,
     LinkFinding,
@@ -24,6 +25,7 @@ from quoit.fabric.api import (
     LinkSuspect,
 )
 from quoit.fabric.detection import Cause
+from quoit.fabric.guard import REACH, HoldEnded, KeyInQuarantine, LinkHeld, OrderWaits
 from quoit.fabric.kma import DiscardFrom, Readmit
 from quoit.fabric.module import Distrust, Trust
 from quoit.fabric.reserve import ALARM_BLOCKS
@@ -32,10 +34,23 @@ from quoit.planes.management import AlarmBook, Alarms, GetAlarms, Severity
 from quoit.planes.telemetry import TELEMETRY_NEWS, ThresholdCrossed, note_crossing
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
+from quoit.runtime.wire import Message, message
 
 AUTH_CAUSE = "authentication key runs out"
-REACH = 1_000_000
-"""Blocks ahead that a quarantine bans, so that one under way is not taken in; a release ends it."""
+STRAYED = "key went another way"
+FORGED_ORDER = "order of a stranger"
+TOLD_ABOUT = (Cause.SILENCE, Cause.DISAGREEMENT)
+"""No light explains what is told, or is not."""
+TOGETHER_NS = 2 * 10**9
+"""So long after a receiver has held its link telemetry should have found something, too."""
+
+
+@message("fabric.LookAtHold")
+class LookAtHold(Message):
+    """Upkeep to itself: does telemetry bear out that the link is held since this instant?"""
+
+    link: str
+    since_ns: int
 
 
 @dataclass(frozen=True)
@@ -58,6 +73,7 @@ class FabricUpkeep(Element):
         f"{api.LINK_NEWS}.*.calm",
         f"{api.LINK_NEWS}.*.auth",
         f"{api.LINK_NEWS}.*.finding",
+        f"{api.STRAY_NEWS}.*",
         f"{TELEMETRY_NEWS}.fabric.threshold",
     )
 
@@ -66,6 +82,8 @@ class FabricUpkeep(Element):
         self._plans = {plan.link: plan for plan in plans}
         self._first: dict[str, int] = {}
         self._causes: dict[str, str] = {}
+        self._held: dict[str, LinkHeld] = {}
+        self._by_hold: set[str] = set()
         self._bans = Bans()
         self._alarms = AlarmBook(self.stratum)
 
@@ -74,13 +92,12 @@ class FabricUpkeep(Element):
         if msg.link in self._first:
             return
         self._first[msg.link] = msg.first_block
-        plan = self._plans[msg.link]
-        ctx.tell(api.module(msg.link, plan.receiver), Distrust(msg.link))
         last = msg.first_block + REACH
         self._bans.ban(msg.link, msg.first_block, last)
-        for node in (plan.sender, plan.receiver):
-            ctx.tell(api.kma(node), DiscardFrom(msg.link, msg.first_block, last, msg.why))
-        text = f"QBER {msg.qber:.4f}, {msg.expected:.4f} expected; keys from block {msg.first_block} on are void"
+        self._stop(ctx, msg.link, msg.why)
+        text = f"keys from block {msg.first_block} on are void"
+        if msg.expected:
+            text = f"QBER {msg.qber:.4f}, {msg.expected:.4f} expected; {text}"
         if msg.cause != Cause.EAVESDROPPING:
             text += f"; {msg.why}"
         self._causes[msg.link] = msg.cause
@@ -91,17 +108,76 @@ class FabricUpkeep(Element):
 
     @handles(LinkCalm)
     async def on_calm(self, ctx: Context, msg: LinkCalm) -> None:
-        if self._first.pop(msg.link, None) is None:
+        self._release(ctx, msg.link, msg.block + 1)
+
+    def _release(self, ctx: Context, link: str, fresh: int) -> None:
+        if self._first.pop(link, None) is None:
             return
-        plan = self._plans[msg.link]
-        fresh = msg.block + 1
-        self._bans.readmit(msg.link, fresh)
+        self._by_hold.discard(link)
+        plan = self._plans[link]
+        self._bans.readmit(link, fresh)
         for node in (plan.sender, plan.receiver):
-            ctx.tell(api.kma(node), Readmit(msg.link, fresh))
-        ctx.tell(api.module(msg.link, plan.receiver), Trust(msg.link))
-        self._alarms.clear(ctx, msg.link, self._causes.pop(msg.link))
-        ctx.emit("link.released", link=msg.link, from_block=fresh)
-        ctx.publish(f"{api.LINK_NEWS}.{msg.link}.released", LinkReleased(msg.link, fresh, ctx.now))
+            ctx.tell(api.kma(node), Readmit(link, fresh))
+        ctx.tell(api.module(link, plan.receiver), Trust(link))
+        self._alarms.clear(ctx, link, self._causes.pop(link))
+        self._alarms.clear(ctx, link, FORGED_ORDER)
+        ctx.emit("link.released", link=link, from_block=fresh)
+        ctx.publish(f"{api.LINK_NEWS}.{link}.released", LinkReleased(link, fresh, ctx.now))
+
+    # -- what receivers do of their own --------------------------------------------------------------
+
+    @handles(LinkHeld)
+    async def on_held(self, ctx: Context, msg: LinkHeld) -> None:
+        self._held[msg.link] = msg
+        ctx.tell(self.name, LookAtHold(msg.link, msg.at_ns), after=TOGETHER_NS)
+
+    @handles(LookAtHold)
+    async def on_look_at_hold(self, ctx: Context, msg: LookAtHold) -> None:
+        """A receiver that holds its link has seen what telemetry should have shown. The devices are believed."""
+        held = self._held.get(msg.link)
+        if held is None or held.at_ns != msg.since_ns or msg.link in self._first:
+            return
+        self._by_hold.add(msg.link)
+        why = f"the receiver holds its link ({held.why}), and telemetry tells nothing of it"
+        await self.on_suspect(ctx, LinkSuspect(msg.link, held.first_block, 0.0, 0.0, ctx.now, why, Cause.DISAGREEMENT))
+
+    @handles(HoldEnded)
+    async def on_hold_ended(self, ctx: Context, msg: HoldEnded) -> None:
+        self._held.pop(msg.link, None)
+        if msg.link in self._by_hold:
+            self._release(ctx, msg.link, msg.from_block)
+
+    @handles(OrderWaits)
+    async def on_order_waits(self, ctx: Context, msg: OrderWaits) -> None:
+        """The receiver was told to trust a link. Only this element gives that order, and only after its release."""
+        if msg.link in self._first:
+            text = "the receiver was told to trust this link while it is in quarantine; it did not"
+            self._alarms.raise_(ctx, msg.link, FORGED_ORDER, Severity.CRITICAL, text)
+
+    @handles(KeyInQuarantine)
+    async def on_key_in_quarantine(self, ctx: Context, msg: KeyInQuarantine) -> None:
+        """A receiver that sees nothing amiss has obeyed a stranger: what was ordered is ordered again."""
+        if msg.link not in self._first:
+            return
+        text = f"block {msg.block} was made while this link is in quarantine; it is void"
+        self._alarms.raise_(ctx, msg.link, FORGED_ORDER, Severity.CRITICAL, text)
+        self._stop(ctx, msg.link, "made in quarantine")
+
+    @handles(KeyStrayed)
+    async def on_strayed(self, ctx: Context, msg: KeyStrayed) -> None:
+        about = f"{msg.src}>{msg.dst}"
+        if msg.over:
+            self._alarms.clear(ctx, about, STRAYED)
+            return
+        text = f"it came over {', '.join(msg.nodes)}, which control has not granted, and is not used"
+        self._alarms.raise_(ctx, about, STRAYED, Severity.CRITICAL, text)
+
+    def _stop(self, ctx: Context, link: str, why: str) -> None:
+        """No key of this link, and what may have been touched is dropped at both ends."""
+        plan, first = self._plans[link], self._first[link]
+        ctx.tell(api.module(link, plan.receiver), Distrust(link))
+        for node in (plan.sender, plan.receiver):
+            ctx.tell(api.kma(node), DiscardFrom(link, first, first + REACH, why))
 
     @handles(LinkFinding)
     async def on_finding(self, ctx: Context, msg: LinkFinding) -> None:
@@ -110,7 +186,7 @@ class FabricUpkeep(Element):
             return
         if msg.over:
             self._alarms.clear(ctx, msg.link, msg.cause)
-        elif not msg.explained:
+        elif not msg.explained or msg.cause in TOLD_ABOUT:
             self._alarms.raise_(ctx, msg.link, msg.cause, Severity.WARNING, msg.text)
 
     @handles(PathDown)

@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 import msgspec
@@ -297,7 +298,7 @@ class Listener:
         self,
         app: ASGIApp,
         server_socket: socket.socket,
-        tls: ssl.SSLContext,
+        tls: ssl.SSLContext | None,
         state: Mapping[str, Any],
         identify: Callable[[bytes], Peer],
         limits: ListenerLimits,
@@ -377,8 +378,8 @@ class Listener:
                 lambda: connection,
                 client,
                 ssl=self._tls,
-                ssl_handshake_timeout=self.limits.handshake_s,
-                ssl_shutdown_timeout=self.limits.linger_s,
+                ssl_handshake_timeout=self.limits.handshake_s if self._tls is not None else None,
+                ssl_shutdown_timeout=self.limits.linger_s if self._tls is not None else None,
             )
         except OSError as fault:  # TLS faults and expired handshakes are OSErrors, too
             reason = _reason_of(fault)
@@ -427,7 +428,7 @@ async def listen(
     app: ASGIApp,
     address: str,
     port: int,
-    tls: ssl.SSLContext,
+    tls: ssl.SSLContext | None,
     state: Mapping[str, Any],
     *,
     identify: Callable[[bytes], Peer],
@@ -442,10 +443,13 @@ async def listen(
     `scope["state"]["peer"]`, beside what `state` holds. Give listeners of one process the same `census` to have
     its bounds count for all of them. `render` says how a refusal before the application is worded. Raises
     OSError if the address cannot be bound, ValueError if `tls` does not require a client certificate, unless
-    `anonymous` says that this is meant: the application then decides what those may do who have none.
+    `anonymous` says that this is meant: the application then decides what those may do who have none. Only then, and
+    only at a loopback address, `tls` may be None: plain HTTP, which nobody reads who is not on this machine already.
     """
-    if tls.verify_mode is not ssl.CERT_REQUIRED and not anonymous:
+    if (tls is None or tls.verify_mode is not ssl.CERT_REQUIRED) and not anonymous:
         raise ValueError("the listener's TLS context must require a client certificate (verify_mode CERT_REQUIRED)")
+    if tls is None and not ip_address(address).is_loopback:
+        raise ValueError(f"a listener without TLS is for loopback addresses alone, found {address}")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     server_socket = socket.create_server((address, port), family=family, backlog=128)
     server_socket.setblocking(False)

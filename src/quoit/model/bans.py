@@ -33,6 +33,10 @@ class Bans:
         """Whether this block is forbidden."""
         return any(first <= block <= last for first, last in self._of.get(link, ()))
 
+    def within(self, link: str, first: int, last: int) -> bool:
+        """Whether all of these blocks are forbidden."""
+        return any(one <= first and last <= other for one, other in self._of.get(link, ()))
+
     def of(self, link: str) -> tuple[tuple[int, int], ...]:
         """The forbidden stretches of one link, in order."""
         return tuple(self._of.get(link, ()))

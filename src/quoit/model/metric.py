@@ -52,6 +52,8 @@ _ROWS = (
     MetricRow(
         "quoit_service_enabled", _G, "1", ("service", "kind"), "1 while light of a connectivity service goes through"
     ),
+    MetricRow("quoit_domain_preference", _G, "1", ("domain",), "Local preference of an optical domain, 0 to 100"),
+    MetricRow("quoit_domain_excess_db", _G, "dB", ("domain",), "What a domain's worst way loses more than announced"),
     MetricRow(
         "quoit_packets_total", _C, "packet", ("link", "mode", "fate"), "Quantum payloads sent, by what became of them"
     ),
@@ -68,6 +70,7 @@ _ROWS = (
     MetricRow("quoit_relay_bits_total", _C, "bit", ("link",), "Key bits relayed over a link"),
     MetricRow("quoit_pair_link_fidelity", _G, "1", ("link",), "Fidelity of a link's pairs by the last test round"),
     MetricRow("quoit_pairs_delivered_total", _C, "pair", ("node",), "Entangled pairs delivered, by their head's node"),
+    MetricRow("quoit_pair_steps_total", _C, "1", ("node", "what"), "Heralds, swaps, purifications, failures, expiries"),
     MetricRow("quoit_pairs_told_total", _C, "pair", ("line", "kind"), "Entangled pairs told to those who asked"),
     MetricRow("quoit_pair_requests_total", _C, "request", ("line", "verdict"), "Requests for pairs ended: OK or ERR"),
     # Service

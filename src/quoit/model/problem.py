@@ -135,6 +135,7 @@ _ROWS = (
         _C,
         "ask for the fidelity that the answer offers",
     ),
+    Row("not-rebindable", "the unit's states cannot be made anew", 409, _C, "see why; open another unit"),
     Row("pre-empted", "a unit of higher priority took its place", 503, _N, "ask again, or with a higher priority"),
     Row(
         "promise-contradicted",
@@ -154,6 +155,7 @@ _ROWS = (
     Row("above-stage", "the domain does not offer this", 409, _C, "ask for what its stage allows"),
     Row("spectrum-taken", "the spectrum is taken", 409, _C, "ask for the free spectrum of these spans"),
     Row("channel-exists", "there is such a channel", 409, _C, "give it another name, or retune it"),
+    Row("cannot-give-way", "something is in the way of the works", 409, _C, "plan them for later, or say force"),
     Row("switching", "the channel is being switched", 503, _N, "try again when its switches have settled"),
     Row("resource-locked", "another loop has this resource", 503, _N, "wait until it is done"),
     Row("unknown-site", "no such site in the plant", 404, _C, "ask for the topology"),

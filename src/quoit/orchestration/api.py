@@ -6,7 +6,7 @@ its states are acknowledged, inProgress, active, degraded, failed and terminated
 
 from __future__ import annotations
 
-from quoit.connectivity.api import ChannelRow, NodeRow, SpanPlan, SpanRow
+from quoit.connectivity.api import ChannelRow, NodeRow, ServiceRow, SpanPlan, SpanRow
 from quoit.fabric.api import Flow, LinkRow
 from quoit.planes.management import Alarm
 from quoit.runtime.wire import Message, message
@@ -193,21 +193,59 @@ class IntentChanged(Message):
     intent: Intent
 
 
+OPTICAL = "orchestration.optical"
+"""Who asks the optical network's controller for light, where there is one."""
+
+
 @message("orchestration.RequestOpticalService")
 class RequestOpticalService(Message):
-    """To whatever controls the optical network, if there is such an element: light is wanted between two nodes.
-    Answered with `OpticalService`, or a `Problem`."""
+    """No link leads from node `a` to node `b` for this intent: have light for those that could. `most_transit` and
+    `avoid`: as of the intent's targets. `short`: links lead there, and their rate is too small.
+
+    Answered with `OpticalServices` when the links have light and are enabled. Problems: `no-route` with what stands in
+    the way, those of `connectivity.OpenService` and `fabric.EnableLink`. Asking again takes nothing twice."""
 
     intent_id: str
     a: str
     b: str
     why: str
+    most_transit: int | None = None
+    avoid: tuple[str, ...] = ()
+    short: bool = False
 
 
-@message("orchestration.OpticalService")
+@message("orchestration.ReleaseOpticalServices")
+class ReleaseOpticalServices(Message):
+    """An intent needs its light no more. What no other intent needs is given back. Answered with `OpticalServices`:
+    those that were."""
+
+    intent_id: str
+
+
+@message("orchestration.GetOpticalServices")
+class GetOpticalServices(Message):
+    """What an intent has, as the optical network's controller says it now. Answered with `OpticalServices`."""
+
+    intent_id: str
+
+
 class OpticalService(Message):
+    """Light that was asked for. `service`: its name there; `link`: whose quantum channel it carries. `state` is its
+    lifecycle, `enabled` whether light goes through; `companion_mhz` None: it has no companion."""
+
     service: str
+    link: str
     state: str
+    enabled: bool
+    spans: tuple[str, ...]
+    centre_mhz: int
+    companion_mhz: int | None = None
+    note: str = ""
+
+
+@message("orchestration.OpticalServices")
+class OpticalServices(Message):
+    rows: tuple[OpticalService, ...]
 
 
 # -- the view ---------------------------------------------------------------------------------------------
@@ -259,11 +297,13 @@ class View(Message):
     optics: tuple[NodeRow, ...]
     channels: tuple[ChannelRow, ...]
     alarms: tuple[Alarm, ...]
+    services: tuple[ServiceRow, ...] = ()
 
 
 class Works(Message):
-    """Works that are planned on a span, a node or a link, by the side that announced them (`optical`, `quantum`).
-    `links`: quantum links that they touch, as the inventory says."""
+    """Works that are planned on a span (or several, parted by blanks), a node or a link, by the side that announced
+    them (`optical`, `quantum`). `links`: quantum links that they touch, as the inventory says; `state`, `moved` and
+    `stuck`: how the calendar has them (`connectivity.WorksRow`). Of an announcement these four are not read."""
 
     works_id: str
     side: str
@@ -273,36 +313,49 @@ class Works(Message):
     until_ns: int
     text: str
     links: tuple[str, ...] = ()
+    force: bool = False
+    lead_ns: int = 60_000_000_000
+    state: str = ""
+    moved: tuple[str, ...] = ()
+    stuck: tuple[str, ...] = ()
 
 
-@message("orchestration.AnnounceWorks")
-class AnnounceWorks(Message):
-    """Either side says what it is going to do. Answered with the `WorksAnnounced` that everybody gets as news."""
+@message("orchestration.PlanWorks")
+class PlanWorks(Message):
+    """Either side says what it is going to do, or (of the same identifier) what it will do instead. It goes into the
+    one calendar, which is Connectivity's. Answered with `WorksAnnounced`; problems `malformed`, `no-such-element`,
+    `cannot-give-way`, `switching`, `overloaded`."""
 
     works: Works
 
 
 @message("orchestration.WithdrawWorks")
 class WithdrawWorks(Message):
+    """Take works out of the calendar, or end them early. Answered with `WorksAnnounced`; Problem `no-such-data`."""
+
     works_id: str
 
 
 @message("orchestration.WorksAnnounced")
 class WorksAnnounced(Message):
-    """News, and the answer: works are planned, or (`withdrawn`) no longer."""
+    """News of the calendar, whoever announced: works are planned, or in another state, or (`withdrawn`) taken out
+    before their end. `by`: the orchestrator that tells it. Also the answer to whoever planned or withdrew them."""
 
     works: Works
     at_ns: int
     withdrawn: bool = False
+    by: str = ""
 
 
-@message("orchestration.GetWorks")
-class GetWorks(Message):
-    """What is planned? Answered with `PlannedWorks`, soonest first."""
+@message("orchestration.GetWorksCalendar")
+class GetWorksCalendar(Message):
+    """What is planned, by either side? Answered with `WorksCalendar`, soonest first."""
 
 
-@message("orchestration.PlannedWorks")
-class PlannedWorks(Message):
+@message("orchestration.WorksCalendar")
+class WorksCalendar(Message):
+    """Works that are not over."""
+
     works: tuple[Works, ...]
 
 
@@ -317,6 +370,20 @@ class LinkSeen(Message):
     link: str
     state: str
     why: str
+    at_ns: int
+
+
+SPAN_SEEN = "orchestration.span"
+"""Subjects are `orchestration.span.<span>`."""
+
+
+@message("orchestration.SpanSeen")
+class SpanSeen(Message):
+    """News: a span of the optical side is dark or lit again. `links`: whose quantum light goes over it."""
+
+    span: str
+    state: str
+    links: tuple[str, ...]
     at_ns: int
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quoit.orchestration.api import Expression, Figure
+from quoit.orchestration.api import Expression, Figure, OpticalService
 from quoit.service.api import Session, Unit
 
 
@@ -42,6 +42,22 @@ def _served(session: Session | None, before: int, took_ns: int) -> Figure:
     bits = None if session is None else max(0, session.served_bits - before)
     rate = None if bits is None or took_ns <= 0 else bits / (took_ns / 1e9)
     return Figure("served_bps", "bit/s", None, rate, None, "what was asked for and handed out; no target")
+
+
+def without_routes(session: Session) -> bool:
+    """Whether a session has lost all its routes. At one node none is needed."""
+    return session.routes == 0 and session.state in ("degraded", "hybrid")
+
+
+def of_light(rows: tuple[OpticalService, ...]) -> list[Figure]:
+    """What the optical network gives for an intent; nothing if nothing was asked of it."""
+    if not rows:
+        return []
+    up = sum(row.enabled for row in rows)
+    dark = [f"{row.service}: {row.note or row.state}" for row in rows if not row.enabled]
+    what = f"with light now, of {', '.join(row.service for row in rows)}"
+    what += f" ({'; '.join(dark)})" if dark else ""
+    return [Figure("light", "optical services", float(len(rows)), float(up), up == len(rows), what)]
 
 
 def of_unit(e: Expression, unit: Unit | None) -> list[Figure]:

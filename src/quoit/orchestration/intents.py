@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import uuid
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 
+from quoit.connectivity.api import OTN, REMOVED
 from quoit.fabric.api import CONTROLLER as FABRIC
 from quoit.fabric.api import Flows, GetFlows
 from quoit.model.problem import Blame, Problem
@@ -42,11 +44,12 @@ from quoit.orchestration.api import (
     OpticalService,
     Report,
     Reports,
-    RequestOpticalService,
     ReviseIntent,
 )
-from quoit.orchestration.figures import Availability, missed, of_session, of_unit
+from quoit.orchestration.figures import Availability, missed, of_light, of_session, of_unit, without_routes
+from quoit.orchestration.intent_light import IntentLight, words
 from quoit.orchestration.translation import Order, check, translate
+from quoit.planes.loop import LOOP_NEWS, LoopRecord
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
 from quoit.runtime.wire import Message, message
@@ -79,6 +82,8 @@ KEPT_OVER = 200
 REPORTS_KEPT, DECISIONS_KEPT = 100, 64
 MOST_ATTEMPTS = 30
 """Periods in which an intent is tried before it has failed."""
+STAGES = {"chosen": "decide", "done": "execute", "observed": "analyse", "not-had": "verify"}
+"""Of an intent's own loop, by the steps of its explanation."""
 OVER = frozenset({FAILED, TERMINATED})
 MENDS_ITSELF = frozenset({Blame.NETWORK, Blame.PEER})
 
@@ -114,6 +119,7 @@ class _Kept:
     reports: deque[Report] = field(default_factory=lambda: deque(maxlen=REPORTS_KEPT))
     availability: Availability = field(default_factory=Availability)
     order: Order | None = None
+    light: tuple[OpticalService, ...] = ()
     attempts: int = 0
     numbered: int = 0
     served_bits: int = 0
@@ -127,7 +133,11 @@ class _Kept:
 
 class IntentManager(Element):
     """Keeps intents. `domains`: whose service controllers know the applications. `optical`: the element that lights
-    paths for whoever asks (`RequestOpticalService`); None: nobody can be asked for light, and reports say so."""
+    paths for whoever asks (`RequestOpticalService`); None: nobody can be asked for light, and reports say so.
+    `keepers`: the closed loops that look after each link.
+
+    An intent's own care is a closed loop, too: what it monitors, analyses, decides and does each period is on the
+    stream `loop.intent:<intent>` like the records of other loops (G2)."""
 
     stratum, plane = Stratum.SERVICE, Plane.CONTROL
     realises = ("G2", "E5", "A5")
@@ -141,6 +151,7 @@ class IntentManager(Element):
         *,
         period_ns: int = PERIOD_NS,
         optical: str | None = None,
+        keepers: Mapping[str, tuple[str, ...]] | None = None,
         name: str = INTENTS,
         controllers: int = 1,
     ) -> None:
@@ -149,7 +160,8 @@ class IntentManager(Element):
         self._domains = domains
         self._namespace = namespace
         self._period_ns = period_ns
-        self._optical = optical
+        self._light = IntentLight(optical)
+        self._keepers = dict(keepers or {})
         self._kept: dict[str, _Kept] = {}
 
     # -- what is asked -------------------------------------------------------------------------------
@@ -268,6 +280,8 @@ class IntentManager(Element):
         except Problem as problem:
             if kept.shown.version == version and not kept.over:
                 self._not_had(ctx, kept, problem)
+                if kept.shown.state in OVER:
+                    await self._give_light_back(ctx, kept)
             return
         if kept.over or kept.shown.version != version:
             await self._close(ctx, order)
@@ -287,42 +301,54 @@ class IntentManager(Element):
         if isinstance(opened, Unit):
             route = f" over {' '.join(opened.route)}" if opened.route else ""
             return f"unit {opened.unit_id} is {opened.state}{route}"
-        routes = await self._routes(ctx, opened.session_id)
-        return f"session {opened.session_id} is {opened.state}" + (f" over {routes}" if routes else "")
-
-    async def _routes(self, ctx: Context, session_id: str) -> str:
+        said = f"session {opened.session_id} is {opened.state}"
         try:
             found: Flows = await ctx.ask(FABRIC, GetFlows(), within=LOOK_NS)
         except Problem:
-            return ""
-        return " and ".join("-".join(f.nodes) for f in found.of_session(session_id))
+            return said
+        flows = found.of_session(opened.session_id)
+        loops = dict.fromkeys(loop for flow in flows for link in flow.links for loop in self._keepers.get(link, ()))
+        said += f" over {' and '.join('-'.join(flow.nodes) for flow in flows)}" if flows else ""
+        return said + (f"; its links are looked after by the loops {', '.join(loops)}" if loops else "")
 
     async def _ask_for_light(self, ctx: Context, kept: _Kept, order: Order, problem: Problem) -> None:
         """Where no link leads, another light path might: asked of whoever controls the optical network."""
-        if problem.code not in ("no-route", "not-admitted") or len(set(order.ends)) < 2:
+        if kept.light:
             return
-        if self._optical is None:
-            if kept.attempts == 1:
-                self._explain(ctx, kept, "not-had", "no controller of optical services is there to be asked for light")
-            return
-        wanted = RequestOpticalService(kept.shown.intent_id, order.ends[0], order.ends[1], problem.detail)
-        try:
-            service: OpticalService = await ctx.ask(self._optical, wanted, within=WITHIN_NS)
-            self._explain(ctx, kept, "done", f"optical service {service.service} asked for: {service.state}")
-        except Problem as refused:
-            self._explain(ctx, kept, "not-had", f"light between {wanted.a} and {wanted.b}: {_words(refused)}")
+        version = kept.shown.version
+        kept.light, said = await self._light.ask(ctx, kept.shown, order.ends, problem)
+        if kept.over or kept.shown.version != version:
+            await self._give_light_back(ctx, kept)
+        elif kept.light:
+            self._explain(ctx, kept, "done", said)
+        elif said:
+            self._explain_once(ctx, kept, "not-had", said)
+
+    async def _look_at_light(self, ctx: Context, kept: _Kept) -> None:
+        """How the light stands. What the optical network has closed is given up, and asked for again if missed."""
+        kept.light = await self._light.now(ctx, kept.shown.intent_id, kept.light)
+        gone = [row.service for row in kept.light if row.state == REMOVED]
+        if gone:
+            self._explain(ctx, kept, "observed", f"the optical network has closed {', '.join(gone)}")
+            await self._give_light_back(ctx, kept)
+
+    async def _give_light_back(self, ctx: Context, kept: _Kept) -> None:
+        kept.light = ()
+        said = await self._light.give_back(ctx, kept.shown.intent_id)
+        if said:
+            self._explain(ctx, kept, "done", said)
 
     def _not_had(self, ctx: Context, kept: _Kept, problem: Problem) -> None:
         """It could not be set up: wait for the network, or say that it cannot be."""
         offered = problem.fields.get("offered_bps", problem.fields.get("best"))
-        words = _words(problem) + (f"; what could be had: {offered:g}" if isinstance(offered, int | float) else "")
-        self._explain(ctx, kept, "not-had", words)
+        said = words(problem) + (f"; what could be had: {offered:g}" if isinstance(offered, int | float) else "")
+        self._explain_once(ctx, kept, "not-had", said)
         if problem.row.blame not in MENDS_ITSELF:
-            self._become(ctx, kept, FAILED, words)
+            self._become(ctx, kept, FAILED, said)
         elif kept.attempts >= MOST_ATTEMPTS:
-            self._become(ctx, kept, FAILED, f"given up after {kept.attempts} attempts: {words}")
-        elif kept.shown.why != words:
-            self._become(ctx, kept, IN_PROGRESS, words)
+            self._become(ctx, kept, FAILED, f"given up after {kept.attempts} attempts: {said}")
+        elif kept.shown.why != said:
+            self._become(ctx, kept, IN_PROGRESS, said)
 
     # -- assure --------------------------------------------------------------------------------------
 
@@ -336,6 +362,7 @@ class IntentManager(Element):
             return
         kept.busy = True
         try:
+            await self._look_at_light(ctx, kept)
             if kept.order is None:
                 await self._set_up(ctx, kept, msg.version)
                 if not kept.over:
@@ -351,6 +378,9 @@ class IntentManager(Element):
             self._report(ctx, kept, found)
             if found is None or not _stands(found):
                 await self._lost(ctx, kept, found, msg.version)
+            elif isinstance(found, Session) and without_routes(found) and kept.shown.expression.on_violation != NOTIFY:
+                lost = Problem("no-route", found.why or "the session has no route")
+                await self._ask_for_light(ctx, kept, kept.order, lost)
         finally:
             kept.busy = False
 
@@ -400,7 +430,7 @@ class IntentManager(Element):
         if kept.over or kept.order is None:
             return
         kept.availability.note(ctx.now, False)
-        why = f"{kept.order.element} does not say how it is: {_words(problem)}"
+        why = f"{kept.order.element} does not say how it is: {words(problem)}"
         if (kept.shown.state, kept.shown.why) != (DEGRADED, why):
             self._become(ctx, kept, DEGRADED, why)
 
@@ -415,6 +445,7 @@ class IntentManager(Element):
         self._judge(ctx, kept, found)
         figures = [
             *self._figures(ctx, kept, found),
+            *of_light(kept.light),
             kept.availability.figure(kept.shown.expression.targets.availability),
         ]
         kept.numbered += 1
@@ -424,6 +455,8 @@ class IntentManager(Element):
             shown.state, tuple(figures), shown.why,
         )  # fmt: skip
         kept.reports.append(report)
+        measured = {figure.name: figure.measured for figure in figures}
+        self._record(ctx, kept, "monitor", shown.why, **measured)
         kept.reported_ns = ctx.now
         if isinstance(found, Session):
             kept.served_bits = found.served_bits
@@ -449,6 +482,8 @@ class IntentManager(Element):
         kept.availability.note(ctx.now, False)
         if order is not None:
             await self._close(ctx, order)
+        if kept.light:
+            await self._give_light_back(ctx, kept)
 
     async def _close(self, ctx: Context, order: Order) -> None:
         caller, name = _ids(order.message)
@@ -461,9 +496,10 @@ class IntentManager(Element):
 
     def _become(self, ctx: Context, kept: _Kept, state: str, why: str) -> None:
         before = kept.shown.state
-        resources = () if kept.order is None else (f"{kept.order.element}/{_ids(kept.order.message)[1]}",)
+        resources = [] if kept.order is None else [f"{kept.order.element}/{_ids(kept.order.message)[1]}"]
+        resources += [f"{OTN}/{row.service}" for row in kept.light]
         kept.shown = msgspec.structs.replace(
-            kept.shown, state=state, why=why, changed_ns=ctx.now, resources=() if state in OVER else resources
+            kept.shown, state=state, why=why, changed_ns=ctx.now, resources=() if state in OVER else tuple(resources)
         )
         self._explain(ctx, kept, "observed" if state in (ACTIVE, DEGRADED) else "done", f"{state}: {why}")
         ctx.emit("intent.state", intent=kept.shown.intent_id, was=before, state=state, why=why)
@@ -472,7 +508,18 @@ class IntentManager(Element):
     def _explain(self, ctx: Context, kept: _Kept, step: str, text: str) -> None:
         said = (*kept.shown.decisions, Decision(ctx.now, step, text))[-DECISIONS_KEPT:]
         kept.shown = msgspec.structs.replace(kept.shown, decisions=said)
+        self._record(ctx, kept, STAGES[step], text)
         ctx.emit("intent.decision", intent=kept.shown.intent_id, step=step, text=text)
+
+    def _record(self, ctx: Context, kept: _Kept, stage: str, text: str, **fields: object) -> None:
+        """A step of the intent's own loop, on the stream of loops."""
+        name = f"intent:{kept.shown.intent_id}"
+        ctx.publish(f"{LOOP_NEWS}.{name}", LoopRecord(name, stage, kept.shown.version, text, fields, ctx.now))
+
+    def _explain_once(self, ctx: Context, kept: _Kept, step: str, text: str) -> None:
+        """What is tried again each period is not said again each period."""
+        if all(decision.text != text for decision in kept.shown.decisions):
+            self._explain(ctx, kept, step, text)
 
     def _tell(self, ctx: Context, kept: _Kept, what: str) -> None:
         ctx.publish(f"{INTENT_NEWS}.{kept.shown.intent_id}", IntentChanged(what, kept.shown))
@@ -505,7 +552,3 @@ def _stands(found: Session | Unit) -> bool:
     if isinstance(found, Session):
         return found.state != "closed"
     return found.state in ("requested", "routed", "established", "delivered")
-
-
-def _words(problem: Problem) -> str:
-    return f"{problem.row.title}: {problem.detail}" if problem.detail else problem.row.title

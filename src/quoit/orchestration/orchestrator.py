@@ -14,7 +14,22 @@ from typing import Any, TypeVar
 import msgspec
 
 from quoit.connectivity import api as connectivity
-from quoit.connectivity.api import GetInventory, GetSpans, InventoryRows, PathDown, PathUp, Spans
+from quoit.connectivity.api import (
+    ChannelRow,
+    EndWorks,
+    GetInventory,
+    GetServices,
+    GetSpans,
+    GetWorks,
+    InventoryRows,
+    PathDown,
+    PathUp,
+    Services,
+    SpanLight,
+    Spans,
+    WorksRow,
+    WorksRows,
+)
 from quoit.fabric import api as fabric
 from quoit.fabric.api import (
     Commissioned,
@@ -30,23 +45,25 @@ from quoit.model.problem import Problem
 from quoit.orchestration.api import (
     LINK_SEEN,
     NODE_NEWS,
+    SPAN_SEEN,
     WORKS_NEWS,
-    AnnounceWorks,
     DomainRow,
     GetView,
-    GetWorks,
+    GetWorksCalendar,
     Interface,
     LinkSeen,
     NodeJoined,
-    PlannedWorks,
+    PlanWorks,
     QuantumNode,
     RegisterNode,
+    SpanSeen,
     View,
     WithdrawWorks,
-    Works,
     WorksAnnounced,
+    WorksCalendar,
     orchestrator,
 )
+from quoit.orchestration.works import announcement, check, is_over, shown
 from quoit.planes.management import Alarms, GetAlarms
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
@@ -56,10 +73,9 @@ from quoit.service.api import AdmitNode, Applications, Controllers, GetApplicati
 
 WITHIN_NS = 2_000_000_000
 PEER_NS = 60_000_000_000
-MOST_WORKS = 1_000
+WORKS_NS = 600_000_000_000
+"""For works: switches move before the answer, in the worst case."""
 UPKEEPS = (connectivity.UPKEEP, fabric.UPKEEP, service.UPKEEP)
-SIDES = ("optical", "quantum")
-KINDS = ("span", "node", "link")
 A = TypeVar("A", bound=Message)
 
 
@@ -90,7 +106,9 @@ class Orchestrator(Element):
         interfaces: dict[str, tuple[Interface, ...]] | None = None,
         joining: frozenset[str] = frozenset(),
         domain: str = "",
+        otn: bool = False,
     ) -> None:
+        """`otn`: whether there is an optical network's controller to be asked for its services."""
         super().__init__(orchestrator(domain), place)
         self._own = own
         self._controllers = Controllers(max((plan.controllers for plan in own), default=1), WITHIN_NS)
@@ -98,12 +116,16 @@ class Orchestrator(Element):
         self._interfaces = dict(interfaces or {})
         self._joining = joining
         self._joined: set[str] = set()
-        self._works: dict[str, Works] = {}
+        self._told: dict[str, WorksRow] = {}
+        self._otn = otn
+        self._dark: set[str] = set()
         self._nodes = frozenset(node for plan in own for node in plan.nodes)
         self.subscribes = (
             f"{connectivity.PATH_NEWS}.*",
+            f"{connectivity.SPAN_NEWS}.*",
             f"{fabric.LINK_NEWS}.*.quarantined",
             f"{fabric.LINK_NEWS}.*.released",
+            f"{connectivity.WORKS_NEWS}.*",
         )
 
     # -- the view ------------------------------------------------------------------------------------
@@ -116,6 +138,9 @@ class Orchestrator(Element):
         flows = await self._asked(ctx, fabric.CONTROLLER, GetFlows(), Flows((), ()), silent)
         inventory = await self._asked(ctx, connectivity.CONTROLLER, GetInventory(), _NOTHING, silent)
         spans = await self._asked(ctx, connectivity.METERS, GetSpans(), Spans(()), silent)
+        services = Services(())
+        if self._otn and not abroad:
+            services = await self._asked(ctx, connectivity.OTN, GetServices(), services, silent)
         alarms = [await self._asked(ctx, upkeep, GetAlarms(), Alarms(()), silent) for upkeep in UPKEEPS]
         applications, kmes = await self._service(ctx, abroad, silent)
         here = self._nodes
@@ -134,6 +159,7 @@ class Orchestrator(Element):
             () if abroad else tuple(row for row in inventory.nodes if row.node in here),
             () if abroad else inventory.channels,
             () if abroad else tuple(alarm for answer in alarms for alarm in answer.alarms),
+            services.rows,
         )
         for peer in () if abroad else self._peers:
             view = _merged(view, await self._of_peer(ctx, peer))
@@ -212,67 +238,66 @@ class Orchestrator(Element):
         if any(one.link == link for node in self._nodes for one in self._interfaces.get(node, ())):
             ctx.publish(f"{LINK_SEEN}.{link}", LinkSeen(link, state, why, ctx.now))
 
-    # -- planned works, of either side ------------------------------------------------------------------
+    @handles(SpanLight)
+    async def on_span(self, ctx: Context, msg: SpanLight) -> None:
+        """What the quantum side hears of the optical topology: that a span has gone dark, or is lit again."""
+        if (msg.loss_db is None) == (msg.span in self._dark):
+            return
+        self._dark ^= {msg.span}
+        inventory = await self._inventory(ctx)
+        span = next((span for span in inventory.spans if span.span == msg.span), None)
+        if span is None or self._nodes.isdisjoint((span.a, span.b)):
+            return
+        links = tuple(sorted(c.channel for c in inventory.channels if _carries(c, msg.span)))
+        state = "dark" if msg.loss_db is None else "lit"
+        ctx.publish(f"{SPAN_SEEN}.{msg.span}", SpanSeen(msg.span, state, links, ctx.now))
 
-    @handles(AnnounceWorks)
-    async def on_works(self, ctx: Context, msg: AnnounceWorks) -> WorksAnnounced:
-        works = msg.works
-        self._check_works(ctx, works)
-        touched = msgspec.structs.replace(works, links=await self._touched(ctx, works))
-        self._works[works.works_id] = touched
-        ctx.emit("works.planned", works=works.works_id, side=works.side, target=works.target, links=touched.links)
-        return self._say(ctx, touched, False)
+    # -- planned works, of either side: Connectivity's calendar has them ------------------------------------
+
+    @handles(PlanWorks)
+    async def on_works(self, ctx: Context, msg: PlanWorks) -> WorksAnnounced:
+        check(msg.works, ctx.now)
+        links: Links = await ctx.ask(fabric.METERS, GetLinks(), within=WITHIN_NS)
+        order = announcement(msg.works, links.rows, await self._inventory(ctx))
+        row: WorksRow = await ctx.ask(connectivity.WORKS, order, within=WORKS_NS)
+        return await self._announced(ctx, row)
 
     @handles(WithdrawWorks)
     async def on_withdraw(self, ctx: Context, msg: WithdrawWorks) -> WorksAnnounced:
-        works = self._works.pop(msg.works_id, None)
-        if works is None:
+        if all(row.works != msg.works_id for row in await self._calendar(ctx)):
             raise Problem("no-such-data", f"no works are called {msg.works_id!r}")
-        ctx.emit("works.withdrawn", works=works.works_id)
-        return self._say(ctx, works, True)
+        row: WorksRow = await ctx.ask(connectivity.WORKS, EndWorks(msg.works_id), within=WORKS_NS)
+        return await self._announced(ctx, row)
 
-    @handles(GetWorks)
-    async def on_get_works(self, ctx: Context, msg: GetWorks) -> PlannedWorks:
-        self._works = {name: works for name, works in self._works.items() if works.until_ns > ctx.now}
-        return PlannedWorks(tuple(sorted(self._works.values(), key=lambda w: (w.from_ns, w.works_id))))
+    @handles(GetWorksCalendar)
+    async def on_get_works(self, ctx: Context, msg: GetWorksCalendar) -> WorksCalendar:
+        inventory = await self._inventory(ctx)
+        rows = sorted(await self._calendar(ctx), key=lambda row: (row.start_ns, row.works))
+        return WorksCalendar(tuple(shown(row, inventory) for row in rows))
 
-    def _say(self, ctx: Context, works: Works, withdrawn: bool) -> WorksAnnounced:
-        news = WorksAnnounced(works, ctx.now, withdrawn)
-        ctx.publish(WORKS_NEWS, news)
-        return news
+    @handles(WorksRow)
+    async def on_works_row(self, ctx: Context, msg: WorksRow) -> None:
+        """The calendar has changed, by whomever: both sides hear of it. That somebody gave way is no news for all."""
+        was = self._told.get(msg.works)
+        plan = msgspec.structs.replace(msg, moved=(), stuck=())
+        if was == plan or (was is None and msg.state == connectivity.GIVEN_BACK):
+            return
+        self._told[msg.works] = plan
+        if msg.state == connectivity.GIVEN_BACK:
+            del self._told[msg.works]
+        ctx.publish(WORKS_NEWS, await self._announced(ctx, msg))
 
-    def _check_works(self, ctx: Context, works: Works) -> None:
-        wrong = []
-        if works.side not in SIDES:
-            wrong.append(f"side: expected one of {', '.join(SIDES)}, found {works.side!r}")
-        if works.kind not in KINDS:
-            wrong.append(f"kind: expected one of {', '.join(KINDS)}, found {works.kind!r}")
-        if not works.from_ns < works.until_ns:
-            wrong.append("until: expected an instant after the begin")
-        if works.until_ns <= ctx.now:
-            wrong.append("until: expected an instant to come")
-        if wrong:
-            raise Problem("malformed", "; ".join(wrong))
-        if works.works_id not in self._works and len(self._works) >= MOST_WORKS:
-            raise Problem("overloaded", f"expected at most {MOST_WORKS} planned works")
+    async def _calendar(self, ctx: Context) -> list[WorksRow]:
+        told: WorksRows = await ctx.ask(connectivity.WORKS, GetWorks(), within=WITHIN_NS)
+        return [row for row in told.rows if not is_over(row, ctx.now)]
 
-    async def _touched(self, ctx: Context, works: Works) -> tuple[str, ...]:
-        """Quantum links that lie on what is worked on. Problem `no-such-element`."""
-        links: Links = await ctx.ask(fabric.METERS, GetLinks(), within=WITHIN_NS)
-        ends = {row.link: (row.a, row.b) for row in links.rows}
-        if works.kind == "link":
-            _known(works, ends)
-            return (works.target,)
-        inventory: InventoryRows = await ctx.ask(connectivity.CONTROLLER, GetInventory(), within=WITHIN_NS)
-        spans = {span.span: (span.a, span.b) for span in inventory.spans}
-        if works.kind == "span":
-            _known(works, spans)
-            hit = {works.target}
-        else:
-            _known(works, {row.node for row in inventory.nodes} | {n for pair in spans.values() for n in pair})
-            hit = {span for span, pair in spans.items() if works.target in pair}
-        channels = (c for c in inventory.channels if c.kind == connectivity.QUANTUM and c.channel in ends)
-        return tuple(sorted(c.channel for c in channels if hit.intersection(c.spans)))
+    async def _inventory(self, ctx: Context) -> InventoryRows:
+        found: InventoryRows = await ctx.ask(connectivity.CONTROLLER, GetInventory(), within=WITHIN_NS)
+        return found
+
+    async def _announced(self, ctx: Context, row: WorksRow) -> WorksAnnounced:
+        withdrawn = row.state == connectivity.GIVEN_BACK and row.end_ns > ctx.now
+        return WorksAnnounced(shown(row, await self._inventory(ctx)), ctx.now, withdrawn, self.name)
 
     # -- nodes that join ---------------------------------------------------------------------------------
 
@@ -312,6 +337,11 @@ _NOTHING = InventoryRows((), (), (), ())
 _EMPTY = View(0, 0, (), (), (), (), (), (), (), (), (), (), (), ())
 
 
+def _carries(channel: ChannelRow, span: str) -> bool:
+    """Whether it is quantum light that goes over this span."""
+    return channel.kind == connectivity.QUANTUM and channel.state != connectivity.OFF and span in channel.spans
+
+
 def _merged(one: View, other: View) -> View:
     """Two domains' views as one: what both tell of is there once, as the first says."""
     fields: dict[str, Any] = {}
@@ -330,8 +360,3 @@ def _once(rows: Iterable[Any], key: str) -> tuple[Any, ...]:
     for row in rows:
         found.setdefault(getattr(row, key), row)
     return tuple(found.values())
-
-
-def _known(works: Works, names: Iterable[str]) -> None:
-    if works.target not in names:
-        raise Problem("no-such-element", f"no {works.kind} is called {works.target!r}", element=works.target)

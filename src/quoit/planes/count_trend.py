@@ -49,11 +49,13 @@ class CountTrend:
             return None
         expected = self.baseline * exposure
         up, down = self._per_count
-        self.rise = max(0.0, self.rise + counts * up - expected * self._shift)
-        self.fall = max(0.0, self.fall + counts * down + expected * self._shift)
-        if self.rise > self._alarm:
+        rise = self.rise + counts * up - expected * self._shift
+        fall = self.fall + counts * down + expected * self._shift
+        self.rise = rise if rise > 0 else 0.0
+        self.fall = fall if fall > 0 else 0.0
+        if rise > self._alarm:
             return Change.RISEN
-        return Change.FALLEN if self.fall > self._alarm else None
+        return Change.FALLEN if fall > self._alarm else None
 
     def ratio(self, counts: int, exposure: float) -> float | None:
         """A reading as a multiple of the baseline; None while there is none."""

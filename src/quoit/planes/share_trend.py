@@ -32,8 +32,9 @@ class ShareFloor:
         if self.score == 0.0:
             self.since = self._mark
         self._mark = mark
-        self.score = max(0.0, self.score + part * self._per_part + (whole - part) * self._per_rest)
-        return self.score > self._alarm
+        score = self.score + part * self._per_part + (whole - part) * self._per_rest
+        self.score = score if score > 0 else 0.0
+        return score > self._alarm
 
     def normal(self, part: int, whole: int) -> bool:
         """Whether a reading is not below the floor (by more than half the shift and three standard errors)."""

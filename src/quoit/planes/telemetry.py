@@ -177,8 +177,12 @@ class Window:
 
     def add(self, value: float) -> None:
         """Take a reading in."""
-        self.least = value if not self.number else min(self.least, value)
-        self.most = value if not self.number else max(self.most, value)
+        if not self.number:
+            self.least = self.most = value
+        elif value < self.least:
+            self.least = value
+        elif value > self.most:
+            self.most = value
         if self.number % self._stride == 0:
             self._kept.append(value)
             if len(self._kept) > MOST_SAMPLES:
@@ -201,9 +205,10 @@ class Window:
 class _Series:
     """Readings of one metric of one resource."""
 
-    __slots__ = ("at_ns", "crossed", "last", "severity", "value", "window")
+    __slots__ = ("at_ns", "crossed", "labels", "last", "severity", "value", "window")
 
-    def __init__(self, window: Window, thresholds: int) -> None:
+    def __init__(self, window: Window, thresholds: int, labels: tuple[str, ...]) -> None:
+        self.labels = labels
         self.value: float | None = None
         self.at_ns: int | None = None
         self.window = window
@@ -245,18 +250,19 @@ class MeterBoard:
 
     def read(self, ctx: Context, metric: str, resource: str, value: float) -> None:
         """A reading, now. One of a meter that is off is dropped."""
-        if resource not in self._since:
-            return
-        ctx.gauge(metric, (resource,), value)
-        series = self._series.get((metric, resource))
+        now, series = ctx.now, self._series.get((metric, resource))
         if series is None:
-            window = self._window_of(ctx.now)
-            series = self._series[metric, resource] = _Series(window, len(self._thresholds[metric]))
-        elif ctx.now >= series.window.end_ns:
+            if resource not in self._since:
+                return
+            thresholds = len(self._thresholds[metric])
+            series = self._series[metric, resource] = _Series(self._window_of(now), thresholds, (resource,))
+        elif now >= series.window.end_ns:
             self._close(ctx, metric, resource, series)
-        series.value, series.at_ns = value, ctx.now
+        ctx.gauge(metric, series.labels, value)
+        series.value, series.at_ns = value, now
         series.window.add(value)
-        self._compare(ctx, metric, resource, series, value, None)
+        if series.crossed:
+            self._compare(ctx, metric, resource, series, value, None)
 
     def meters(self) -> Meters:
         """All series, by metric and resource."""

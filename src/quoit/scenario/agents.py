@@ -28,7 +28,7 @@ def sdqkd_agents(network: NetworkFile, inventory: Inventory) -> list[SdnAgent]:
         for node in link.between:
             at[node].append(link)
     number = {(link.id, node): n for node, links in at.items() for n, link in enumerate(links, 1)}
-    direct = network.policies.control == "direct"
+    control = network.policies.control
     agents = []
     for node, links in at.items():
         modules = []
@@ -50,6 +50,14 @@ def sdqkd_agents(network: NetworkFile, inventory: Inventory) -> list[SdnAgent]:
                     None if channel is None else channel_of(channel.centre_mhz),
                 )
             )
-        hardware = Hardware(network.name, node, tuple(modules), tuple(network.nodes), network.epoch_unix_s, not direct)
-        agents.append(SdnAgent(hardware, with_links=direct))
+        hardware = Hardware(
+            network.name,
+            node,
+            tuple(modules),
+            tuple(network.nodes),
+            network.epoch_unix_s,
+            default_routes=control != "direct",
+            unclaimed_routes=control == "external",
+        )
+        agents.append(SdnAgent(hardware, with_links=control == "direct"))
     return agents

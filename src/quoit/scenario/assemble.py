@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import entry_points
@@ -14,32 +14,19 @@ from quoit.connectivity.controller import ConnectivityController
 from quoit.connectivity.meters import ConnectivityMeters
 from quoit.connectivity.plant import Plant
 from quoit.connectivity.upkeep import ConnectivityUpkeep
-from quoit.engine.api import ENGINE
 from quoit.engine.engine import Engine, LinkPlan
 from quoit.engine.measured import MeasuredPlan
 from quoit.engine.physics import fibre
-from quoit.engine.world import (
-    BendSpan,
-    Blind,
-    CutSpan,
-    Depolarise,
-    Intercept,
-    Misalign,
-    Mistune,
-    SetRate,
-    Shine,
-    Split,
-    Tamper,
-    Tap,
-    World,
-)
-from quoit.fabric.api import Falsify, module
+from quoit.engine.world import World
 from quoit.fabric.control_front import ControlFront
 from quoit.fabric.controller import FabricController
+from quoit.fabric.detection import BatteryPlan, promised_bell
 from quoit.fabric.distill.estimation import Proof, Security
 from quoit.fabric.exact import ExactPlan, ExactReceiver, ExactSender
+from quoit.fabric.guard import GuardPlan
 from quoit.fabric.kma import Kma, PoolPlan
 from quoit.fabric.links.bb84 import DecoyBB84
+from quoit.fabric.links.pairs import E91
 from quoit.fabric.links.profile import OVER_PAIRS, PROTOCOL_OF, Profile, RatedProfile, with_overrides
 from quoit.fabric.links.receiver import Distillation, LinkProtocol, PairProtocol
 from quoit.fabric.meters import FabricMeters, MeterPlan
@@ -66,14 +53,16 @@ from quoit.scenario.agents import sdqkd_agents
 from quoit.scenario.coordination import coordination_elements
 from quoit.scenario.energy import footprint_plan
 from quoit.scenario.entanglement import EntanglementSide, MeasuredKeys, span_finder
-from quoit.scenario.fate import Fate, Load, LoadPlan, Stroke
+from quoit.scenario.fate import Fate, Load, LoadPlan
+from quoit.scenario.intrusion import DeniedControl
 from quoit.scenario.light import LightSide
 from quoit.scenario.loops import LoopSide
 from quoit.scenario.optical import optical_elements
 from quoit.scenario.orchestration import orchestration
 from quoit.scenario.orders import customers
 from quoit.scenario.pair_keys import PROTOCOLS, PairKeys, profile_of
-from quoit.scenario.schema import Application, Attack, Event, Link, NetworkFile, PairLink
+from quoit.scenario.schema import Application, Event, Link, NetworkFile, PairLink
+from quoit.scenario.strokes import cut_off, strokes_of
 from quoit.scenario.thresholds import telemetry_plan
 from quoit.service.access import AccessControl, Contract
 from quoit.service.admission import AdmissionControl
@@ -181,11 +170,11 @@ class Assembler:
             FootprintElement(self.center, footprint_plan(self.n, self._profile_of, self._pair_spans())),
         ]
         calendar = Calendar(self.n.epoch_unix_s, Namespace(self.n.nid))
-        keys = MeasuredKeys(self._measured(), self.pair_keys.apart())
+        keys = MeasuredKeys(self._measured(), self.pair_keys.apart(), self.pair_keys.all_memories())
         elements += self.entanglement.elements(self.world, self.center, attachments, calendar, keys)
         elements += orchestration(self.n, self.center)
         elements += customers(self.n, self.center)
-        loops = LoopSide(self.n, self.center, self._profile).elements()
+        loops = LoopSide(self.n, self.center, self._profile, self.light).elements()
         air = self.light.through_air
         elements += [*loops, *coordination_elements(self.n, self.center, self._spans_of, air, arbiter=not loops)]
         kernel = self._kernel(elements)
@@ -195,6 +184,12 @@ class Assembler:
         )
 
     def _kernel(self, elements: list[Element]) -> Kernel:
+        kernel = self._empty_kernel(elements)
+        if windows := cut_off(self.n.events):
+            kernel.carrier = DeniedControl(elements, windows)
+        return kernel
+
+    def _empty_kernel(self, elements: list[Element]) -> Kernel:
         sink = self.parts.trace_sink
         timing: dict[str, Any] = {
             "latency": Latency(self.n),
@@ -273,27 +268,27 @@ class Assembler:
             a, b = link.between
             protocol = self._protocols[link.id]
             ends = LinkEnds(link.id, a, b, self.n.telemetry_interval_ns, self.first_block)
-            out += self._modules(link, ends, protocol)
             abort = getattr(getattr(protocol, "profile", None), "qber_abort", 0.08)
             pairs = self.pair_keys.circuit(link, protocol) if isinstance(protocol, PairProtocol) else None
             spans = self._spans_of(link)
-            entries.append(LinkEntry(link.id, a, b, spans, pairs))
+            entries.append(LinkEntry(link.id, a, b, spans, pairs, link.on_demand is not None))
             over = pairs.over if pairs is not None else ()
             # Light through air comes and goes by itself, so does a rate that is given; a circuit's has other reasons
             # than light.
             steady = link.protocol != "rated" and pairs is None and not self.light.through_air(spans)
+            tests = BatteryPlan(ceiling or abort, protocol.shares, steady, self._bell(link, protocol))
+            out += self._modules(link, ends, protocol, tests)
             meters.append(
                 MeterPlan(
                     link.id,
                     a,
                     b,
-                    ceiling or abort,
+                    tests,
                     self.n.policies.quarantine_hold_ns,
                     over,
                     protocol.security_label,
                     spans=spans,
-                    shares=protocol.shares,
-                    steady=steady,
+                    on_demand=link.on_demand is not None,
                     detectors=self.detectors,
                 )
             )
@@ -319,8 +314,17 @@ class Assembler:
         nodes = tuple(self.n.nodes)
         if policies.control == "external":
             return [StandingFlows(self.center, self.n.name, nodes)]
+        present = tuple(node for node in nodes if node not in self.n.joining)
         instances = [
-            SdqkdController(nodes[number % len(nodes)], self.n.name, nodes, entries, number, oblivious=oblivious)
+            SdqkdController(
+                present[number % len(present)],
+                self.n.name,
+                nodes,
+                entries,
+                number,
+                joining=self.n.joining,
+                oblivious=oblivious,
+            )
             for number in range(policies.fabric_controllers)
         ]
         return [ControlFront(self.center), *instances]
@@ -331,16 +335,24 @@ class Assembler:
         wanted = (link.mode or self.n.mode) == "exact"
         return protocol if wanted and isinstance(protocol, DecoyBB84) else None
 
-    def _modules(self, link: Link, ends: LinkEnds, protocol: Distillation) -> list[Element]:
+    def _bell(self, link: Link, protocol: Distillation) -> float | None:
+        """S that the pairs of a link with a Bell test show if they keep what is promised of them."""
+        if not isinstance(protocol, E91):
+            return None
+        readouts = [2 * self.entanglement.readout(node) - 1 for node in link.between]
+        return promised_bell(self.pair_keys.circuit(link, protocol).fidelity, math.prod(readouts))
+
+    def _modules(self, link: Link, ends: LinkEnds, protocol: Distillation, tests: BatteryPlan) -> list[Element]:
+        guard = GuardPlan(tests, self.n.policies.quarantine_hold_ns)
         if isinstance(protocol, PairProtocol):
-            return [PairSenderModule(ends), ReceiverModule(ends, protocol)]
+            return [PairSenderModule(ends), ReceiverModule(ends, protocol, guard)]
         exact = self._exact_of(link)
         if exact is None:
             gross = link.protocol != "rated"  # a rate that is given is what is left
-            return [SenderModule(ends), ReceiverModule(ends, protocol, gross)]
+            return [SenderModule(ends), ReceiverModule(ends, protocol, guard, gross)]
         p = exact.profile
         security = Security(p.eps_sec, p.eps_cor, p.qber_abort, cast(Proof, p.finite_key_proof))
-        plan = ExactPlan(ends, p.mu, p.p_intensity, p.block_bits, security, p.watch_current)
+        plan = ExactPlan(ends, p.mu, p.p_intensity, p.block_bits, security, guard, p.watch_current)
         forth, back = (
             seeds.keystream(self.root, "tags", link.id, way, nbytes=BOOTSTRAP_BYTES) for way in ("forth", "back")
         )
@@ -498,74 +510,6 @@ class Assembler:
                 event.until_ns,
             )
         )
-
-
-def _attack(attack: Attack) -> tuple[Message, Message, str]:
-    link, share = attack.link, attack.fraction or 0.0
-    edits: dict[str, tuple[Message, Message]] = {
-        "intercept-resend": (Intercept(link, share), Intercept(link, 0.0)),
-        "photon-number-splitting": (Split(link, share), Split(link, 0.0)),
-        "depolarise": (Depolarise(link, share), Depolarise(link, 0.0)),
-        "tamper-messages": (Tamper(link, share), Tamper(link, 0.0)),
-        "blinding": (Blind(link), Blind(link, False)),
-        "falsify-telemetry": (Falsify(link), Falsify(link, False)),
-    }
-    begin, end = edits[attack.kind]
-    much = f" {share:g}" if attack.fraction is not None else f" {attack.end}" if attack.end is not None else ""
-    return begin, end, f"{attack.kind} {link}{much}"
-
-
-def _module(attack: Attack, ends: Mapping[str, tuple[str, str]]) -> str:
-    """Whom the edit goes to: the engine, or the module whose agent is taken over."""
-    if attack.end is None:
-        return ENGINE
-    return module(attack.link, ends[attack.link][0 if attack.end == "sender" else 1])
-
-
-def strokes_of(event: Event, ends: Mapping[str, tuple[str, str]]) -> list[Stroke]:
-    """The edits of the world that an event stands for: its begin, and its end if it has one. `ends`: of links."""
-    begin: Any
-    end: Any
-    to = ENGINE
-    if event.cut is not None:
-        begin, end, label = CutSpan(event.cut), CutSpan(event.cut, False), f"cut {event.cut}"
-    elif event.bend is not None:
-        bend = event.bend
-        begin, end = BendSpan(bend.span, bend.loss_db), BendSpan(bend.span, 0.0)
-        label = f"bend {bend.span} {bend.loss_db:g} dB"
-    elif event.tap is not None:
-        tap = event.tap
-        begin, end = Tap(tap.span, tap.loss_db), Tap(tap.span, 0.0)
-        label = f"tap {tap.span} {tap.loss_db:g} dB"
-    elif event.attack is not None:
-        begin, end, label = _attack(event.attack)
-        to = _module(event.attack, ends)
-    elif event.rate is not None:
-        rate = event.rate
-        begin, end = SetRate(rate.link, rate.rate_bps), SetRate(rate.link, None)
-        label = f"rate {rate.link} {rate.rate_bps:g} bit/s"
-    elif event.light is not None:
-        light = event.light
-        begin = Shine(light.span, light.launch_dbm, light.frequency_mhz, light.width_mhz)
-        end = Shine(light.span, None, light.frequency_mhz, light.width_mhz)
-        label = f"light {light.span} {light.launch_dbm:g} dBm"
-    elif event.power is not None:
-        power = event.power
-        begin, end = Mistune(power.channel, power.launch_dbm), Mistune(power.channel, None)
-        label = f"power {power.channel} {power.launch_dbm:g} dBm"
-    elif event.misalign is not None:
-        off = event.misalign
-        begin, end, label = Misalign(off.link, off.share), Misalign(off.link, 0.0), f"misalign {off.link} {off.share:g}"
-    elif event.weather is not None:
-        weather = event.weather
-        begin, end = BendSpan(weather.span, weather.loss_db), BendSpan(weather.span, 0.0)
-        label = f"weather {weather.span} {weather.loss_db:g} dB"
-    else:
-        return []
-    strokes = [Stroke(event.at_ns, begin, label, to)]
-    if event.until_ns is not None:
-        strokes.append(Stroke(event.until_ns, end, f"end of {label}", to))
-    return strokes
 
 
 class Latency:

@@ -26,6 +26,8 @@ def _follow_revocations(doors: Doors) -> None:
     if not revoked:
         return
     for door in doors.all():
+        if door.context is None:  # plain HTTP
+            continue
         authority.refresh_crl(door.context)
         cut = door.listener.drop(lambda peer: peer.serial in revoked)
         _log.warning("certificate.revoked", kme=door.kme, serials=len(revoked), connections_cut=cut)
@@ -43,6 +45,8 @@ def _renew_due(doors: Doors, now: datetime) -> None:
     if crl and not everything:
         authority.sign_crl()
     for door in doors.all():
+        if door.context is None:
+            continue
         if everything or door.leaf.due(now):
             door.leaf = authority.renew(door.leaf)
             door.context.load_cert_chain(door.leaf.chain, door.leaf.key)

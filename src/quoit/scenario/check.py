@@ -21,11 +21,11 @@ from quoit.model.urn import Urn
 from quoit.scenario import yamlfile
 from quoit.scenario.coordination import check_coordination
 from quoit.scenario.energy import check_powers
-from quoit.scenario.entanglement import EntanglementSide, hop_of, memory_plan, span_finder
+from quoit.scenario.entanglement import EntanglementSide, herald_protocols, hop_of, memory_plan, span_finder
 from quoit.scenario.light_check import check_light
 from quoit.scenario.loop_check import check_loops
 from quoit.scenario.pair_keys import PairKeys, structure_faults
-from quoit.scenario.schema import Attack, Memories, NetworkFile
+from quoit.scenario.schema import MANNERS, Attack, Intrusion, Memories, NetworkFile
 from quoit.scenario.targets import targets_of, without_light
 from quoit.scenario.thresholds import check_thresholds
 from quoit.scenario.yamlfile import Loc, Place
@@ -267,8 +267,11 @@ def _check_joining(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
             "the first node holds control: let another one join",
         )
     for name in sorted(n.joining):
-        if n.policies.has_agents:
-            yield ("nodes", name, "joins"), "nodes with SDN agents are there from the start; leave out joins, or agents"
+        if n.policies.control == "external":
+            yield (
+                ("nodes", name, "joins"),
+                "controllers from outside know their nodes from their start; leave out joins, or 'control: external'",
+            )
         if n.nodes[name].memories is not None:
             yield ("nodes", name, "joins"), "nodes with memories are there from the start; leave out joins, or memories"
     for i, link in enumerate(n.links):
@@ -398,6 +401,7 @@ def _check_pair_links(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
     ends = {frozenset(s.between): s for s in n.spans}
     compilers = [e.name for e in entry_points(group=GROUP)]
     yield from _unknown(("policies", "pair_compiler"), "compiler", n.policies.pair_compiler, compilers)
+    protocols = herald_protocols()
     for i, link in enumerate(n.pair_links):
         for k, span in enumerate(link.spans or []):
             yield from _unknown(("pair_links", i, "spans", k), "span", span, spans)
@@ -406,7 +410,9 @@ def _check_pair_links(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
         for end, name in enumerate(link.between):
             if name in n.nodes and n.nodes[name].memories is None:
                 yield ("pair_links", i, "between", end), f"node {name!r} has no memories to hold a pair; add some to it"
-        if link.hardware is not None and link.hardware not in PROFILES:
+        if link.scheme not in protocols:
+            yield from _unknown(("pair_links", i, "scheme"), "link protocol", link.scheme, protocols)
+        elif link.hardware is not None and link.hardware not in PROFILES:
             yield from _unknown(("pair_links", i, "hardware"), "hardware", link.hardware, PROFILES)
         else:
             path = [spans.get(name) for name in link.spans] if link.spans else [ends.get(frozenset(link.between))]
@@ -454,6 +460,11 @@ def _check_events(n: NetworkFile) -> Iterator[tuple[Loc, str]]:
             yield from _unknown(("events", i, "tap", "span"), "span", event.tap.span, spans)
         if event.attack is not None:
             yield from _check_target(n, i, event.attack)
+        if event.hijack is not None:
+            swapping = [name for name, node in n.nodes.items() if node.memories is not None]
+            yield from _unknown(("events", i, "hijack", "node"), "node with memories", event.hijack.node, swapping)
+        if event.control is not None:
+            yield from _check_intrusion(n, i, event.control)
         if event.rate is not None:
             yield from _unknown(("events", i, "rate", "link"), "link", event.rate.link, links)
         if event.load is not None:
@@ -467,9 +478,25 @@ STRIKE_OF = {
     "blinding": "blind",
     "depolarise": "depolarise",
     "tamper-messages": "tamper",
-    "falsify-telemetry": "falsify-sender",
+    **dict.fromkeys(MANNERS, "falsify-sender"),
 }
 """Attacks of a file, and what `fate.STRIKES` calls what has the same targets."""
+
+
+def _check_intrusion(n: NetworkFile, i: int, control: Intrusion) -> Iterator[tuple[Loc, str]]:
+    at: Loc = ("events", i, "control")
+    if control.link is not None:
+        yield from _unknown((*at, "link"), "link", control.link, [link.id for link in n.links])
+    if control.node is not None:
+        yield from _unknown((*at, "node"), "node", control.node, n.nodes)
+    way = control.via or []
+    if way and n.policies.control != "direct":
+        yield at, "reroute-keys is played against relays that control reaches itself: expected 'control: direct'"
+    joined = {frozenset(link.between) for link in n.links}
+    for k, node in enumerate(way):
+        yield from _unknown((*at, "via", k), "node", node, n.nodes)
+        if k and {node, way[k - 1]} <= n.nodes.keys() and frozenset((node, way[k - 1])) not in joined:
+            yield (*at, "via", k), f"no link joins {way[k - 1]} and {node}"
 
 
 def _check_target(n: NetworkFile, i: int, attack: Attack) -> Iterator[tuple[Loc, str]]:
@@ -481,3 +508,5 @@ def _check_target(n: NetworkFile, i: int, attack: Attack) -> Iterator[tuple[Loc,
     else:
         what, known = targets_of(n, kind)
         yield from _unknown(at, what, attack.link, known)
+    if attack.tests == "known" and all(link.id != attack.link for link in n.pair_links):
+        yield ("events", i, "attack", "tests"), "known beforehand are tests of pairs: expected the name of a pair link"

@@ -59,6 +59,7 @@ def _links(
 ) -> Iterator[CustomerLink]:
     """Links with light of their own. What goes through air comes and goes by itself, and has no other way."""
     kept = {service.link for service in network.plant.services}
+    kept |= {link.id for link in network.links if link.on_demand is not None}
     for link in network.links:
         spans = spans_of(link)
         if link.protocol in OVER_PAIRS or through_air(spans):

@@ -6,10 +6,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quoit.adapters.crypto.pki import Authority, Issued
@@ -18,6 +21,7 @@ from quoit.interfaces.etsi014.codec import Compat, Limits
 from quoit.interfaces.identity import Identities
 from quoit.interfaces.listener import Census, Listener, ListenerLimits, listen
 from quoit.interfaces.northbound import Counted, make_app
+from quoit.interfaces.passwords import Passwords
 from quoit.interfaces.restconf.core import Restconf
 from quoit.interfaces.restconf.library import ModuleSet
 from quoit.interfaces.restconf.schema import Schema
@@ -26,7 +30,8 @@ from quoit.model.role import Role
 from quoit.runtime.gate import Gate
 from quoit.runtime.live import LiveWorld
 from quoit.scenario import orchestration_door
-from quoit.scenario.agent_doors import AgentDoor, AgentDoors
+from quoit.scenario.agent_doors import READERS as AGENT_ROLES
+from quoit.scenario.agent_doors import AgentDoor, AgentDoors, agent_schema
 from quoit.scenario.assemble import Twin
 from quoit.scenario.host_options import HostOptions
 from quoit.scenario.joining import EnrolmentDesk, JoinDoor
@@ -106,6 +111,8 @@ class Doors:
         self._orchestrating: orchestration_door.OrchestrationDoor | None = None
         self._joining: Door | None = None
         self._enrolment: EnrolmentDesk | None = None
+        self._passwords: Passwords | None = None
+        self._agent_schema: Schema | None = None
         self._limits_of_doors = ListenerLimits()
         self._census = Census(self._limits_of_doors.in_all, self._limits_of_doors.per_identity)
 
@@ -114,6 +121,11 @@ class Doors:
         operates it; None: another process does."""
         self._issue_applications(lambda kme: self.twin.kmes[kme] not in self.network.joining)
         if self.options.serve:
+            if self.options.agents_port is not None:
+                # Reading modules takes a while, in which a twin that was live already would be late.
+                self._agent_schema = agent_schema()
+            if self.options.teraflow:
+                self._passwords = self._made_passwords()
             await self._open_doors(lambda kme: self.twin.kmes[kme] not in self.network.joining)
             if operator is not None:
                 self._operator = operator
@@ -122,6 +134,19 @@ class Doors:
                 await self._open_tapi()
                 await self._open_joining()
             self._write_doors()
+
+    def _made_passwords(self) -> Passwords:
+        """A password a role, new in each life, in a file for its owner's eyes."""
+        tokens = {role.value: secrets.token_urlsafe(32) for role in (*AGENT_ROLES, *TAPI_ROLES)}
+        new = self._password_file.with_suffix(".new")
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+            json.dump(tokens, out)
+        os.replace(new, self._password_file)
+        return Passwords(tokens)
+
+    @property
+    def _password_file(self) -> Path:
+        return self.options.directory / f"passwords{self.options.suffix}.json"
 
     def programs_here(self) -> dict[str, int]:
         """Memories for programs of hosts, in the part that holds the nodes' KMEs."""
@@ -133,6 +158,8 @@ class Doors:
     async def open_live(self, schema: Schema | None, programs: dict[str, int]) -> None:
         """Doors that ask the twin when they open."""
         await self._open_agents()
+        if self.optical is not None:
+            await self.optical.show_what_stands()
         if schema is not None:
             await self._open_orchestration(schema)
             self._write_doors()
@@ -182,6 +209,8 @@ class Doors:
         mine = {kme for kme, at in self.twin.kmes.items() if at == node}
         self._issue_applications(lambda kme: kme in mine)
         await self._open_doors(lambda kme: kme in mine and kme not in self.of_kmes)
+        if self.agents is not None:
+            await self.agents.admit(node)
         self._write_doors()
         told: dict[str, Any] = self.told()["applications"]
         return {sae: told[sae] for sae in told if told[sae]["kme"] in mine}
@@ -269,11 +298,16 @@ class Doors:
             return
         self._issue_roles(TAPI_ROLES)
         leaf = self.authority.issue_kme(TAPI, ["127.0.0.1"], ["localhost"], self.options.certificate_life)
-        context = self.authority.server_context(leaf, tls13_only=True)
+        if self._passwords is None:
+            context = self.authority.server_context(leaf, tls13_only=True)
+        else:
+            context = self.authority.enrolment_context(leaf)
         identify = role_identities(self.authority.is_revoked, TAPI_ROLES).read
         port = self.options.tapi_port
         with _named_by(TAPI_PORT, port):
-            listener = await self.optical.open(self.world, self.twin.kernel.watchers, port, context, identify)
+            listener = await self.optical.open(
+                self.world, self.twin.kernel.watchers, port, context, identify, self._passwords
+            )
         self.tapi = Door(TAPI, listener, leaf, context)
 
     def _instant(self) -> datetime:
@@ -288,12 +322,13 @@ class Doors:
         nodes = [node for node in self.network.nodes if agent(node) in self.elements]
         if not nodes:  # another part holds them
             return
-        self.agents = AgentDoors(self.network.name, self.world, self.authority, self.options.certificate_life)
+        life, schema = self.options.certificate_life, self._agent_schema or agent_schema()
+        self.agents = AgentDoors(self.network.name, self.world, self.authority, life, schema)
         dialects = {node: self.network.nodes[node].dialect for node in nodes}
         first = self.options.agents_port
         ports = {node: first + number if first else 0 for number, node in enumerate(self.network.nodes)}
         with _named_by(AGENTS_PORT, first):
-            await self.agents.open(dialects, ports)
+            await self.agents.open(dialects, ports, self._passwords, self.network.joining)
         self._write_doors()
 
     def all(self) -> list[Door | AgentDoor]:
@@ -355,6 +390,8 @@ class Doors:
             told["joining"] = {"url": self.join_door.url}
         if self.agents is not None:
             told["agents"] = self.agents.told()
+        if self._passwords is not None:
+            told["passwords"] = str(self._password_file.resolve())
         return told
 
     async def join_again(self) -> None:

@@ -11,24 +11,15 @@ from itertools import combinations
 from quoit.engine.attempts import AttemptBoard
 from quoit.engine.channels import PairLink
 from quoit.engine.entangler import Entangler
-from quoit.engine.equipment import (
-    SCHEMES,
-    Heralded,
-    NodeModel,
-    Silent,
-    clicks,
-    from_source,
-    measured_hop,
-    node_model,
-    published_source,
-    timed_hop,
-)
-from quoit.engine.hardware import PROFILES, HardwareProfile
+from quoit.engine.equipment import NodeModel, Silent, node_model
+from quoit.engine.hardware import PROFILES
 from quoit.engine.ledger import Node as TrueNode
+from quoit.engine.links.heralding import BUILT_IN, HeraldProtocol, LinkGiven
+from quoit.engine.links.heralding import GROUP as HERALDING
 from quoit.engine.measured import MeasuredPairs, MeasuredPlan, Reader
-from quoit.engine.physics.bell_pairs import werner
-from quoit.engine.program import Hop
+from quoit.engine.program import Hop, State
 from quoit.engine.world import TrueLink, World
+from quoit.fabric.anchors import AnchorTable
 from quoit.fabric.linkservice.circuits import NetworkService
 from quoit.fabric.linkservice.links import LinkEnds, LinkService
 from quoit.fabric.linkservice.rules import Devices, Facts
@@ -36,6 +27,7 @@ from quoit.fabric.memory import MemoryAgent
 from quoit.fabric.pair_links import PairLinkEntry, PairLinks
 from quoit.fabric.pairs import KeptReady, PairController
 from quoit.fabric.programs.demand import GROUP, Compiler, Station
+from quoit.fabric.programs.edc import anchors_within
 from quoit.runtime import seeds
 from quoit.runtime.element import Element
 from quoit.scenario import schema
@@ -78,54 +70,34 @@ def memory_plan(given: schema.Memories) -> MemoryPlan:
     return MemoryPlan(given.number, model, given.gate_time_ns, given.readout_time_ns)
 
 
-def hop_of(link: schema.PairLink, length_km: float, loss_db: float) -> Hop:
-    """An attempt on the link. ValueError names what neither the file nor the hardware's paper says."""
-    profile = None if link.hardware is None else PROFILES.get(link.hardware)
-    scheme = link.scheme.replace("-", "_")
-    attempt_s = link.attempt_ns * 1e-9
-    if link.scheme == "given":
-        success, fidelity = _told(link, "success", "fidelity")
-        return timed_hop("double_click", length_km, attempt_s, Heralded(success, werner(fidelity)))
-    if link.scheme in ("midpoint-source", "sender-receiver"):
-        return _of_a_source(link, profile, scheme, length_km, loss_db)
-    if profile is None:
-        raise ValueError(f"scheme {link.scheme}: expected hardware, one of {', '.join(sorted(PROFILES))}")
-    try:
-        found = clicks(profile, scheme, loss_db, link.bright)
-    except Silent as silent:
-        raise ValueError(f"{silent}: use scheme given") from silent
-    own_s = attempt_s if profile.attempt_s is None else profile.attempt_s
-    return timed_hop(scheme, length_km, own_s, found, profile.duty_factor)
+def herald_protocols() -> dict[str, HeraldProtocol]:
+    """Link protocols by name: those of this package, and all that are installed. ValueError for two of one name."""
+    found = dict(BUILT_IN)
+    for point in entry_points(group=HERALDING):
+        if point.name in BUILT_IN:
+            raise ValueError(f"link protocol {point.name} ({point.value}) has the name of one of quoit's own")
+        found[point.name] = point.load()()
+    return found
 
 
-def _of_a_source(
-    link: schema.PairLink, profile: HardwareProfile | None, scheme: str, length_km: float, loss_db: float
-) -> Hop:
-    """Memories load photons: of a source that the file describes, or of published hardware."""
-    attempt_s = link.attempt_ns * 1e-9
-    if profile is None:
-        emission, absorption, fidelity = _told(link, "emission", "absorption", "fidelity")
-        found = from_source(
-            scheme, loss_db, emission=emission, absorption=absorption, fidelity=fidelity, dark=link.dark
-        )
-        return timed_hop(scheme, length_km, attempt_s, found)
-    if profile.scheme == "sequential" and link.scheme == "sender-receiver":
-        return measured_hop(profile, length_km)
-    if profile.scheme == "pair_source" and link.scheme == "midpoint-source":
-        (absorption,) = _told(link, "absorption")
-        found = published_source(profile, length_km, attempt_s, absorption)
-        return timed_hop(scheme, length_km, attempt_s, found, profile.availability or 1.0)
-    raise ValueError(
-        f"hardware {profile.name} is {profile.scheme.replace('_', '-')}: expected none, with emission, absorption and "
-        f"fidelity, or {'a source of pairs' if link.scheme == 'midpoint-source' else 'sequential hardware'}"
+def given_of(link: schema.PairLink) -> LinkGiven:
+    """What the file says of a link, for its protocol."""
+    return LinkGiven(
+        scheme=link.scheme,
+        attempt_s=link.attempt_ns * 1e-9,
+        profile=None if link.hardware is None else PROFILES.get(link.hardware),
+        success=link.success,
+        fidelity=link.fidelity,
+        bright=link.bright,
+        emission=link.emission,
+        absorption=link.absorption,
+        dark=link.dark,
     )
 
 
-def _told(link: schema.PairLink, *keys: str) -> list[float]:
-    values = [getattr(link, key) for key in keys]
-    if None in values:
-        raise ValueError(f"scheme {link.scheme}: expected {', '.join(keys[:-1])}{' and ' * (len(keys) > 1)}{keys[-1]}")
-    return values
+def hop_of(link: schema.PairLink, length_km: float, loss_db: float) -> Hop:
+    """An attempt on the link. ValueError names what neither the file nor the hardware's paper says."""
+    return herald_protocols()[link.scheme].hop(given_of(link), length_km, loss_db)
 
 
 def span_finder(network: schema.NetworkFile) -> Callable[[schema.Link | schema.PairLink], tuple[str, ...]]:
@@ -137,17 +109,19 @@ def span_finder(network: schema.NetworkFile) -> Callable[[schema.Link | schema.P
     def spans_of(link: schema.Link | schema.PairLink) -> tuple[str, ...]:
         if link.spans is not None:
             return tuple(link.spans)
-        return (min(between[frozenset(link.between)], key=lambda s: (s.loss_db, s.id)).id,)
+        return (min(between[frozenset(link.between)], key=lambda s: (s.amplified, s.loss_db, s.id)).id,)
 
     return spans_of
 
 
 @dataclass(frozen=True)
 class MeasuredKeys:
-    """Links whose key comes of pairs: how the engine runs each, and how many circuits of each pair link they need."""
+    """Links whose key comes of pairs: how the engine runs each, how many circuits of each pair link they need, and how
+    many memories of each node."""
 
     plans: tuple[MeasuredPlan, ...] = ()
     apart: Mapping[str, int] = field(default_factory=dict)
+    memories: Mapping[str, int] = field(default_factory=dict)
 
 
 class EntanglementSide:
@@ -170,10 +144,9 @@ class EntanglementSide:
     @cached_property
     def links(self) -> dict[str, PairLinkEntry]:
         """Pair links as control knows them. ValueError names what the hardware's paper does not say."""
-        lengths = {span.id: span.length_km for span in self._n.spans}
         found = {}
         for link in self._n.pair_links:
-            hop = hop_of(link, sum(lengths[span] for span in self._spans_of(link)), self._losses_db[link.id])
+            hop = hop_of(link, self._length_km(link), self._losses_db[link.id])
             a, b = link.between
             found[link.id] = PairLinkEntry(link.id, a, b, hop, link.pairs, link.calibration_ns)
         return found
@@ -185,10 +158,26 @@ class EntanglementSide:
         world = World(light.true_spans(), self.true_links(), switches=light.true_switches())
         return {link.id: world.loss_db(link.id) or 0.0 for link in self._n.pair_links}
 
+    def memories_of(self, node: str) -> int:
+        """How many a node has."""
+        return self._memories[node].number if node in self._memories else 0
+
     def _true_link(self, link: schema.PairLink) -> PairLink:
-        scheme = SCHEMES.get(link.scheme.replace("-", "_"))
-        photons = 2 if scheme is None else scheme.photons
-        return PairLink(link.id, self._losses_db[link.id], photons, (link.between[0], link.between[1]))
+        """Where closed forms say what loss does to a link, they are asked again whenever it changes."""
+        protocol, given = herald_protocols()[link.scheme], given_of(link)
+        length_km, base_db = self._length_km(link), self._losses_db[link.id]
+        false = protocol.false_share(given, length_km)
+
+        def at_loss(loss_db: float) -> tuple[float, State]:
+            hop = protocol.hop(given, length_km, loss_db)
+            return hop.success, hop.state
+
+        ends = link.between[0], link.between[1]
+        return PairLink(link.id, base_db, protocol.photons, ends, false or 0.0, at_loss if false is None else None)
+
+    def _length_km(self, link: schema.PairLink) -> float:
+        lengths = {span.id: span.length_km for span in self._n.spans}
+        return sum(lengths[span] for span in self._spans_of(link))
 
     @cached_property
     def known(self) -> PairLinks:
@@ -202,6 +191,11 @@ class EntanglementSide:
         """That the policies name."""
         compiler: Compiler = {e.name: e for e in entry_points(group=GROUP)}[self._n.policies.pair_compiler].load()()
         return compiler
+
+    def readout(self, node: str) -> float:
+        """Probability of a right result when a qubit of a node is read."""
+        plan = self._memories.get(node)
+        return 1.0 if plan is None else plan.model.readout
 
     def elements(
         self,
@@ -220,13 +214,15 @@ class EntanglementSide:
         board = AttemptBoard()
         key_side = [MeasuredPairs(world, true_links, keys.plans, readers, self._seed, board)] if keys.plans else []
         links, stations = tuple(self.links.values()), tuple(self.known.stations.values())
+        numbers = {name: plan.number for name, plan in self._memories.items()}
         return [
             Entangler(world, true_links, true_nodes, self._seed, board),
             *key_side,
-            PairController(center, links, stations, self.compiler, self._kept_ready(attachments, keys)),
+            PairController(center, links, stations, self.compiler, numbers, self._kept_ready(attachments, keys)),
+            *self._anchor_tables(),
             *(MemoryAgent(name, plan.number) for name, plan in self._memories.items()),
             *self._pair_services(self.known),
-            Scheduler(center, {name: plan.number for name, plan in self._memories.items()}),
+            Scheduler(center, numbers),
             *self._emes(attachments, calendar),
             *(Qnpu(name, self._settle_ns) for name in self._memories),
         ]
@@ -234,7 +230,25 @@ class EntanglementSide:
     def _kept_ready(self, attachments: Mapping[str, Attachment], keys: MeasuredKeys) -> KeptReady:
         """Between all nodes that have applications and memories."""
         nodes = sorted({a.node for a in attachments.values()} & set(self._memories))
-        return KeptReady(tuple(combinations(nodes, 2)), self._n.policies.virtual_link_fidelity, keys.apart)
+        floor = self._n.policies.virtual_link_fidelity
+        return KeptReady(tuple(combinations(nodes, 2)), floor, keys.apart, keys.memories, tuple(self._anchors))
+
+    @cached_property
+    def _anchors(self) -> dict[str, dict[str, str]]:
+        """By domain, the anchor of each of its nodes with memories; empty if the compiler has no anchors."""
+        spacing: int = getattr(self.compiler, "spacing", 0)
+        links = [(link.between[0], link.between[1]) for link in self._n.pair_links]
+        inside: dict[str, list[str]] = {}
+        for name in self._memories if spacing else ():
+            inside.setdefault(self._n.domain_of(name), []).append(name)
+        return {domain: anchors_within(nodes, links, spacing // 2) for domain, nodes in inside.items()}
+
+    def _anchor_tables(self) -> list[Element]:
+        """Each at the first node of its domain."""
+        return [
+            AnchorTable(next(iter(table)), domain, {f"{domain}:{node}": anchor for node, anchor in table.items()})
+            for domain, table in self._anchors.items()
+        ]
 
     def _pair_services(self, known: PairLinks) -> list[Element]:
         """Link service and network service of each node."""
@@ -270,7 +284,7 @@ class EntanglementSide:
             domain = self._n.domain_of(name)
             apps = tuple(a for a in attachments.values() if a.node == name)
             dice = seeds.keystream(self._root, "dice", name, nbytes=32)
-            made = Eme(name, domain, stages[domain], apps, centres, calendar, dice)
+            made = Eme(name, domain, stages[domain], apps, centres, calendar, dice, bool(self._anchors))
             made.know_controllers(self._n.policies.control_instances)
             emes.append(made)
         return emes

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from quoit.engine.api import ENGINE
 from quoit.engine.world import BendSpan, Blind, CutSpan, Depolarise, Intercept, Mistune, Shine, Split, Tamper, Tap
 from quoit.fabric.api import UPKEEP, CommissionLink, Falsify, module
+from quoit.fabric.reporting import WITHHOLD
 from quoit.model.problem import Problem
 from quoit.runtime.context import Context
 from quoit.runtime.element import Element, Plane, Stratum, handles
@@ -35,6 +36,8 @@ STRIKES = {
     "blind": "lit QKD link",
     "falsify-sender": "link",
     "falsify-receiver": "link",
+    "withhold-sender": "link",
+    "withhold-receiver": "link",
     "tamper": "link",
     "commission": "link",
 }
@@ -59,12 +62,14 @@ class Strike(Message):
 
 @dataclass(frozen=True)
 class Stroke:
-    """One edit of the world at a time."""
+    """What is done at a time: an edit of the world, or what somebody says who has no business to (`also`). None: it is
+    only written down, for others see to it."""
 
     at_ns: int
-    edit: Message
+    edit: Message | None
     label: str
     to: str = ENGINE
+    also: tuple[tuple[str, Message], ...] = ()
 
 
 class Fate(Element):
@@ -83,7 +88,10 @@ class Fate(Element):
         for stroke in self._strokes:
             await ctx.sleep_until(stroke.at_ns)
             ctx.emit("world.edited", what=stroke.label)
-            ctx.tell(stroke.to, stroke.edit)
+            if stroke.edit is not None:
+                ctx.tell(stroke.to, stroke.edit)
+            for to, order in stroke.also:
+                ctx.tell(to, order)
 
     @handles(Strike)
     async def on_strike(self, ctx: Context, msg: Strike) -> None:
@@ -91,8 +99,9 @@ class Fate(Element):
             ctx.tell(UPKEEP, CommissionLink(msg.target))
             return
         to = ENGINE
-        if msg.kind.startswith("falsify-"):
-            to = module(msg.target, self._ends[msg.target][0 if msg.kind == "falsify-sender" else 1])
+        _, _, end = msg.kind.partition("-")
+        if end:
+            to = module(msg.target, self._ends[msg.target][0 if end == "sender" else 1])
         edit = _edit(msg)
         ctx.emit("world.edited", what=msg.label)
         ctx.tell(to, edit)
@@ -115,6 +124,8 @@ def _edit(msg: Strike) -> Message:
         "blind": Blind(msg.target, msg.amount > 0),
         "falsify-sender": Falsify(msg.target, msg.amount > 0),
         "falsify-receiver": Falsify(msg.target, msg.amount > 0),
+        "withhold-sender": Falsify(msg.target, msg.amount > 0, WITHHOLD),
+        "withhold-receiver": Falsify(msg.target, msg.amount > 0, WITHHOLD),
     }
     if msg.kind not in edits:
         raise Problem("malformed", f"expected one of {', '.join(STRIKES)}, found {msg.kind!r}")

@@ -38,7 +38,7 @@ class HostOptions:
     `netqasm`: so many memories of each node that has some for programs of hosts, whatever the network file says.
     `tapi_port`: the optical network's (ONF TAPI over RESTCONF), with TAPI's YANG modules from `tapi_yang`.
     `orchestration_port`: the door for intents and the view of all strata, likewise; `join_port`: where devices with a
-    token enrol. None: there is no such door.
+    token enrol. None: there is no such door. `teraflow`: let TeraFlowSDN's drivers in, which have no certificates.
     `apart`: this process is a part of a twin whose parts are started one by one."""
 
     directory: Path
@@ -63,6 +63,7 @@ class HostOptions:
     netqasm: int | None = None
     tapi_port: int | None = None
     tapi_yang: Path | None = None
+    teraflow: bool = False
     apart: ApartOptions | None = None
 
     @property

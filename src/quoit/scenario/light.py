@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 
 from quoit.connectivity.api import ADD_DROP, CLASSICAL, LIT, OFF, QUANTUM, ChannelRow
-from quoit.connectivity.inventory import Guards, Inventory, Span, Switch
+from quoit.connectivity.inventory import Guards, Inventory, Span, Switch, is_unlit
 from quoit.engine.air import AirPath, AirPlan, Orbiting, Pass, Sky
 from quoit.engine.engine import DriftPlan
 from quoit.engine.physics.free_space import RADIANCE
@@ -76,7 +76,7 @@ class LightSide:
     def _true_span(self, span: schema.Span) -> TrueSpan:
         a, b = span.between
         air = AirPath(air_plan(self._n, span)) if span.air is not None else None
-        return TrueSpan(span.id, span.loss_db, a=a, b=b, length_km=span.length_km, air=air)
+        return TrueSpan(span.id, span.loss_db, a=a, b=b, length_km=span.length_km, air=air, amplified=span.amplified)
 
     def true_link(self, link: schema.Link) -> TrueLink:
         if link.protocol in OVER_PAIRS:
@@ -91,7 +91,7 @@ class LightSide:
         inventory = self.inventory()
         lent = self._lent()
         for channel in inventory.channels.values():
-            for joint in inventory.joints(channel):
+            for joint in () if is_unlit(channel) else inventory.joints(channel):
                 if (joint.node, joint.channel) in lent:
                     continue  # another link has the device that is behind this port
                 switch = found[joint.node]
@@ -133,7 +133,7 @@ class LightSide:
         a, b = span.between
         risks = (span.duct,) if span.duct else ()
         if span.air is None:
-            return Span(span.id, a, b, span.loss_db, span.length_km, risks=risks)
+            return Span(span.id, a, b, span.loss_db, span.length_km, risks=risks, amplified=span.amplified)
         plan = air_plan(self._n, span)
         windows, every_ns = _timetable(plan.orbit) if plan.orbit else ((), 0)
         return Span(span.id, a, b, plan.best_loss_db, plan.longest_km, "air", risks, windows, every_ns)
@@ -143,7 +143,8 @@ class LightSide:
             if link.protocol in OVER_PAIRS:
                 continue
             slot, spans = self._slot(link), self._spans_of(link)
-            row = (link.id, QUANTUM, link.between[0], spans, slot.centre_mhz, slot.width_mhz, None, LIT)
+            state = LIT if link.on_demand is None else OFF
+            row = (link.id, QUANTUM, link.between[0], spans, slot.centre_mhz, slot.width_mhz, None, state)
             yield ChannelRow(*row)
 
     def _classical(self) -> Iterator[ChannelRow]:

@@ -22,6 +22,7 @@ def check_light(n: schema.NetworkFile, unknown: Unknown) -> Found:
     """All faults of spans, switches, channels and their spectrum."""
     yield from _check_air(n)
     yield from _check_paths(n)
+    yield from _check_amplifiers(n)
     yield from _check_switches(n, unknown)
     yield from _check_channels(n, unknown)
     yield from _check_links(n)
@@ -29,6 +30,7 @@ def check_light(n: schema.NetworkFile, unknown: Unknown) -> Found:
     yield from _check_events(n, unknown)
     yield from _check_services(n, unknown)
     yield from _check_works(n, unknown)
+    yield from _check_on_demand(n)
 
 
 def _spans(n: schema.NetworkFile) -> dict[str, schema.Span]:
@@ -71,6 +73,21 @@ def _check_paths(n: schema.NetworkFile) -> Found:
                 yield (section, i, "spans"), what
 
 
+def _check_amplifiers(n: schema.NetworkFile) -> Found:
+    """Quantum light survives no amplifier."""
+    amplified = {span.id for span in n.spans if span.amplified}
+    for i, span in enumerate(n.spans):
+        if span.amplified and span.air is not None:
+            yield ("spans", i, "amplified"), "a path through air has no amplifier; leave it out"
+    for i, link in enumerate(n.links):
+        if link.protocol not in OVER_PAIRS and set(link.between) <= set(n.nodes):
+            for span_id in amplified.intersection(_path_of(n, link)):
+                yield ("links", i), f"its path has an amplifier on span {span_id!r}; give it spans without"
+    for i, pair_link in enumerate(n.pair_links):
+        for span_id in amplified.intersection(_path_of(n, pair_link)):
+            yield ("pair_links", i), f"its path has an amplifier on span {span_id!r}; give it spans without"
+
+
 def _check_switches(n: schema.NetworkFile, unknown: Unknown) -> Found:
     seen: set[str] = set()
     for i, switch in enumerate(n.plant.switches):
@@ -104,7 +121,7 @@ def _path_of(n: schema.NetworkFile, link: schema.Link | schema.PairLink) -> list
     if link.spans is not None:
         return link.spans
     direct = [span for span in n.spans if set(span.between) == set(link.between)]
-    return [min(direct, key=lambda s: (s.loss_db, s.id)).id] if direct else []
+    return [min(direct, key=lambda s: (s.amplified, s.loss_db, s.id)).id] if direct else []
 
 
 def _check_links(n: schema.NetworkFile) -> Found:
@@ -139,7 +156,7 @@ def _check_slots(n: schema.NetworkFile) -> Found:
     guards = Guards(n.plant.guard_mhz, n.plant.quantum_guard_mhz)
     rows: list[tuple[Loc, str, str, Slot, set[str], bool]] = []
     for i, link in enumerate(n.links):
-        if link.protocol in OVER_PAIRS:
+        if link.protocol in OVER_PAIRS or link.on_demand is not None:
             continue
         said = link.spectrum
         centre, width = (said.centre_mhz, said.filter_mhz) if said else (schema.QUANTUM_MHZ, schema.QUANTUM_WIDTH_MHZ)
@@ -204,6 +221,29 @@ def _check_services(n: schema.NetworkFile, unknown: Unknown) -> Found:
             if other is not None:
                 yield from unknown((*at, key), "earlier service", other, earlier)
         earlier.append(service.name)
+
+
+def _check_on_demand(n: schema.NetworkFile) -> Found:
+    """Links whose light is asked for: somebody must be there to be asked, and it must be theirs alone to move."""
+    served = {service.link for service in n.plant.services}
+    loop = n.loops.buffer
+    lent = {link for one in (loop.shared if loop else ()) for link in one.links}
+    for i, link in enumerate(n.links):
+        if link.on_demand is None:
+            continue
+        at: Loc = ("links", i, "on_demand")
+        if not n.has_plant:
+            yield at, "light is asked of the optical network's controller; add a section plant"
+        if link.protocol in OVER_PAIRS:
+            yield at, f"a link of protocol {link.protocol} has no light of its own; leave it out"
+        if n.policies.control != "direct":
+            yield at, "controllers that know SDN agents alone do not enable links; leave it out, or control: direct"
+        if link.id in served:
+            yield at, f"a service of the plant lights {link.id} from the start; leave out either"
+        if link.id in lent:
+            yield at, f"a device of {link.id} is shared by a loop; leave out either"
+        if link.initial_pool_bits:
+            yield at, "a link that has never had light has no key; leave out initial_pool"
 
 
 def _check_works(n: schema.NetworkFile, unknown: Unknown) -> Found:

@@ -14,15 +14,15 @@ Unknown = Callable[[Loc, str, str, Iterable[str]], Found]
 
 def check_loops(n: schema.NetworkFile, unknown: Unknown) -> Found:
     """All faults of loops."""
-    if n.loops.works is not None and not n.has_plant:
-        yield (
-            ("loops", "works"),
-            "works are announced to the plant's controller; add a section plant",
-        )
     pair_links = [link.id for link in n.pair_links]
     for i, event in enumerate(n.events):
         if event.misalign is not None:
             yield from unknown(("events", i, "misalign", "link"), "pair link", event.misalign.link, pair_links)
+        if event.overstate is not None:
+            domains = sorted({n.domain_of(node) for node in n.nodes})
+            yield from unknown(("events", i, "overstate", "domain"), "domain", event.overstate.domain, domains)
+            if not n.has_plant:
+                yield ("events", i, "overstate"), "no controller of an optical domain is here; add a section plant"
     loop = n.loops.buffer
     for i, device in enumerate(loop.shared if loop is not None else ()):
         yield from _check_shared(n, unknown, ("loops", "buffer", "shared", i), device)
@@ -30,6 +30,32 @@ def check_loops(n: schema.NetworkFile, unknown: Unknown) -> Found:
         yield ("loops", "fidelity"), "this network has no pair_links, which is what the loop watches; leave it out"
     if loop is not None:
         yield from _check_shared_once(loop)
+    if n.loops.domains is not None:
+        yield from _check_domains(n)
+
+
+def _check_domains(n: schema.NetworkFile) -> Found:
+    at = ("loops", "domains")
+    if not n.has_plant:
+        yield at, "routes over domains are the optical network's; add a section plant"
+    if not any(len(nodes) > 1 for nodes in borders_of(n).values()):
+        yield (
+            at,
+            "no domain has two nodes with spans to other domains, so no way across one can be tested; leave it out",
+        )
+
+
+def borders_of(n: schema.NetworkFile) -> dict[str, tuple[str, ...]]:
+    """Nodes of each domain at which spans to other domains end; of names that are unknown, none."""
+    found: dict[str, set[str]] = {}
+    for span in n.spans:
+        if not set(span.between) <= n.nodes.keys():
+            continue
+        here, there = (n.domain_of(node) for node in span.between)
+        if here != there:
+            found.setdefault(here, set()).add(span.between[0])
+            found.setdefault(there, set()).add(span.between[1])
+    return {domain: tuple(sorted(nodes)) for domain, nodes in sorted(found.items())}
 
 
 def _check_shared(n: schema.NetworkFile, unknown: Unknown, at: Loc, device: schema.SharedSection) -> Found:

@@ -193,12 +193,13 @@ class OperatorSocket:
         return await self._optical(connectivity.WORKS, connectivity.GetWorks())
 
     async def _announce(self, request: Request) -> Response:
-        """Works are announced, or ended if they have no spans."""
+        """Works are announced, or ended if they name neither spans nor links."""
         try:
             asked = msgspec.json.decode(await request.body(), type=connectivity.AnnounceWorks)
         except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
             return _json({"message": str(fault)}, 400)
-        return await self._optical(connectivity.WORKS, asked if asked.spans else connectivity.EndWorks(asked.works))
+        order = asked if asked.spans or asked.links else connectivity.EndWorks(asked.works)
+        return await self._optical(connectivity.WORKS, order)
 
     async def _optical(self, to: str, msg: Message) -> Response:
         try:

@@ -20,9 +20,13 @@ from quoit.connectivity.packets import PacketSwitches
 from quoit.connectivity.pnc import ProvisioningController
 from quoit.connectivity.routing import Computation
 from quoit.connectivity.works import PlannedWorks
+from quoit.engine.world import ISOLATION_DB
+from quoit.fabric.links.profile import OVER_PAIRS
+from quoit.orchestration.optical import Lightable
 from quoit.runtime.element import Element
 from quoit.scenario import schema
 from quoit.scenario.light import LightSide
+from quoit.scenario.loops import looked_after
 
 
 def computation_of(name: str) -> Computation:
@@ -35,10 +39,10 @@ def computation_of(name: str) -> Computation:
 
 
 def optical_elements(network: schema.NetworkFile, light: LightSide, center: str) -> list[Element]:
-    """Controllers of the optical domains, the coordinator above them, and the keeper of works; none if the file does
-    not speak of its plant. Optical domains are the network's domains."""
+    """Controllers of the optical domains and the coordinator above them, if the file speaks of its plant; and the
+    calendar of works, which all files have. Optical domains are the network's domains."""
     if not network.has_plant:
-        return []
+        return [calendar(network, light, center)]
     computation = computation_of(network.plant.path_computation)
     domain_of = {node: network.domain_of(node) for node in network.nodes}
     out: list[Element] = []
@@ -51,7 +55,7 @@ def optical_elements(network: schema.NetworkFile, light: LightSide, center: str)
     works = tuple(
         AnnounceWorks(w.name, tuple(w.spans), w.at_ns, w.until_ns, w.lead_ns, w.force) for w in network.plant.works
     )
-    out.append(PlannedWorks(center, light.inventory(), works))
+    out.append(calendar(network, light, center, works))
     p = network.plant.packets
     switching = Switching(
         p.processing_ns,
@@ -69,11 +73,43 @@ def optical_elements(network: schema.NetworkFile, light: LightSide, center: str)
     return out
 
 
+def calendar(
+    network: schema.NetworkFile, light: LightSide, center: str, works: tuple[AnnounceWorks, ...] = ()
+) -> PlannedWorks:
+    """The calendar of works, with what is planned from the start."""
+    links = frozenset(link.id for link in network.links)
+    otn = network.has_plant
+    moved = links if network.coordination is not None else frozenset()
+    after = looked_after(network)
+    return PlannedWorks(center, light.inventory(), works, otn=otn, links=links, looked_after=after, moved=moved)
+
+
+def lightable(network: schema.NetworkFile) -> tuple[Lightable, ...]:
+    """Links that light may be asked for: on demand, or when dark, if nobody restores them."""
+    served = {service.link for service in network.plant.services}
+    restored = network.loops.restore is not None or network.coordination is not None
+    found = []
+    for link in network.links:
+        asked = link.on_demand
+        if link.protocol in OVER_PAIRS or link.id in served or (asked is None and restored):
+            continue
+        (a, b), limits, companion = link.between, Limits(), None
+        if asked is not None:
+            limits = Limits(
+                max_loss_db=asked.max_loss_db, max_noise_hz=asked.max_noise_hz, max_latency_ns=asked.max_latency_ns
+            )
+            given = asked.companion
+            companion = None if given is None else Companion(given.width_mhz, given.launch_dbm)
+        isolation = link.spectrum.isolation_db if link.spectrum is not None else ISOLATION_DB
+        found.append(Lightable(link.id, a, b, isolation, limits, companion, asked is not None))
+    return tuple(found)
+
+
 def wish_of(network: schema.NetworkFile, given: schema.ConnectivityService) -> OpenService:
     """A service of the file as its customer asks for it."""
     link = next((link for link in network.links if link.id == given.link), None)
     a, b = link.between if link is not None else (given.source or "", given.to or "")
-    isolation = link.spectrum.isolation_db if link is not None and link.spectrum is not None else 100.0
+    isolation = link.spectrum.isolation_db if link is not None and link.spectrum is not None else ISOLATION_DB
     companion = given.companion
     again = given.restoration
     return OpenService(

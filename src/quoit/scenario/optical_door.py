@@ -1,8 +1,8 @@
 """The optical network behind TAPI: the port `interfaces.tapi.optics.Optics` over a twin's controllers.
 
 It keeps a copy of what the controllers tell, since a server reads it at each request: the topology changes with the
-light of spans, services with their news. Services that were not opened here (those of the network file) are not shown:
-nobody configured them, so they have no end points to show.
+light of spans, services with their news. Services that were not opened here, such as those of the network file and
+those that intents ask for, are taken over as configuration: from then on they are as if a client had opened them.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import NAMESPACE_URL, uuid5
@@ -23,17 +23,20 @@ from quoit.connectivity import api
 from quoit.engine.physics.fibre import delay_s
 from quoit.interfaces.identity import Peer
 from quoit.interfaces.listener import Listener
+from quoit.interfaces.passwords import Passwords
 from quoit.interfaces.restconf.access import Rule, Rules
 from quoit.interfaces.restconf.core import Restconf
 from quoit.interfaces.restconf.errors import RestconfError
 from quoit.interfaces.restconf.exchange import Request, Response, refusal
 from quoit.interfaces.restconf.library import ModuleSet, YangError
 from quoit.interfaces.restconf.schema import Schema
-from quoit.interfaces.restconf.server import serve
+from quoit.interfaces.restconf.server import Handler, serve
 from quoit.interfaces.tapi import codec
 from quoit.interfaces.tapi.demands import Asked, asked_of
+from quoit.interfaces.tapi.objects import Standing, service_object
 from quoit.interfaces.tapi.optics import Lifecycle, Link, Network, Node, PathWish, Service, Sip, Wish
 from quoit.interfaces.tapi.provider import STREAM, TapiProvider
+from quoit.interfaces.tapi.teraflow import TeraFlowTapi
 from quoit.model.problem import Problem
 from quoit.model.role import Operation, Role, may
 from quoit.runtime.live import LiveWorld
@@ -47,6 +50,8 @@ HOW_TO_GET_THEM = (
     "and Interfaces project (Apache licence) and give its directory YANG as --tapi-yang"
 )
 MOST_PATHS = 3
+MOST_SERVICES = 500
+"""Services that are shown without a client having opened them, at most: configuration has its bound, too."""
 ROLES = tuple(role for role in Role if may(role, Operation.READ_OPTICS))
 """Who is let in at the optical network's door."""
 
@@ -70,6 +75,8 @@ class TwinOptics:
         self._span_uuids = {name: uuid for uuid, name in self._spans.items()}
         self._network = self._drawn(network)
         self._services: dict[str, Service] = {}
+        self._names: dict[str, str] = {}
+        self._coming: set[str] = set()
         self._provider: TapiProvider | None = None
         self._core: Restconf | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -105,23 +112,30 @@ class TwinOptics:
         return self._network
 
     def services(self) -> Mapping[str, Service]:
-        return self._services
+        if not self._coming:
+            return self._services
+        return {uuid: service for uuid, service in self._services.items() if uuid not in self._coming}
 
     async def open(self, wish: Wish) -> None:
         asked = asked_of(wish.asked)
         if asked.disjoint:
             raise Problem("not-supported", "a service over two routes; open two with diversity-exclusion")
         self._services[wish.uuid] = Service(Lifecycle.PLANNED, False)
+        self._names[wish.uuid] = wish.uuid
         try:
             row = await self._world.ask(api.OTN, self._order(wish, asked))
         except BaseException:
-            self._services.pop(wish.uuid, None)
+            self._forget(wish.uuid)
             raise
         self._services[wish.uuid] = self._service(row)
 
     async def close(self, uuid: str) -> None:
-        await self._world.ask(api.OTN, api.CloseService(uuid))
+        await self._world.ask(api.OTN, api.CloseService(self._names.get(uuid, uuid)))
+        self._forget(uuid)
+
+    def _forget(self, uuid: str) -> None:
         self._services.pop(uuid, None)
+        self._names.pop(uuid, None)
 
     async def paths(self, wish: PathWish) -> tuple[tuple[str, ...], ...]:
         asked = asked_of(wish.asked)
@@ -163,7 +177,7 @@ class TwinOptics:
             asked.objective,
             asked.max_loss_db,
             asked.max_latency_ns,
-            None,
+            asked.max_switches,
             asked.max_noise_cps,
             tuple(avoid),
             centres,
@@ -191,8 +205,8 @@ class TwinOptics:
             given.isolation_db,
             self._limits(asked),
             None if asked.companion_dbm is None else api.Companion(launch_dbm=asked.companion_dbm),
-            coroute=asked.coroute or "",
-            apart_from=asked.apart_from or "",
+            coroute=self._names.get(asked.coroute, asked.coroute) if asked.coroute else "",
+            apart_from=self._names.get(asked.apart_from, asked.apart_from) if asked.apart_from else "",
             start_ns=self._instant(wish.start),
             end_ns=self._instant(wish.end),
             restoration=api.Restoration(asked.restore, asked.hold_off_ns, asked.revertive, wait_ns),
@@ -211,8 +225,11 @@ class TwinOptics:
         """A watcher of the kernel's news: it may not wait."""
         if isinstance(msg, api.SpanLight):
             self._light(msg.span, msg.loss_db is not None)
-        elif isinstance(msg, api.ServiceRow) and msg.service in self._services:
-            self._told(msg)
+        elif isinstance(msg, api.ServiceRow):
+            if self._uuid_of(msg.service) in self._services:
+                self._told(msg)
+            elif self._comes(msg):
+                self._begin(self._take_over(msg))
 
     def _light(self, span: str, up: bool) -> None:
         uuid = self._span_uuids[span]
@@ -223,15 +240,19 @@ class TwinOptics:
                 self._core.changed()
 
     def _told(self, row: api.ServiceRow) -> None:
-        now, was = self._service(row), self._services[row.service]
+        uuid = self._uuid_of(row.service)
+        now, was = self._service(row), self._services[uuid]
         if now != was:
-            self._services[row.service] = now
+            self._services[uuid] = now
             if self._provider is not None:
-                self._provider.stands(row.service, now)
+                self._provider.stands(uuid, now)
         if row.lifecycle == api.REMOVED and self._provider is not None:
-            task = asyncio.get_running_loop().create_task(self._retire(row.service))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._begin(self._retire(uuid))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _retire(self, uuid: str) -> None:
         """Its schedule is over: out of the configuration. If a client just deletes it, there is nothing left to do."""
@@ -240,6 +261,91 @@ class TwinOptics:
             await self._provider.retire(uuid)
         except (RestconfError, Problem) as fault:
             _log.warning("service.not_retired", service=uuid, fault=str(fault))
+
+    # -- services that were opened elsewhere ---------------------------------------------------------
+
+    def _uuid_of(self, service: str) -> str:
+        """A service that was opened here is called by its uuid; of others it follows from the name."""
+        return service if service in self._names else self.uuid("service", service)
+
+    async def take_over(self) -> None:
+        """Show the services that are there already."""
+        found: api.Services = await self._world.ask(api.OTN, api.GetServices())
+        for row in found.rows:
+            if self._uuid_of(row.service) not in self._services and self._comes(row):
+                await self._take_over(row)
+
+    def _comes(self, row: api.ServiceRow) -> bool:
+        """Whether a service that is not known is to be shown. From now on its news count."""
+        if row.lifecycle in (api.PENDING_REMOVAL, api.REMOVED) or self._provider is None:
+            return False
+        if len(self._services) >= MOST_SERVICES:
+            _log.warning("service.not_shown", service=row.service, most=MOST_SERVICES)
+            return False
+        uuid = self._uuid_of(row.service)
+        self._services[uuid], self._names[uuid] = self._service(row), row.service
+        self._coming.add(uuid)
+        return True
+
+    async def _take_over(self, row: api.ServiceRow) -> None:
+        """One service, as whoever opened it would have configured it. It may be gone again before we come to it."""
+        assert self._provider is not None
+        uuid = self._uuid_of(row.service)
+        try:
+            wish: api.OpenService = await self._world.ask(api.OTN, api.GetWish(row.service))
+            await self._provider.adopt(service_object(self._standing(uuid, wish, row)))
+        except (Problem, RestconfError) as fault:
+            self._forget(uuid)
+            _log.warning("service.not_shown", service=row.service, fault=str(fault))
+            return
+        finally:
+            self._coming.discard(uuid)
+        self._provider.created(uuid)
+        if self._services[uuid].lifecycle is Lifecycle.PENDING_REMOVAL:  # it has gone meanwhile
+            await self._retire(uuid)
+
+    def _standing(self, uuid: str, wish: api.OpenService, row: api.ServiceRow) -> Standing:
+        """What there is to show of it."""
+        limits, again, companion = wish.limits, wish.restoration, wish.companion
+        centres = limits.centres_mhz
+        spans, nodes = self._avoided(limits.avoid)
+        quantum = wish.kind == api.QUANTUM
+        asked = Asked(
+            wish.link or None,
+            centres[0] if len(centres) == 1 else None,
+            row.width_mhz,
+            None if quantum else wish.launch_dbm,
+            None if companion is None else companion.launch_dbm,
+            limits.objective,
+            False,
+            limits.max_loss_db,
+            limits.max_noise_hz,
+            limits.max_latency_ns,
+            spans,
+            nodes,
+            self._uuid_of(wish.coroute) if wish.coroute else None,
+            self._uuid_of(wish.apart_from) if wish.apart_from else None,
+            again.enabled,
+            again.revertive,
+            again.hold_off_ns,
+            again.wait_ns,
+            limits.max_switches,
+        )
+        ends = ((wish.a, self.uuid("sip", wish.a)), (wish.b, self.uuid("sip", wish.b)))
+        pinned = tuple(self._span_uuids[span] for span in wish.spans)
+        start, end = (self._date(at) for at in (wish.start_ns, wish.end_ns))
+        return Standing(uuid, wish.service, ends, asked, self._network.topology, start, end, pinned)
+
+    def _avoided(self, names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Links (of a risk, all that share it) and nodes, by uuid."""
+        spans = [s.id for s in self._file.spans if s.id in names or (s.duct is not None and s.duct in names)]
+        shown = tuple(self._span_uuids[span] for span in spans)
+        return shown, tuple(self._nodes[name] for name in names if name in self._nodes)
+
+    def _date(self, at_ns: int | None) -> datetime | None:
+        if at_ns is None:
+            return None
+        return datetime.fromtimestamp(self._file.epoch_unix_s, UTC) + timedelta(microseconds=at_ns / 1000)
 
     async def end(self) -> None:
         """Wait for what is under way."""
@@ -332,15 +438,24 @@ class OpticalDoor:
         port: int,
         tls: ssl.SSLContext,
         identify: Callable[[bytes], Peer],
+        passwords: Passwords | None = None,
     ) -> Listener:
-        """Serve on a port of 127.0.0.1 (0: any free one) until `close`."""
+        """Serve on a port of 127.0.0.1 (0: any free one) until `close`. With `passwords`, in TeraFlowSDN's dialect."""
 
         def now() -> datetime:
             at_ns = world.now_ns() if world.running else world.kernel.now  # before it goes live
             return datetime.fromtimestamp(world.unix_s(at_ns), UTC)
 
         core, self._optics = tapi_server(self._network, world, watchers, self._modules, now)
-        return await self._stack.enter_async_context(serve(ByRole(core), "127.0.0.1", port, tls, identify))
+        handler: Handler = ByRole(core) if passwords is None else TeraFlowTapi(ByRole(core), core.root)
+        return await self._stack.enter_async_context(
+            serve(handler, "127.0.0.1", port, tls, identify, passwords=passwords)
+        )
+
+    async def show_what_stands(self) -> None:
+        """Take services over that were opened before the door was. The world must be live: controllers are asked."""
+        if self._optics is not None:
+            await self._optics.take_over()
 
     async def close(self) -> None:
         """Close the listener, and end what it has begun."""

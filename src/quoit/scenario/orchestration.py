@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from quoit.model.urn import Namespace
-from quoit.orchestration.api import Interface, orchestrator
+from quoit.orchestration.api import OPTICAL, Interface, orchestrator
 from quoit.orchestration.intents import IntentManager
+from quoit.orchestration.optical import OpticalServiceManager
 from quoit.orchestration.orchestrator import DomainPlan, Orchestrator
 from quoit.orchestration.servicelinks import ServiceLinkManager
 from quoit.runtime.element import Element
+from quoit.scenario.loops import keepers_of
+from quoit.scenario.optical import lightable
 from quoit.scenario.schema import NetworkFile
 
 
@@ -20,16 +23,24 @@ def orchestration(network: NetworkFile, center: str) -> list[Element]:
     joining = network.joining
     out: list[Element] = []
     if network.policies.orchestration == "hierarchical":
-        out.append(Orchestrator(center, tuple(plans), (), interfaces, joining))
+        out.append(Orchestrator(center, tuple(plans), (), interfaces, joining, otn=network.has_plant))
     else:
         for plan in plans:
             peers = tuple(other for other in plans if other.name != plan.name)
             place = plan.nodes[0] if plan.nodes else center
-            out.append(Orchestrator(place, (plan,), peers, interfaces, joining, plan.name))
+            out.append(Orchestrator(place, (plan,), peers, interfaces, joining, plan.name, network.has_plant))
     names = tuple(plan.name for plan in plans)
     period_ns = network.policies.intent_period_ns
-    number = network.policies.control_instances
-    out.append(IntentManager(center, names, Namespace(network.nid), period_ns=period_ns, controllers=number))
+    optical = OPTICAL if network.has_plant else None
+    namespace, number = Namespace(network.nid), network.policies.control_instances
+    keepers = keepers_of(network)
+    out.append(
+        IntentManager(
+            center, names, namespace, period_ns=period_ns, optical=optical, keepers=keepers, controllers=number
+        )
+    )
+    if network.has_plant:
+        out.append(OpticalServiceManager(center, lightable(network)))
     out.append(ServiceLinkManager(center, names, number))
     return out
 

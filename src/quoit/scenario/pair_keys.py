@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 
-from quoit.fabric.api import OpenKeyCircuit
+from quoit.fabric.api import TRANSIT, OpenKeyCircuit
 from quoit.fabric.links.profile import BUILT_IN, OVER_PAIRS, PROTOCOL_OF, Profile, with_overrides
 from quoit.fabric.links.receiver import PairProtocol
 from quoit.fabric.pair_links import cost_of, walk
@@ -92,6 +92,15 @@ class PairKeys:
                 used.update(dict.fromkeys(self.path(link).over, link.width or 1))
         return used
 
+    def memories(self, link: Link) -> Counter[str]:
+        """How many of each node's memories the link has for itself."""
+        nodes, width = self.path(link).nodes, link.width or 1
+        return Counter(dict.fromkeys(nodes, TRANSIT * width) | dict.fromkeys((nodes[0], nodes[-1]), width))
+
+    def all_memories(self) -> Counter[str]:
+        """How many of each node's memories are for keys."""
+        return sum((self.memories(n) for n in self._n.links if n.protocol in OVER_PAIRS), Counter[str]())
+
     def _planned(self, link: Link, head: str, tail: str) -> tuple[str, ...]:
         entries, stations = self._side.links, self._side.known.stations
         graph = Graph((entry.link, entry.a, entry.b) for entry in entries.values())
@@ -119,6 +128,7 @@ class PairKeys:
     def faults(self) -> Iterator[tuple[Loc, str]]:
         """What is wrong with links of a network that is whole otherwise."""
         used: Counter[str] = Counter()
+        taken: Counter[str] = Counter()
         for i, link in enumerate(self._n.links):
             if link.protocol not in OVER_PAIRS:
                 continue
@@ -136,6 +146,17 @@ class PairKeys:
                 most = self._side.links[name].width
                 if used[name] > most:
                     yield at, f"pair link {name} has {most} pairs, and links up to here need {used[name]}; raise them"
+            taken.update(self.memories(link))
+            for node in self.path(link).nodes:
+                number = self._side.memories_of(node)
+                if taken[node] > number:
+                    yield (
+                        at,
+                        (
+                            f"node {node} has {number} memories, and links up to here need {taken[node]}, those that "
+                            f"pass it {TRANSIT} for each of their width; raise the number"
+                        ),
+                    )
             yield from self._refusal(at, link, asked)
 
     def _refusal(self, at: Loc, link: Link, asked: OpenKeyCircuit) -> Iterator[tuple[Loc, str]]:

@@ -9,6 +9,13 @@ from __future__ import annotations
 from quoit.fabric.api import CreatePairs, MadePair, Reading, RequestPairs
 from quoit.service.instances import Controllers
 from quoit.service.messages.applications import AdmitNode, ApplicationRow, Applications, GetApplications
+from quoit.service.messages.bindings import (
+    BindingRow,
+    Bindings,
+    GetBindings,
+    RebindUnit,
+    UnitRebound,
+)
 from quoit.service.messages.keys import (
     DeliveredBits,
     GetDeliveredBits,
@@ -115,6 +122,8 @@ __all__ = [
     "Applications",
     "AskOver",
     "AskPairs",
+    "BindingRow",
+    "Bindings",
     "ClaimQubits",
     "Claimed",
     "ClosePairCircuit",
@@ -126,6 +135,7 @@ __all__ = [
     "DropPairs",
     "FreeMemory",
     "GetApplications",
+    "GetBindings",
     "GetDeliveredBits",
     "GetKmeState",
     "GetSession",
@@ -160,6 +170,7 @@ __all__ = [
     "QnpuHeard",
     "QnpuNews",
     "Reading",
+    "RebindUnit",
     "RequestPairs",
     "Segment",
     "SendNote",
@@ -181,6 +192,7 @@ __all__ = [
     "UnitChanged",
     "UnitCount",
     "UnitCounts",
+    "UnitRebound",
     "Units",
     "UnitsChanged",
     "WantPairs",

@@ -20,7 +20,7 @@ from quoit.service.calendar import Calendar
 from quoit.service.directory import Attachment
 from quoit.service.opening import WATCH_NS
 from quoit.service.planning import Centre
-from quoit.service.rounds import Rounds
+from quoit.service.rebinding import Rebinding
 from quoit.service.scheduler import SCHEDULER, UnitFreed, UnitOver, UnitSettled
 from quoit.service.states import (
     Assembled,
@@ -44,7 +44,7 @@ PRESENCE_NS = 1_000_000_000
 """How long EMEs of a unit wait for the answer that the others are there."""
 
 
-class Eme(Rounds):
+class Eme(Rebinding):
     """One entanglement management entity, for the applications at one node."""
 
     stratum, plane = Stratum.SERVICE, Plane.RESOURCE
@@ -59,8 +59,11 @@ class Eme(Rounds):
         centres: tuple[Centre, ...],
         calendar: Calendar,
         root: bytes,
+        anchored: bool = False,
     ) -> None:
+        """`anchored`: control resolves sets of nodes by anchors."""
         super().__init__(eme(node), node, domain, stage, apps, centres, calendar, root)
+        self._anchored = anchored
 
     # -- as a party's EME ----------------------------------------------------------------------------
 
@@ -78,7 +81,8 @@ class Eme(Rounds):
             ctx.tell(self.name, WatchUnit(msg.unit_id), after=WATCH_NS)
         slots: tuple[int, ...] = ()
         if msg.number:
-            answer: Slots = await ctx.ask(memory(self._node), ReserveSlots(self.name, msg.number), within=WITHIN)
+            order = ReserveSlots(self.name, msg.number, unit.wanted.priority, f"{msg.unit_id} {msg.sae}")
+            answer: Slots = await ctx.ask(memory(self._node), order, within=WITHIN)
             slots = answer.slots
         if unit.state in ENDED or self._units.get(msg.unit_id) is not unit:  # meanwhile
             if slots:
@@ -88,7 +92,7 @@ class Eme(Rounds):
             unit.here[msg.sae] = slots
             unit.ready[msg.sae], unit.used[msg.sae] = set(), set()
         else:
-            unit.centre_slots = slots
+            unit.centre_slots = (*unit.centre_slots, *slots)
         return Prepared(slots)
 
     @handles(UndoStates)
@@ -134,11 +138,14 @@ class Eme(Rounds):
     async def entrust(self, ctx: Context, unit: StatesUnit, sae: str, msg: StateReady) -> None:
         unit.index[msg.slot] = msg.index
         self._memory[msg.slot] = sae
+        self._touched.discard(msg.slot)
         self._unit_of[msg.slot] = unit.unit_id, sae
         unit.ready[sae].add(msg.slot)
         unit.fidelity = msg.fidelity if unit.fidelity is None else min(unit.fidelity, msg.fidelity)
         unit.fidelity_at_ns = msg.at_ns
         self._until(ctx, unit, msg.expires_ns)
+        if unit.asleep is not None and len(unit.ready[sae]) == unit.wanted.number:
+            self.awake(ctx, unit)
         await self._measured(ctx, unit, sae, msg)
         if len(unit.ready[sae]) == unit.wanted.number and unit.lead != self.name and unit.state is UnitState.ROUTED:
             self._step(ctx, unit, UnitState.ESTABLISHED)
@@ -161,7 +168,12 @@ class Eme(Rounds):
     @handles(Assembled)
     async def on_assembled(self, ctx: Context, msg: Assembled) -> None:
         unit = self._units.get(msg.unit_id)
-        if unit is None or unit.lead_side is None or unit.state not in YOUNG:
+        if unit is None or unit.lead_side is None:
+            return
+        if unit.lead_side.remaking:
+            unit.lead_side.remade = msg
+            return
+        if unit.state not in YOUNG:
             return
         if msg.why:
             await self._fail(ctx, unit, Problem("peer-unreachable", msg.why))

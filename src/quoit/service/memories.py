@@ -38,6 +38,8 @@ class MemoryDesk(Assembler):
         self._domain = domain
         self._apps = {app.sae: app for app in apps}
         self._memory: dict[int, str] = {}
+        self._touched: set[int] = set()
+        """Memories whose qubit an application has begun to work with, and which hold what only it knows."""
         self._notes: dict[str, deque[Note]] = {sae: deque(maxlen=MAX_NOTES) for sae in self._apps}
         self.know_controllers(1)
 
@@ -69,6 +71,7 @@ class MemoryDesk(Assembler):
     @handles(FreeMemory)
     async def on_free(self, ctx: Context, msg: FreeMemory) -> Memories:
         slots = self._owned(msg.caller, msg.addresses)
+        self._touched.update(slots)
         await ctx.ask(memory(self._node), FreeSlots(self.name, slots), within=WITHIN)
         for slot in slots:
             del self._memory[slot]
@@ -78,6 +81,7 @@ class MemoryDesk(Assembler):
     @handles(OperateOn)
     async def on_operate(self, ctx: Context, msg: OperateOn) -> Operation:
         slots = self._owned(msg.caller, msg.addresses)
+        self._touched.update(slots)
         order = OperateSlots(self.name, msg.name, slots, msg.basis, msg.angle_rad, msg.pauli)
         done: SlotsDone = await ctx.ask(memory(self._node), order, within=WITHIN)
         if msg.name in ("measure", "bell-measure", "discard"):

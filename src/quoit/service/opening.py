@@ -94,7 +94,7 @@ class Opening(UnitBook):
         self._remember(unit)
         ctx.tell(self.name, WatchUnit(msg.unit_id), after=WATCH_NS)
         ctx.tell(self.name, Overdue(msg.unit_id), after=wanted.within_ns)
-        want = WantTurn(msg.unit_id, self.name, msg.originator, wanted.priority, plan.memories, plan.links)
+        want = WantTurn(msg.unit_id, self.name, msg.originator, wanted.priority, plan.taken, plan.links)
         try:
             queued: Queued = await ctx.ask(SCHEDULER, want, within=WITHIN)
         except Problem as problem:
@@ -180,11 +180,11 @@ class Opening(UnitBook):
         lead.fault = None
         self._step(ctx, unit, UnitState.ROUTED)
         ctx.tell(eme(plan.centre), assemble)
-        ctx.tell(SCHEDULER, TurnTaken(unit.unit_id, plan.memories, plan.links))
+        ctx.tell(SCHEDULER, TurnTaken(unit.unit_id, plan.taken, plan.links))
 
     async def _take(self, ctx: Context, unit: StatesUnit, lead: LeadSide, plan: Plan) -> Assemble:
         """Memories at every party and the centre, then circuits."""
-        wanted, star, number = unit.wanted, plan.star, unit.wanted.number
+        star, number = plan.star, unit.wanted.number
         centre_party = "" if star.own < 0 else lead.parties[star.own].sae
         lead.others = tuple(sorted(({eme(p.node) for p in lead.parties} | {eme(plan.centre)}) - {self.name}))
         slots: dict[str, tuple[int, ...]] = {}
@@ -195,16 +195,28 @@ class Opening(UnitBook):
         central: Prepared = await ctx.ask(
             eme(plan.centre), self._prepare(unit, "", plan.memories[plan.centre]), within=WITHIN
         )
+        return await self._open(ctx, unit, lead, plan, central.slots, slots)
+
+    async def _open(
+        self, ctx: Context, unit: StatesUnit, lead: LeadSide, plan: Plan, central: tuple[int, ...],
+        slots: dict[str, tuple[int, ...]],
+    ) -> Assemble:  # fmt: skip
+        """Circuits into memories that are kept: the centre's, and each party's by its EME."""
+        wanted, star, number = unit.wanted, plan.star, unit.wanted.number
+        centre_party = "" if star.own < 0 else lead.parties[star.own].sae
         halves = number * len(star.edges)
-        opened = []
+        opened: list[Edge] = []
+        over: list[tuple[str, ...]] = []
         for i, edge in enumerate(star.edges):
-            head = central.slots[i * number : (i + 1) * number]
+            head = central[i * number : (i + 1) * number]
             order = OpenCircuit(
                 edge.circuit, plan.centre, edge.node, plan.edge_fidelity(wanted.fidelity), head, slots[edge.party],
-                eme(plan.centre), edge.party, tested=wanted.tests > 0,
+                eme(plan.centre), edge.party, tested=wanted.tests > 0, priority=wanted.priority,
+                claim=f"{unit.unit_id} {edge.seat}",
             )  # fmt: skip
             lead.circuits = (*lead.circuits, edge.circuit)
             made: PairPlan = await ctx.ask(PAIR_CONTROLLER, order, within=WITHIN)
+            over.append(made.links)
             sure = edge_of(edge.circuit, edge.party, edge.seat, made)
             opened.append(
                 Edge(edge.circuit, edge.party, edge.node, sure.state, sure.decay_hz, edge.seat, head, slots[edge.party])
@@ -215,10 +227,12 @@ class Opening(UnitBook):
         if wait is None or wait <= spent:
             best = floor(plan.best * 1e4) / 1e4
             raise Problem("fidelity-unreachable", "pairs would not outlive the news of them", best=best)
-        return Assemble(
+        lead.over = tuple(over)
+        lead.made = Assemble(
             unit.unit_id, self.name, sure_star, centre_party, number, (wait - spent) // 2, wanted.fidelity,
-            lead.until_ns, wanted.tests > 0, central.slots[halves:],
+            lead.until_ns, wanted.tests > 0, central[halves:],
         )  # fmt: skip
+        return lead.made
 
     def _prepare(self, unit: StatesUnit, sae: str, number: int) -> PrepareStates:
         return PrepareStates(

@@ -24,7 +24,8 @@ from quoit.service.api import (
     WordCame,
     qnpu,
 )
-from quoit.service.program_pairs import WITHIN, ProgramPairs
+from quoit.service.program_pairs import ProgramPairs
+from quoit.service.program_state import WITHIN
 
 ACTS = frozenset(
     ["init", "discard", "move", "measure", "x", "y", "z", "h", "s", "k", "t", "rx", "ry", "rz", "cnot", "cz", "swap"]

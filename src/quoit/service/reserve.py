@@ -8,7 +8,7 @@ put back from a copy: whatever it holds may have been handed out since, so all o
 from __future__ import annotations
 
 from quoit.fabric import api as fabric
-from quoit.fabric.api import Flow, KeyArrived, KeyMoved, MoveKey, OpenFlow, Stored
+from quoit.fabric.api import STRAY_NEWS, Flow, KeyArrived, KeyMoved, KeyStrayed, MoveKey, OpenFlow, Stored
 from quoit.model.problem import Problem
 from quoit.model.secret import Secret
 from quoit.runtime import seeds
@@ -27,6 +27,8 @@ CONTROL_PAUSE_NS = 5_000_000_000
 """A controller that did not answer is not asked again for so long."""
 CONTROL_SILENT = ("deadline", "no-controller")
 """What is said of a controller that is away, and not of the network."""
+SETTLE_NS = 50_000_000
+"""So long a route that control has just changed may need to be one everywhere."""
 EXPIRY_NS = 60_000_000_000
 
 
@@ -109,6 +111,10 @@ class KeyReserve(MeetingDesk):
         name, start = stream.name, stream.next_start
         stream.next_start += bits
         moved = await self._carry(ctx, MoveKey(name, start, bits, self.place, stream.node, stream.peer))
+        if not stream.may_go(moved.nodes, ctx.now):
+            await ctx.sleep(SETTLE_NS)  # its way may have been changed while it went
+            await self._ask_route(ctx, stream)
+        self._check_way(ctx, stream, moved, stream.may_go(moved.nodes, ctx.now))
         await self._take_in(ctx, stream, name, start, Stretch(moved.value, moved.pieces))
 
     async def _ask_route(self, ctx: Context, stream: OutStream) -> None:
@@ -125,7 +131,23 @@ class KeyReserve(MeetingDesk):
             ctx.emit("control.silent", stream=stream.name, code=problem.code)
             return
         stream.offered_bps = flow.offered_bps
-        stream.route = flow.nodes
+        stream.grant(flow.nodes, ctx.now)
+
+    def _check_way(self, ctx: Context, stream: OutStream, moved: KeyMoved, granted: bool, flow: str = "") -> None:
+        """The tags of all hops protect the list of nodes that a key came by. One that went another way than control has
+        granted is not used: a stranger may write into relays, and have its bits read where he likes."""
+        if granted:
+            if stream.strayed:
+                stream.strayed = False
+                over = KeyStrayed(self.place, stream.node, (), flow, ctx.now, over=True)
+                ctx.publish(f"{STRAY_NEWS}.{self.name}", over)
+            return
+        stream.strayed = True
+        nodes, wanted = list(moved.nodes), list(stream.route)
+        ctx.emit("key.strayed", stream=stream.name, bits=8 * len(moved.value), nodes=nodes, granted=wanted)
+        ctx.publish(f"{STRAY_NEWS}.{self.name}", KeyStrayed(self.place, stream.node, moved.nodes, flow, ctx.now))
+        moved.value.wipe()
+        raise Problem("no-route", f"the key went over {', '.join(nodes)}; control has granted {', '.join(wanted)}")
 
     async def _move_shares(self, ctx: Context, stream: OutStream, bits: int) -> None:
         """Bring one stretch of a session's key to both ends: the sum of as many random shares as it has routes, each
@@ -143,6 +165,7 @@ class KeyReserve(MeetingDesk):
             share = share_name(name, number, len(flows))
             order = MoveKey(share, start, bits, self.place, stream.node, stream.peer, flow.name)
             moved = await self._carry(ctx, order)
+            self._check_way(ctx, stream, moved, moved.nodes == flow.nodes, flow.name)
             share_here = Stretch(moved.value, moved.pieces)
             whole = share_here if whole is None else whole.plus(*share_here)
         if whole is not None:

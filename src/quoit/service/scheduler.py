@@ -1,8 +1,8 @@
 """The Service stratum's control of shared states: gives units their turns at the network's memories and links.
 
-It decides about order and about who gives way, and owns nothing: memories are kept by agents and links by the fabric's
-control, who may have given them to others. So a turn is a leave to try, and the books here are put right by what comes
-of it.
+It decides about the order of units and about which of them give way, and owns nothing: memories are kept by agents and
+links by the fabric's control, whom pairs on request, programs and keys ask as well. So a turn is a leave to try, with
+the unit's priority (`fabric.claims`), and the books here are put right by what comes of it.
 """
 
 from __future__ import annotations

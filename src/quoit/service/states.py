@@ -351,6 +351,39 @@ class PromiseTested(Message):
     at_ns: int
 
 
+@message("service.LayAside")
+class LayAside(Message):
+    """The originator's EME to a party's: the unit's states are to be made anew, so its application shall not get at
+    them until they are. Answered with `LaidAside`; Problem `not-rebindable` if it has begun to use them."""
+
+    unit_id: str
+    why: str
+
+
+@message("service.LaidAside")
+class LaidAside(Message):
+    """The party's memories, by number of the state."""
+
+    slots: tuple[int, ...]
+
+
+@message("service.Vacate")
+class Vacate(Message):
+    """The originator's EME to a party's: throw away what the unit has in its memories, and keep them for it; `centre`:
+    as the centre's. Answered with `Heard`."""
+
+    unit_id: str
+    centre: bool
+
+
+@message("service.PickUp")
+class PickUp(Message):
+    """The originator's EME to a party's: nothing has come of it, the unit has its states as it had them. Answered with
+    `Heard`."""
+
+    unit_id: str
+
+
 @message("service.Overdue")
 class Overdue(Message):
     """An EME to itself: is this unit established by now?"""

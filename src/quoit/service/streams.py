@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from quoit.fabric.api import Flow
 from quoit.model.problem import Problem
 
+REWRITTEN_NS = 5 * 10**9
+"""So long after control has granted another way relays may still have the old one."""
+
 
 @dataclass
 class OutStream:
@@ -18,7 +21,8 @@ class OutStream:
     `starved`: observers were told that it cannot be filled.
 
     A stream of a `session` is moved over that session's own `flows`, `paths` of them at once, a share of every stretch
-    on each.
+    on each. `route` is what control has granted, `former` what it had granted before; relays may have that yet until
+    `former_until`. `strayed`: its key last went another way.
     """
 
     name: str
@@ -36,6 +40,9 @@ class OutStream:
     filling: bool = False
     offered_bps: float = 0.0
     route: tuple[str, ...] = ()
+    former: tuple[str, ...] = ()
+    former_until: int = 0
+    strayed: bool = False
     obstacle: Problem | None = None
     starved: bool = False
 
@@ -43,6 +50,16 @@ class OutStream:
     def key(self) -> str:
         """What a KME knows the stream by among its own: it keeps one for a peer, and one for each session."""
         return stream_key(self.peer, self.session)
+
+    def grant(self, nodes: tuple[str, ...], now: int) -> None:
+        """Control says which way its key goes."""
+        if self.route and nodes != self.route:
+            self.former, self.former_until = self.route, now + REWRITTEN_NS
+        self.route = nodes
+
+    def may_go(self, nodes: tuple[str, ...], now: int) -> bool:
+        """Whether control has granted this way."""
+        return nodes == self.route or (nodes == self.former and now < self.former_until)
 
     def begin_at(self, tail: int) -> None:
         """The stream's other end holds bits up to `tail` already."""

@@ -11,7 +11,7 @@ from quoit.runtime.context import Context
 from quoit.service.api import UNIT_NEWS, Unit, UnitsChanged
 from quoit.service.directory import Attachment
 from quoit.service.planning import Centre, Plan, Planner
-from quoit.service.states import Holding, StateReady, Wanted
+from quoit.service.states import Assemble, Assembled, Holding, StateReady, Wanted
 
 WITHIN = 5_000_000_000
 MOST_UNITS = 10_000
@@ -24,7 +24,8 @@ YOUNG = (UnitState.REQUESTED, UnitState.ROUTED)
 class StatesUnit:
     """A unit as one EME knows it. `here`: memories of each of its applications; those that are `ready`, those that are
     `used` up, and which state each is of (`index`). `held`: qubits of the turn under way, by application and state,
-    that are not its application's yet. `lead`: the originator's EME."""
+    that are not its application's yet. `lead`: the originator's EME. `asleep`: until when it was promised, while its
+    states are being made anew and its applications cannot get at them."""
 
     unit_id: str
     endpoints: tuple[str, ...]
@@ -51,14 +52,25 @@ class StatesUnit:
     estimate_at_ns: int | None = None
     tested: int = 0
     centre_slots: tuple[int, ...] = ()
+    asleep: Asleep | None = None
     lead_side: LeadSide | None = None
+
+
+@dataclass(frozen=True)
+class Asleep:
+    """What a unit had before its states were to be made anew."""
+
+    expires_ns: int | None
+    fidelity: float | None
 
 
 @dataclass
 class LeadSide:
     """What the originator's EME alone knows of a unit. `parties` by seat. `holding`: who holds which state of the turn
     under way. `results` of the last tests, as many as were asked for, and what had been `promised` of each; `tests` in
-    all, and how many turns were `spared` from delivery since there were enough."""
+    all, and how many turns were `spared` from delivery since there were enough. `made`: the order by which its states
+    were made, `over` which links for each of its pairs, how often they were `rebound` since, and, while that is under
+    way (`remaking`), the answer."""
 
     parties: tuple[Attachment, ...]
     until_ns: int | None
@@ -76,6 +88,11 @@ class LeadSide:
     promised: list[float] = field(default_factory=list)
     tests: int = 0
     spared: int = 0
+    made: Assemble | None = None
+    over: tuple[tuple[str, ...], ...] = ()
+    rebound: int = 0
+    remaking: bool = False
+    remade: Assembled | None = None
 
 
 class UnitBook(Planner):

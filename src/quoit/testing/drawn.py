@@ -34,5 +34,5 @@ def readings(link: DecoyBB84, channels: Iterator[Channel], seed: int) -> Iterato
     """One reading a second, over the channel that each second has."""
     stream = ChunkStream(link.sampler(), 1.0, lambda epoch: seeds.generator(seed, "drawn", f"counts {epoch}"))
     for number, channel in enumerate(channels, 1):
-        tested, errors, sifted, raw, clicks = link.reading(stream.next(channel))
+        tested, errors, sifted, raw, clicks, _ = link.reading(stream.next(channel))
         yield LinkReading("link", tested, errors, sifted, raw, number * S, number, S, clicks)

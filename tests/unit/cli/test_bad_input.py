@@ -22,6 +22,7 @@ TWO_NODES = str(Path(__file__).parents[3] / "examples" / "two-nodes.yaml")
         (["up", TWO_NODES, "--speed", "0"], 2, "--speed: expected above 0"),
         (["up", TWO_NODES, "--port", "99999"], 2, "--port: expected 0"),
         (["up", TWO_NODES, "--agents", "0"], 2, "policies: {agents: true}"),
+        (["up", TWO_NODES, "--teraflow"], 2, "here is neither"),
         (["controller", "--dir", "nowhere"], 2, "no twin runs in nowhere"),
         (["controller", "--agent", "a=https://h:1"], 2, "--agent goes with --network"),
         (["up", TWO_NODES, "--processes", "9"], 2, "this network has 2 nodes"),

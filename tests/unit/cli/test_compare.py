@@ -43,6 +43,7 @@ def demand(hops: int, floor: float = 0.6) -> Demand:
     return Demand(stations, (link,) * hops, floor, 60)
 
 
+@pytest.mark.realises("F7")
 def test_figures_agree_with_the_promises() -> None:
     rows = compare(demand(4), {"asap": Asap(), "nested": Nested(), "edc": EntanglementDefined()}, 1, compiled=False)
     for row in rows:
@@ -101,6 +102,7 @@ def test_a_run_that_delivers_nothing_ends_at_its_limit() -> None:
         assert (row.figures.delivered, row.figures.rate_hz, row.figures.latency_p50_s) == (0, None, None)
 
 
+@pytest.mark.realises("F7")
 def test_a_table_for_people_and_json_for_machines(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     status, out, _ = told(["compare", EXAMPLE, "--pairs", "20"], capsys)
     assert status == 0
@@ -163,6 +165,7 @@ def own_compiler(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
+@pytest.mark.realises("F7")
 def test_a_compiler_from_outside_the_package_is_compared_like_ours(own_compiler: Path) -> None:
     path = os.pathsep.join([str(own_compiler), *(p for p in sys.path if p)])
     command = [sys.executable, "-c", "from quoit.engine.kernels import machine; machine.can_compile = lambda: False\n"

@@ -46,8 +46,12 @@ EVENTS
 class Mesh:
     """The network in virtual time, with what its services were told to be."""
 
-    def __init__(self, plant: str = "", events: str = "", domains: bool = False) -> None:
+    def __init__(
+        self, plant: str = "", events: str = "", domains: bool = False, spans: dict[str, str] | None = None
+    ) -> None:
         text = NETWORK.replace("PLANT", plant).replace("EVENTS", events)
+        for name, more in (spans or {}).items():
+            text = text.replace(f"{{name: {name}, ", f"{{name: {name}, {more}, ")
         both = ("domain: east", "domain: west") if domains else ("", "")
         text = text.replace("DOMAINS", DOMAINS if domains else "").replace("DOMAIN", both[0]).replace("OTHER", both[1])
         twin = assemble(loads(text), Parts(lambda kme: MemoryStore()))
@@ -135,6 +139,65 @@ def test_a_schedule_lights_and_removes() -> None:
     mesh.run(8.1)
     assert mesh.ask(api.GetServices()).rows == ()
     assert "cust" not in mesh.channels()
+
+
+@pytest.mark.realises("E3", "E4")
+def test_what_a_schedule_will_have_is_kept_for_it_from_whoever_overlaps_it_in_time() -> None:
+    mesh = Mesh()
+    here = {"spans": ("ac",), "limits": api.Limits(centres_mhz=(193_100_000,))}
+    mesh.ask(lit("booked", start_ns=5 * S, end_ns=8 * S, **here))
+    assert mesh.refused(lit("for-ever", **here)).code == "no-route"
+    assert mesh.refused(lit("into-it", end_ns=6 * S, **here)).code == "no-route"
+    assert mesh.refused(lit("within", start_ns=6 * S, end_ns=7 * S, **here)).code == "no-route"
+    mesh.ask(lit("before", end_ns=5 * S, **here))
+    mesh.ask(lit("after", start_ns=8 * S, **here))
+    mesh.ask(lit("elsewhere", spans=("ac",)))
+    assert mesh.service("elsewhere").centre_mhz != 193_100_000
+    lit_at = {}
+    for second in (2, 6.5, 9):
+        mesh.run(second)
+        lit_at[second] = sorted(row.service for row in mesh.ask(api.GetServices()).rows if row.enabled)
+    assert lit_at == {2: ["before", "elsewhere"], 6.5: ["booked", "elsewhere"], 9: ["after", "elsewhere"]}
+
+
+@pytest.mark.realises("E3")
+def test_a_scheduled_neighbour_counts_for_a_quantum_channels_noise_before_it_is_lit() -> None:
+    mesh = Mesh()
+    mesh.ask(lit("bright", spans=("ac",), launch_dbm=0.0, start_ns=50 * S))
+    quiet = api.Limits(max_noise_hz=2_000.0)
+    mesh.ask(quantum(limits=quiet))
+    mesh.run(1)
+    assert mesh.service("q").spans == ("ab", "bc")
+    mesh.ask(api.CloseService("q"))
+    mesh.ask(quantum("brief", limits=quiet, end_ns=40 * S))
+    mesh.run(2)
+    assert mesh.service("brief").enabled
+    assert mesh.service("brief").spans == ("ac",), "it has gone when the other one comes"
+
+
+@pytest.mark.realises("E3", "E4")
+def test_quantum_light_meets_no_amplifier_and_classical_light_is_given_its_power_back() -> None:
+    mesh = Mesh(spans={"bc": "amplified: true", "ad": "amplified: true"})
+    assert mesh.ask(api.ComputePaths("a", "c", api.CLASSICAL, api.Limits(avoid=("main",)))).rows[0].spans == (
+        "ab",
+        "bc",
+    )
+    assert mesh.refused(api.ComputePaths("a", "c", limits=api.Limits(avoid=("main",)))).code == "no-route"
+    problem = mesh.refused(api.RetuneChannel("link", ("ab", "bc")), api.CONTROLLER)
+    assert (problem.code, "found one on span bc" in problem.detail) == ("malformed", True)
+    mesh.ask(lit(spans=("ad", "dc")))
+    mesh.run(2)
+    seen = {row.span: row for row in mesh.ask(api.GetChannels(), api.METERS).rows if row.channel == "cust"}
+    # -20 dBm, 4 dB of fibre; amplified, then 2 dB of the switch at d and 4 dB of fibre.
+    assert seen["ad"].dbm == pytest.approx(-24.0, abs=0.3)
+    assert seen["dc"].dbm == pytest.approx(-26.0, abs=0.3)
+    assert {name: row.planned_dbm for name, row in seen.items()} == {
+        name: pytest.approx(row.dbm, abs=0.1) for name, row in seen.items()
+    }
+    mesh.cut("ac")
+    mesh.run(4)
+    assert mesh.channels()["link"].spans == ("ac",)
+    assert mesh.refused(api.RequestPath("link", "a", "c"), api.CONTROLLER).code == "no-route"
 
 
 @pytest.mark.realises("E1", "E3")
@@ -381,7 +444,27 @@ def test_two_domains_show_each_other_grey_and_are_joined_on_one_wavelength() -> 
     mesh.cut("ac")
     mesh.run(2)
     assert (mesh.service("cust").spans, mesh.service("cust").enabled) == (("ab", "bc"), True)
-    assert mesh.refused(quantum(companion=api.Companion())).code == "not-supported"
+
+
+@pytest.mark.realises("E3", "E4")
+def test_a_companion_goes_with_its_quantum_channel_over_several_domains() -> None:
+    mesh = Mesh(domains=True)
+    faint = api.Companion(launch_dbm=-30.0)
+    mesh.ask(quantum(companion=faint, limits=api.Limits(avoid=("main", "d"))))
+    mesh.run(1)
+    row, channels = mesh.service("q"), mesh.channels()
+    assert (row.enabled, row.spans) == (True, ("ab", "bc"))
+    beside = channels["q:companion"]
+    assert (beside.spans, beside.centre_mhz) == (("ab", "bc"), row.companion_mhz)
+    assert abs(beside.centre_mhz - row.centre_mhz) >= 137_500
+    lit_one_way = mesh.ask(api.GetNoise("a", row.spans, row.centre_mhz, row.width_mhz), api.CONTROLLER)
+    there = lit_one_way.raman_hz + lit_one_way.leaked_hz + lit_one_way.mixed_hz
+    assert 0 < there < row.noise_hz < 4 * there, "the plan counts it from both ends"
+    mesh.ask(api.CloseService("q"))
+    few = api.Limits(max_noise_hz=10.0, avoid=("main", "d"))
+    problem = mesh.refused(quantum(companion=faint, limits=few))
+    assert (problem.code, problem.fields["reason"]) == ("no-route", "noise")
+    assert mesh.ask(quantum(companion=api.Companion(launch_dbm=-80.0), limits=few)).companion_mhz is not None
 
 
 def test_one_domain_and_two_find_paths_of_the_same_cost() -> None:
@@ -449,7 +532,7 @@ def test_works_that_would_cut_somebody_off_are_refused_or_forced() -> None:
     mesh.ask(quantum(limits=api.Limits(max_loss_db=6.5)))
     mesh.run(1)
     problem = mesh.refused(works(), api.WORKS)
-    assert (problem.code, problem.fields["stuck"]) == ("no-route", ["old", "q"])
+    assert (problem.code, problem.fields["stuck"]) == ("cannot-give-way", ["old", "q"])
     assert mesh.ask(api.ComputePaths("a", "c")).rows[0].spans == ("ac",)  # nothing is kept free
     mesh.ask(works(force=True), api.WORKS)
     mesh.run(11)
@@ -500,4 +583,6 @@ def test_a_file_without_a_plant_has_no_optical_controller() -> None:
     spans, links = "spans: [{between: [a, b], length: 1 km}]", "links: [{between: [a, b]}]"
     text = f"quoit: 1\nname: n\nnodes: {{a: {{}}, b: {{}}}}\n{spans}\n{links}\n"
     twin = assemble(loads(text), Parts(lambda kme: MemoryStore()))
-    assert not {e.name for e in twin.kernel.elements} & {api.OTN, api.WORKS}
+    names = {e.name for e in twin.kernel.elements}
+    assert api.OTN not in names
+    assert api.WORKS in names, "works of the quantum side have a calendar all the same"

@@ -13,6 +13,7 @@ from quoit.engine.equipment import (
     Silent,
     clicks,
     measured_hop,
+    measured_pair,
     node_model,
     single_click_link,
     timed_hop,
@@ -99,4 +100,28 @@ WHOLE = [p for p in PROFILES.values() if p.scheme in SCHEMES and p.pair_rate_hz 
 def test_measured_rates_come_out_as_published(profile: HardwareProfile) -> None:
     hop = measured_hop(profile, profile.fibre_km)
     assert hop.success / hop.cycle_ns * 1e9 == pytest.approx(profile.pair_rate_hz)
-    assert fidelity_of(hop.state) == pytest.approx(profile.pair_fidelity)
+    if profile.pair_fibre_km is None:
+        assert fidelity_of(hop.state) == pytest.approx(profile.pair_fidelity)
+    else:  # measured over less fibre than that
+        assert fidelity_of(hop.state) < (profile.pair_fidelity or 0)
+
+
+def test_a_fidelity_is_never_taken_farther_than_it_was_measured() -> None:
+    """Every profile that says over which fibre its fidelity was: beyond it there is more noise, and beyond all of it
+    nothing."""
+    for profile in PROFILES.values():
+        if profile.pair_fibre_km is not None:
+            assert profile.pair_fibre_km < profile.fibre_km
+            near, far = (measured_pair(profile, km) for km in (profile.pair_fibre_km, profile.pair_fibre_km * 1.01))
+            assert far.phi_plus < near.phi_plus <= (profile.pair_fidelity or 0)
+            assert far == measured_pair(profile, profile.fibre_km)
+
+
+def test_moving_halves_to_memory_is_counted_once() -> None:
+    siv = PROFILES["siv-boston-2024"]
+    assert siv.gate_p2 is not None
+    moved = fidelity_of(measured_hop(siv, 35).state)
+    assert moved == pytest.approx(
+        0.25 + (fidelity_of(measured_hop(siv, 35, stored=False).state) - 0.25) * siv.gate_p2**2
+    )
+    assert fidelity_of(measured_hop(siv, 35, fidelity=0.9).state) == pytest.approx(0.9)

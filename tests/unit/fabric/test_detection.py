@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quoit.fabric.api import BlockCredited, BlockMade, EndReading, LinkReading
-from quoit.fabric.detection import Battery, BatteryPlan, Cause, Finding, Seen, TwoEnds
+from quoit.fabric.detection import Battery, BatteryPlan, Cause, Finding, Seen, TwoEnds, promised_bell
 from quoit.planes.share_trend import ALARM, ShareFloor
 
 S = 10**9
@@ -191,3 +191,66 @@ def test_blocks_must_be_credited_as_they_were_made_and_be_possible() -> None:
     greedy = BlockMade("link", 9, 7_900, 0.02, 10_000, 2_000, 0, S)
     ends.credited(BlockCredited("link", 9, 7_900))
     assert "are the most" in (ends.made(greedy) or "")
+
+
+def bell_reading(at: int, rng: np.random.Generator, s: float, played: int = 400) -> LinkReading:
+    won = int(rng.binomial(played, (1 + s / 4) / 2))
+    return LinkReading("link", 100, 2, 1e3, 1e4, at * S, at, S, (), False, (played, won))
+
+
+@pytest.mark.realises("I2")
+def test_s_below_what_is_promised_is_found_from_the_start_and_s_above_it_never() -> None:
+    """Werner pairs of 0.95 are promised: S = 2.64. A hijacked repeater that makes up a fifth of its results takes a
+    fifth of S; nothing is learned first, so what was there from the start is found as well."""
+    rng = np.random.default_rng(3)
+    promised = promised_bell(0.95, 1.0)
+    plan = BatteryPlan(0.11, steady=False, bell=promised)
+    assert promised is not None
+    for s, within in ((2.0, 8), (0.8 * promised, 12), (0.0, 1)):
+        battery = Battery(plan)
+        found = [battery.add(bell_reading(at, rng, s)) for at in range(1, within + 1)]
+        (finding,) = next(one for one in found if one)
+        assert (finding.cause, finding.void, finding.first_block) == (Cause.ENTANGLEMENT, True, 0)
+        assert not battery.calm(bell_reading(within + 1, rng, s, 20_000))
+    honest = Battery(plan)
+    assert not any(honest.add(bell_reading(at, rng, promised)) for at in range(1, 3_000))
+    assert honest.calm(bell_reading(3_000, rng, promised))
+
+
+def test_a_bell_test_finds_within_the_pairs_that_its_information_says() -> None:
+    """30 / KL(won at S = 2 || won as promised) rounds on average; twice as many are enough for all of fifty."""
+    promised = promised_bell(0.95, 1.0)
+    assert promised is not None
+    w, c = (1 + promised / 4) / 2, 0.75
+    needed = ALARM / (c * np.log(c / w) + (1 - c) * np.log((1 - c) / (1 - w)))
+    assert 1_000 < needed < 2_000
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        battery = Battery(BatteryPlan(0.11, steady=False, bell=promised))
+        rounds = 0
+        while not battery.add(bell_reading(rounds, rng, 2.0, 50)):
+            rounds += 50
+        assert rounds < 2 * needed
+
+
+@pytest.mark.realises("I2")
+def test_clicks_of_pulses_without_light_tell_noise_that_nothing_else_does() -> None:
+    """Noise doubles the clicks in the dark, which are a thousandth of all; resending never does."""
+    rng = np.random.default_rng(11)
+    battery = Battery(BatteryPlan(0.08, (0.24, 0.024, 0.0)))
+
+    def reading(at: int, dark: float, qber: float = 0.02) -> LinkReading:
+        clicks = int(rng.poisson(40_000)), int(rng.poisson(4_300)), int(rng.poisson(50 * dark))
+        tested = sum(clicks) // 5
+        errors = int(rng.binomial(tested, qber))
+        return LinkReading("link", tested, errors, sum(clicks), sum(clicks), at * S, at, S, clicks)
+
+    assert not any(battery.add(reading(at, 1.0)) for at in range(1, 200))
+    found = [battery.add(reading(at, 2.0)) for at in range(200, 205)]
+    (noise,) = next(one for one in found if one)
+    assert (noise.cause, noise.void, noise.over) == (Cause.NOISE, False, False)
+    assert "without light" in noise.why
+    over = [battery.add(reading(at, 1.0)) for at in range(205, 208)]
+    assert [f.over for one in over for f in one] == [True]
+    causes = {f.cause for at in range(208, 220) for f in battery.add(reading(at, 1.0, 0.06))}
+    assert causes == {Cause.EAVESDROPPING}

@@ -11,6 +11,7 @@ import pytest
 from quoit.engine.links.pairs import measured
 from quoit.engine.physics.bell_pairs import BellDiagonal, werner
 from quoit.engine.program import state_of
+from quoit.fabric.detection import promised_bell
 from quoit.fabric.links.pairs import E91, BBM92Pairs
 from quoit.fabric.links.profile import BUILT_IN, E91Profile, PairsProfile, with_overrides
 from quoit.fabric.links.receiver import EMPTY, BlockVerdict, PairProtocol, RawBlock
@@ -78,6 +79,24 @@ def test_telemetry_shows_what_was_disclosed() -> None:
         assert (reading.tested, reading.errors) == (counts[place], counts[place + 1])
         assert reading.raw == 300_000
         assert reading.sifted == counts[0] + reading.tested
+
+
+@pytest.mark.realises("I2", "D1")
+@pytest.mark.parametrize("fidelity", [1.0, 0.94, 0.8])
+def test_rounds_of_the_bell_test_are_won_as_s_says(fidelity: float) -> None:
+    """Five standard deviations of what is drawn; S = 2 sqrt2 (4 F - 1)/3 (Horodecki et al. 1995)."""
+    played, won = EKERT.reading(block(EKERT, werner(fidelity)).total).games
+    s = promised_bell(fidelity, 1.0) or 0.0
+    assert s == pytest.approx(2 * 2**0.5 * (4 * fidelity - 1) / 3)
+    share = (1 + s / 4) / 2
+    assert won / played == pytest.approx(share, abs=5 * (share * (1 - share) / played) ** 0.5)
+    assert BBM92.reading(block(BBM92, werner(fidelity)).total).games == ()
+
+
+def test_a_promise_hardly_above_the_classical_bound_is_not_tested() -> None:
+    assert promised_bell(0.78, 1.0) is None  # S = 2.00
+    assert promised_bell(0.95, 0.7) is None
+    assert promised_bell(0.95, 1.0) == pytest.approx(2.64, abs=0.01)
 
 
 def test_a_block_is_full_by_its_key_results() -> None:

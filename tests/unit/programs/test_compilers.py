@@ -279,6 +279,7 @@ def test_bbpssw_gives_more_the_better_either_pair(gates: float, readout: float) 
     assert (np.diff(values, axis=1) >= -1e-12).all()
 
 
+@pytest.mark.realises("F7")
 def test_built_in_compilers_come_by_entry_points() -> None:
     found = {point.name: point.load() for point in entry_points(group=GROUP)}
     assert {name: found.get(name) for name in COMPILERS} == {name: type(c) for name, c in COMPILERS.items()}, (

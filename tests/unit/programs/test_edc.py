@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from quoit.engine.kernels.machine import PairMachine, can_compile
 from quoit.engine.program import Circuit, Decay, Hop, Node, Swap, werner_state
 from quoit.fabric.programs.asap import Asap
 from quoit.fabric.programs.demand import Demand, Refused, Station
-from quoit.fabric.programs.edc import AnchorDirectory, EntanglementDefined, anchors_of
+from quoit.fabric.programs.edc import AnchorDirectory, EntanglementDefined, anchors_of, anchors_within
 
 S = 10**9
 LIGHT = 100_000
@@ -105,8 +107,32 @@ def test_a_set_of_nodes_is_resolved_by_longest_prefix_and_split_by_anchor() -> N
     }  # fmt: skip
     assert found.domains == {"north", "lab", "south"}
     assert found.lookups == 8
-    with pytest.raises(Refused, match=r"urn:q:northern:a \(no domain.*urn:q:south:b \(domain south"):
+    with pytest.raises(Refused, match=r"urn:q:northern:a \(no domain"):
         directory.resolve([*asked, "urn:q:northern:a", "urn:q:south:b"])
+    with pytest.raises(Refused, match=r"urn:q:north:z \(domain north.*urn:q:south:b \(domain south"):
+        directory.resolve([*asked, "urn:q:north:z", "urn:q:south:b"])
+
+
+def test_anchors_of_a_network_serve_every_node_within_their_reach() -> None:
+    """A star with a tail: its middle, then one for the tail; what has no link serves itself."""
+    links = [("m", "a"), ("m", "b"), ("m", "c"), ("c", "d"), ("d", "e")]
+    assert anchors_within("abcdem", links, 1) == {"a": "m", "b": "m", "c": "d", "m": "m", "d": "d", "e": "d"}
+    assert anchors_within("xy", [], 1) == {"x": "x", "y": "y"}
+    assert anchors_within("abcdem", links, 3) == dict.fromkeys("abcdem", "c")
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=20), st.integers(0, 3))
+def test_every_node_has_an_anchor_near_and_anchors_serve_themselves(edges: list[tuple[int, int]], reach: int) -> None:
+    links = [(f"n{a}", f"n{b}") for a, b in edges if a != b]
+    nodes = [f"n{number}" for number in range(10)]
+    table = anchors_within(nodes, links, reach)
+    assert set(table) == set(nodes)
+    around = {node: {node} for node in nodes}
+    for _ in range(reach):
+        around = {n: own | {y for x in own for e in links if x in e for y in e} for n, own in around.items()}
+    for node, anchor in table.items():
+        assert node in around[anchor]
+        assert table[anchor] == anchor
 
 
 @pytest.mark.skipif(not can_compile(), reason="numba is not installed: quoit[fast]")

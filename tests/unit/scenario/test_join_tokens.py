@@ -114,6 +114,9 @@ def test_what_cannot_join_is_a_fault_of_the_file(nodes: str, more: str, said: st
     assert loads(FILE % ("a: {}, b: {joins: token}", ""), "file").joining == {"b"}
 
 
-def test_nodes_with_agents_are_there_from_the_start() -> None:
-    with pytest.raises(NetworkFileFaults, match="nodes with SDN agents"):
-        loads(FILE % ("a: {}, b: {joins: token}", "") + "\npolicies: {agents: true}\n", "file")
+def test_nodes_with_agents_may_join_unless_control_is_outside() -> None:
+    text = FILE % ("a: {}, b: {joins: token}", "") + "\npolicies: {%s}\n"
+    for policies in ("agents: true", "control: sdqkd"):
+        assert loads(text % policies, "file").joining == {"b"}
+    with pytest.raises(NetworkFileFaults, match="controllers from outside know their nodes from their start"):
+        loads(text % "control: external", "file")

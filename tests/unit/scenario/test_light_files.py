@@ -9,12 +9,13 @@ from typing import Any, cast
 import pytest
 
 from quoit.adapters.stores.memory import MemoryStore
+from quoit.connectivity.api import CONTROLLER, GetInventory
 from quoit.fabric.api import METERS, GetLinks
 from quoit.model.problem import Problem
 from quoit.runtime.virtual import VirtualWorld
 from quoit.runtime.wire import decode, encode, name_of
 from quoit.scenario.assemble import Parts, assemble
-from quoit.scenario.check import check, loads
+from quoit.scenario.check import NetworkFileFaults, check, loads
 from quoit.scenario.fate import STRIKES, Strike
 from quoit.scenario.operator import OperatorSocket
 from quoit.scenario.targets import targets_of
@@ -223,3 +224,23 @@ def test_a_channel_beside_heralded_pairs_is_refused_since_its_noise_is_not_model
     assert faults_of(MEMORIES % given, tmp_path) == []
     (fault,) = faults_of(MEMORIES % heralded, tmp_path)
     assert "noise of 'x' in heralded pairs is not modelled" in fault
+
+
+@pytest.mark.parametrize(
+    ("spans", "says"),
+    [
+        ("[{name: s, between: [a, b], length: 1 km, amplified: true}]", "its path has an amplifier on span 's'"),
+        ("[{name: s, between: [a, b], length: 1 km, amplified: true}, {name: t, between: [a, b], length: 9 km}]", ""),
+    ],
+)
+def test_quantum_links_go_where_no_amplifier_is(spans: str, says: str) -> None:
+    text = f"quoit: 1\nname: n\nnodes: {{a: {{}}, b: {{}}}}\nspans: {spans}\nlinks: [{{between: [a, b]}}]\n"
+    if not says:
+        twin = assemble(loads(text), Parts(lambda kme: MemoryStore()))
+        world = VirtualWorld(twin.kernel)
+        world.begin()
+        (channel,) = world.ask(CONTROLLER, GetInventory()).channels
+        assert channel.spans == ("t",)
+        return
+    with pytest.raises(NetworkFileFaults, match=says):
+        loads(text)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from quoit.adapters.stores.memory import MemoryStore
+from quoit.connectivity.api import TESTER
+from quoit.orchestration.loops.works import DrainLoop, WorksLoop
 from quoit.planes.loop import ClosedLoop
 from quoit.planes.loop_locks import LoopArbiter
 from quoit.scenario.assemble import Parts, assemble
@@ -59,17 +61,48 @@ def test_each_link_has_its_own_loops_with_what_the_file_says() -> None:
     assert any(isinstance(e, LoopArbiter) for e in found.values())
 
 
-def test_what_the_optical_network_restores_and_moves_has_no_loop_for_it() -> None:
+def test_what_the_optical_network_restores_and_moves_has_no_loop_that_moves_it() -> None:
     text = network("{restore: {}, works: {}}").replace("plant:\n", "plant:\n  services: [{name: s, link: to-east}]\n")
-    loops = {name for name, e in elements(text).items() if isinstance(e, ClosedLoop)}
-    assert loops == {f"loop.{k}:{n}" for k in ("restore", "works") for n in ("from-west", "to-west")}
+    loops = {name: type(e) for name, e in elements(text).items() if isinstance(e, ClosedLoop)}
+    assert {n for n in loops if "restore" in n} == {"loop.restore:from-west", "loop.restore:to-west"}
+    assert {n for n, kind in loops.items() if kind is WorksLoop} == {"loop.works:from-west", "loop.works:to-west"}
+    assert {n for n, kind in loops.items() if kind is DrainLoop} == {"loop.works:to-east"}
 
 
-def test_works_loops_need_a_plant() -> None:
+def test_works_loops_need_no_plant_since_all_networks_have_a_calendar() -> None:
     text = "quoit: 1\nname: n\nnodes: {a: {}, b: {}}\nspans: [{name: s, between: [a, b], length: 1 km}]\n"
-    text += "links: [{name: l, between: [a, b]}]\nloops: {%s: {}}\n"
-    assert "add a section plant" in fault(text % "works")
-    loads(text % "noise")
+    text += "links: [{name: l, between: [a, b]}]\nloops: {works: {}}\n"
+    assert isinstance(elements(text)["loop.works:l"], WorksLoop)
+
+
+DOMAINS = """
+quoit: 1
+name: net
+domains: [{name: home, prefix: "urn:qkd:home"}, {name: far, prefix: "urn:qkd:far"}]
+nodes: {a: {domain: home}, b: {domain: home}, x: {domain: far}, y: {domain: far}}
+spans:
+  - {name: ax, between: [a, x], length: 10 km}
+  - {name: xy, between: [x, y], length: 10 km}
+  - {name: yb, between: [y, b], length: 10 km}
+links: [{name: l, between: [a, b], spans: [ax, xy, yb]}]
+plant: {}
+loops: {domains: {margin: 1 dB}}
+"""
+
+
+def test_each_domain_that_light_can_cross_has_a_loop_and_test_sets_are_there_for_them() -> None:
+    found = elements(DOMAINS)
+    assert sorted(n for n, e in found.items() if isinstance(e, ClosedLoop)) == ["loop.domain:far", "loop.domain:home"]
+    assert TESTER in found
+    assert TESTER not in elements(DOMAINS.replace("loops: {domains: {margin: 1 dB}}", ""))
+    alone = DOMAINS.replace("  - {name: yb, between: [y, b], length: 10 km}\n", "").replace(
+        "[a, b], spans: [ax, xy, yb]", "[a, x]"
+    )
+    assert "no domain has two nodes with spans to other domains" in fault(alone)
+    assert "add a section plant" in fault(DOMAINS.replace("plant: {}\n", ""))
+    assert "no domain is called 'fra'; did you mean 'far'?" in fault(
+        DOMAINS + "events: [{at: 1s, overstate: {domain: fra, loss: 3 dB}}]\n"
+    )
 
 
 @pytest.mark.parametrize(

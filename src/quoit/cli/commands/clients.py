@@ -82,7 +82,8 @@ def controller(
     *,
     dir: Annotated[Path, Parameter(help="A running twin's, for its agents and a certificate.")] = Path("out/quoit"),
     connect: Annotated[
-        tuple[str, ...], Parameter(help="NODE:NODE, a route for keys to keep; as often as wanted.")
+        tuple[str, ...],
+        Parameter(help="NODE:NODE, a route for keys to keep before an application asks; as often as wanted."),
     ] = (),
     agent: Annotated[tuple[str, ...], Parameter(help="NODE=URL of an agent, instead of a twin's.")] = (),
     network: Annotated[str | None, Parameter(help="Name from which identifiers follow.")] = None,

@@ -110,6 +110,14 @@ def up(
         Path | None,
         Parameter(env_var="QUOIT_TAPI_YANG", help="Directory of TAPI's YANG modules, which are not shipped."),
     ] = None,
+    teraflow: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help="Let TeraFlowSDN's drivers in, by passwords instead of certificates: at agents of its dialect over "
+            "plain HTTP, at the optical network over TLS. See docs/teraflow.md.",
+        ),
+    ] = False,
     json: Annotated[
         bool, Parameter(name="--json", negative="", help="Tell the doors as JSON, and log in JSON lines.")
     ] = False,
@@ -145,6 +153,7 @@ def up(
             ),
             tapi_port=tapi_port,
             tapi_yang=tapi_yang,
+            teraflow=teraflow,
             agents_port=agents,
         ),
     )

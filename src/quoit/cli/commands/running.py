@@ -48,19 +48,20 @@ def works(
     spans: Annotated[str | None, Parameter(help="Names with commas between.")] = None,
     at: Annotated[str | None, Parameter(help="When works begin, in simulated time since the start: 10min.")] = None,
     until: Annotated[str | None, Parameter(help="When they end.")] = None,
+    links: Annotated[str | None, Parameter(help="Quantum links whose devices are worked on, commas between.")] = None,
     lead: Annotated[str, Parameter(help="So long before they begin services move elsewhere.")] = "60s",
-    force: Annotated[bool, Parameter(help="Announce them even if a channel there cannot give way by itself.")] = False,
+    force: Annotated[bool, Parameter(help="Announce them even if something there cannot give way.")] = False,
     dir: Path = Path("out/quoit"),
     json: Json = False,
 ) -> int:
-    """Works on the fibres of a running twin: list, `plan NAME --spans A,B --at 10min --until 20min`, `end NAME`.
+    """Planned works of a running twin: list, `plan NAME --spans A,B --at 10min --until 20min`, `end NAME`.
 
-    A QKD link that no service of the optical network carries counts as a channel that cannot give way; say --force if
-    its loop moves it. See docs/otn.md and docs/loops.md.
+    All are in one calendar, whoever announced them. What no service of the optical network carries and no loop looks
+    after cannot give way: works there need --force. See docs/otn.md and docs/loops.md.
     """
     from quoit.cli.loops import works_of
 
-    return works_of(dir, order, name, (spans, at, until), json, lead, force)
+    return works_of(dir, order, name, (spans, at, until), json, lead, force, links)
 
 
 @app.command

@@ -10,7 +10,8 @@ CHANNEL_NEWS = "connectivity.channel"
 QUANTUM, CLASSICAL = "quantum", "classical"
 """Kinds of channels. The quantum channel of a link has the link's name."""
 LIT, OFF, SWITCHING, GONE = "lit", "off", "switching", "gone"
-"""States of channels, as control knows them; a channel is told to be gone once, when it is removed."""
+"""States of channels, as control knows them; a channel is told to be gone once, when it is removed. A quantum one that
+is off has no path, and its row says where it had or would have one."""
 
 ADD_DROP = "add/drop"
 """The port of a switch where its node's own equipment is; its other ports have the names of spans."""
@@ -118,6 +119,7 @@ class SpanPlan(Message):
     risks: tuple[str, ...]
     windows: tuple[tuple[int, int], ...] = ()
     every_ns: int = 0
+    amplified: bool = False
 
 
 @message("connectivity.GetInventory")

@@ -12,12 +12,21 @@ PATH_NEWS = "connectivity.path"
 
 @message("connectivity.RequestPath")
 class RequestPath(Message):
-    """Give the quantum channel of `link` from node to node a path; `spans` empty: any, of least loss."""
+    """Give the quantum channel of `link` from node to node a path; `spans` empty: any, of least loss. One that is off
+    is joined along it."""
 
     link: str
     a: str
     b: str
     spans: tuple[str, ...] = ()
+
+
+@message("connectivity.ReleasePath")
+class ReleasePath(Message):
+    """Give up the path of a link's quantum channel: its cross-connects are opened, and its spectrum is free. Answered
+    with the `ChannelRow`, which is off. Problems `no-such-element`, `malformed`, `switching`."""
+
+    link: str
 
 
 @message("connectivity.Path")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quoit.connectivity.messages.channels import QUANTUM
+from quoit.connectivity.messages.channels import QUANTUM, ChannelRow
 from quoit.runtime.wire import Message, message
 
 SERVICE_NEWS = "connectivity.service"
@@ -35,7 +35,8 @@ class Companion(Message):
 class ComputePaths(Message):
     """Which ways has a channel of this kind from node to node? At most `count`, the best first; or, `disjoint`, two
     that share no risk. `besides`: channels that are not to be counted, since they would move. `protect`: quantum
-    channels with the most noise that a classical one beside them may leave them with. Reserves nothing.
+    channels with the most noise that a classical one beside them may leave them with. `reserved`: channels that will be
+    there as well, by their schedules. Reserves nothing.
 
     Answered with `Paths`. Problems: `no-route` with what binds (`reason`) and what could be had (`offered`),
     `unknown-site`, `malformed`.
@@ -53,6 +54,7 @@ class ComputePaths(Message):
     disjoint: bool = False
     besides: tuple[str, ...] = ()
     protect: tuple[tuple[str, float], ...] = ()
+    reserved: tuple[ChannelRow, ...] = ()
 
 
 class PathRow(Message):
@@ -126,7 +128,8 @@ class OpenService(Message):
     A quantum service carries the quantum channel of `link`, which it moves; it may have a `companion`, planned jointly
     and lit as `<service>:companion`. A classical one lights a channel of its own name. `spans`: this way and no search;
     `coroute`: the name of a service whose fibres it takes; `apart_from`: one with which it may share no risk.
-    `start_ns` None: now. `end_ns` None: until it is closed. Spectrum is taken at the start, not reserved before.
+    `start_ns` None: now. `end_ns` None: until it is closed. Spectrum of a schedule is
+    reserved from when it is planned: what overlaps it in time keeps off it.
 
     Answered with `ServiceRow`, PLANNED. Problems: as of `ComputePaths`; `channel-exists`, `no-such-element`.
     """
@@ -193,6 +196,13 @@ class ServiceRow(Message):
     start_ns: int | None
     end_ns: int | None
     note: str = ""
+
+
+@message("connectivity.GetWish")
+class GetWish(Message):
+    """What was a service asked for as? Answered with its `OpenService`; Problem `no-such-element`."""
+
+    service: str
 
 
 @message("connectivity.GetServices")

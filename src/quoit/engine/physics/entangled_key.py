@@ -47,7 +47,9 @@ def bbm92_length(
 ) -> KeyLength:
     """Key of one basis whose phase errors were counted in the other one: `n` results of both ends, `m` that differ.
 
-    The smoothing parameter is eps_sec / 4, so the tail of the sampling may have its square.
+    The smoothing parameter is eps_sec / 4, so the tail of the sampling may have its square: that is the paper's
+    ln(4 / eps_sec) under the root. What the key is away from ideal adds up to twice that parameter, and eps_sec / 2 of
+    the hashing, for which the last term of the length pays: eps_sec.
     """
     gap = sampling_gap(n_key, n_test, (eps_sec / 4) ** 2)
     return _length(n_key, m_key, min(0.5, m_test / n_test + gap), f_ec, eps_sec, eps_cor)

@@ -323,10 +323,11 @@ def no_decoys(
     `key_pulses`, `test_pulses`: pulses that were sent and would have been measured in each basis. The number of pulses
     of several photons is bounded by Bernstein's inequality, the phase error by sampling without replacement
     (Tomamichel et al., Nat. Commun. 3, 634 (2012)) with all errors on pulses that are not tagged. Expected counts of
-    basis choices stand for drawn ones (approximation: they scatter by less than that bound).
+    basis choices stand for drawn ones (approximation: they scatter by less than that bound). Of eps_sec a quarter goes
+    to the two tails of Bernstein's bound, half to smoothing by eps_sec / 4 at both ends, a quarter to the hashing.
     """
     several = 1 - exp(-mu) * (1 + mu)
-    b = log(4 / eps_sec)
+    b = log(8 / eps_sec)
 
     def tagged(pulses: float) -> float:
         mean = pulses * several

@@ -70,6 +70,9 @@ class BBM92Pairs:
 
 Z, D, X = 0, 1, 2
 A = 2
+BELL_TEST = ((Z, D), (Z, A), (X, D), (X, A))
+"""Settings of both ends whose correlations sum up to S, the last one with a minus. A round in them is won if results
+are alike, or in the last one if they differ: of S, (1 + S/4)/2 of all rounds."""
 
 
 class E91:
@@ -106,7 +109,12 @@ class E91:
 
     def reading(self, counts: Counts) -> Reading:
         (n_z, _), (n_d, m_d) = _cell(counts, 3, Z, Z), _cell(counts, 3, D, D)
-        return Reading(n_d, m_d, n_z + n_d, sum(counts[::2]))
+        played, won = 0, 0
+        for left, right in BELL_TEST:
+            n, differ = _cell(counts, 3, left, right)
+            played += n
+            won += differ if (left, right) == BELL_TEST[-1] else n - differ
+        return Reading(n_d, m_d, n_z + n_d, sum(counts[::2]), (), (played, won))
 
     def full(self, block: RawBlock) -> bool:
         return block.total[0] >= self.profile.block_bits
@@ -114,8 +122,7 @@ class E91:
     def judge(self, block: RawBlock) -> BlockVerdict:
         p, total = self.profile, block.total
         (n_z, m_z), (n_d, m_d) = _cell(total, 3, Z, Z), _cell(total, 3, D, D)
-        places = ((Z, D), (Z, A), (X, D), (X, A))
-        tests = [_cell(total, 3, *place) for place in places]
+        tests = [_cell(total, 3, *place) for place in BELL_TEST]
         if not all(n for n, _ in (*tests, (n_z, m_z), (n_d, m_d))):
             return BlockVerdict(0, 0.5, n_z, 0, "a setting without results")
         s = chsh_of_counts(tests, p.eps_sec)

@@ -17,13 +17,15 @@ from quoit.engine.links.sampler import Counts, Sampler
 
 class Reading(NamedTuple):
     """Telemetry of one chunk: test detections and errors among them, sifted and raw detections. `clicks`: the sifted
-    ones by intensity of the pulse, strongest first, of protocols that have intensities."""
+    ones by intensity of the pulse, strongest first, of protocols that have intensities. `games`: rounds of a Bell test
+    and those won, of protocols that have one."""
 
     tested: int
     errors: int
     sifted: int
     raw: int
     clicks: tuple[int, ...] = ()
+    games: tuple[int, ...] = ()
 
     def plus(self, other: Reading) -> Reading:
         """Of two chunks together."""
@@ -34,6 +36,7 @@ class Reading(NamedTuple):
             self.sifted + other.sifted,
             self.raw + other.raw,
             clicks,
+            tuple(map(add, self.games, other.games)) if self.games else other.games,
         )
 
 

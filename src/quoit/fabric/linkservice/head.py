@@ -112,7 +112,7 @@ class PairService(HalfDesk):
         queue.circuit = f"{line.name}/{queue.base}"
         order = OpenCircuit(
             queue.circuit, line.head, line.tail, line.floor, (own,), far.slots, self.name, self.peer(line.tail),
-            line.facts.links, line.early,
+            line.facts.links, line.early, priority=request.order.priority, claim=line.name,
         )  # fmt: skip
         try:
             plan: PairPlan = await ctx.ask(PAIR_CONTROLLER, order, within=WITHIN)
@@ -126,7 +126,8 @@ class PairService(HalfDesk):
     async def _half(self, ctx: Context, request: Request) -> int:
         """An empty memory of this node for the request's next pair. Problem `no-memory`."""
         if request.empty is None:
-            answer: Slots = await ctx.ask(memory(self._node), ReserveSlots(self.name, 1), within=WITHIN)
+            order = ReserveSlots(self.name, 1, request.order.priority, request.key)
+            answer: Slots = await ctx.ask(memory(self._node), order, within=WITHIN)
             if request.ended:
                 await ctx.ask(memory(self._node), FreeSlots(self.name, answer.slots), within=WITHIN)
                 raise Problem("no-such-element", f"request {request.key} has ended")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from quoit.runtime.wire import Message, message
 
 PAIR_CONTROLLER = "fabric.pairs"
+TRANSIT = 2
+"""Memories that a circuit takes at a node between its ends: one on each side."""
 
 
 PAIR_NEWS = "fabric.pair"
@@ -20,12 +22,31 @@ class PairDelivered(Message):
     at_ns: int
 
 
+@message("fabric.ResolveNodes")
+class ResolveNodes(Message):
+    """Which anchors serve these nodes (identifiers, `DOMAIN:NODE`)? Answered with `NodesResolved`; Problem `no-route`
+    names those that nobody knows."""
+
+    nodes: tuple[str, ...]
+
+
+@message("fabric.NodesResolved")
+class NodesResolved(Message):
+    """`anchors`: nodes by identifier, empty if control keeps no anchors; `domains` whose tables were asked; `lookups`:
+    entries read in both tiers."""
+
+    anchors: dict[str, str]
+    domains: tuple[str, ...]
+    lookups: int
+
+
 @message("fabric.PlanPairs")
 class PlanPairs(Message):
     """What would a circuit between two nodes give? Answered with `PairPlan`; Problems `no-route`, `link-suspect`.
     `fidelity` None: at best, with qubits that need not wait. `via`: over these links and no others; empty: control's
     choice. `idle`: as if nobody else used links. `tested`: its pairs will be tested, so that links under suspicion may
-    be taken where there is no other."""
+    be taken where there is no other. `purify`: at best with purification, where control's compiler has it and it helps;
+    a fidelity that is given has it anyway if it cannot be kept without."""
 
     head: str
     tail: str
@@ -33,6 +54,7 @@ class PlanPairs(Message):
     via: tuple[str, ...] = ()
     idle: bool = False
     tested: bool = False
+    purify: bool = False
 
 
 @message("fabric.PairPlan")
@@ -40,7 +62,8 @@ class PairPlan(Message):
     """The path that control would take. `state`: eigenvalues of a delivered pair at its worst, with that cut-off.
     `decay_hz`: rates at which its two halves lose the correlators XX, YY, ZZ together while they wait. `rate_hz`: pairs
     a second that the slowest of its links makes; circuits of several links are slower. `turned`: of an open circuit,
-    its program begins at the tail, since it goes on from virtual links that were made that way."""
+    its program begins at the tail, since it goes on from virtual links that were made that way. `width`: memories on
+    each side of every node of it, more than one for purification."""
 
     nodes: tuple[str, ...]
     links: tuple[str, ...]
@@ -49,14 +72,16 @@ class PairPlan(Message):
     cutoff_ns: int | None
     rate_hz: float = 0.0
     turned: bool = False
+    width: int = 1
 
 
 @message("fabric.OpenCircuit")
 class OpenCircuit(Message):
     """Make `number` pairs between two nodes, none worse than `fidelity` when it is delivered, into memories that the
     holders have reserved. `via`: over these links and no others. `early`: each end has its half as soon as it has heard
-    of all swaps, and need not wait for the other. `tested`: as in `PlanPairs`. Problems `no-route`, `link-suspect`,
-    `fidelity-unreachable` (with `best`), `no-memory` of a link."""
+    of all swaps, and need not wait for the other. `tested`: as in `PlanPairs`. `priority`, `claim`: as in
+    `ReserveSlots`, for places on links and for memories of the nodes between, two each. Problems `no-route`,
+    `link-suspect`, `fidelity-unreachable` (with `best`), `no-memory` of a node between."""
 
     circuit: str
     head: str
@@ -69,13 +94,15 @@ class OpenCircuit(Message):
     via: tuple[str, ...] = ()
     early: bool = False
     tested: bool = False
+    priority: int = 0
+    claim: str = ""
 
 
 @message("fabric.OpenKeyCircuit")
 class OpenKeyCircuit(Message):
     """Bring pairs without end to both ends of `link`, along `over`, links for entangled pairs in order from `head` to
     `tail`; none worse than `fidelity`. `width`: memories on each side of each of them. The head's module is programmed.
-    Answered with `PairPlan`; Problems `no-route` if a link is used up, `fidelity-unreachable`."""
+    Answered with `PairPlan`; Problems `no-route` if a link is used up, `no-memory`, `fidelity-unreachable`."""
 
     link: str
     head: str

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from quoit.runtime.wire import Message, message
 
+STRAY_NEWS = "fabric.stray"
+"""Subjects are `fabric.stray.<KME>`."""
+
 
 @message("fabric.LinkFinding")
 class LinkFinding(Message):
@@ -78,3 +81,16 @@ class Incident(Message):
 @message("fabric.Incidents")
 class Incidents(Message):
     incidents: tuple[Incident, ...]
+
+
+@message("fabric.KeyStrayed")
+class KeyStrayed(Message):
+    """A KME tells: key from `src` to `dst` (of the reserved `flow`, if it has a name) came over these nodes, which is
+    not the way that control has granted it. It is not used. `over`: key goes as it was granted again."""
+
+    src: str
+    dst: str
+    nodes: tuple[str, ...]
+    flow: str
+    at_ns: int
+    over: bool = False

@@ -40,6 +40,30 @@ class Commissioned(Message):
     links: tuple[str, ...]
 
 
+@message("fabric.EnableLink")
+class EnableLink(Message):
+    """Have a link that is there on demand make key, on the path `spans` that its light was given (empty: the one it is
+    pinned to). Answered with `LinkEnabled`, also if it had been said before; problems `no-such-element`, `not-ready`
+    (an end of it has not joined), those of `connectivity.RequestPath`."""
+
+    link: str
+    spans: tuple[str, ...] = ()
+
+
+@message("fabric.DisableLink")
+class DisableLink(Message):
+    """Nobody needs this link any more: flows leave it, it makes no more key, and its light's path is given up. What is
+    in its pools stays. Answered with `LinkEnabled`; problems `no-such-element`, `malformed` (not on demand)."""
+
+    link: str
+
+
+@message("fabric.LinkEnabled")
+class LinkEnabled(Message):
+    link: str
+    enabled: bool
+
+
 @message("fabric.ReserveFlows")
 class ReserveFlows(Message):
     """Service asks: `paths` routes of its own for `session`, each with `rate_bps` of key kept for it on every link.
@@ -108,12 +132,15 @@ class AcquireLease(Message):
 @message("fabric.Lease")
 class Lease(Message):
     """Who leads until when, in which epoch: each time that the leader is another, or comes back, it is higher. The
-    holder is told what is wanted of the network: `sessions`, whose reservations stand."""
+    holder is told what is wanted of the network: `sessions`, whose reservations stand; `drained` links; and `joined`,
+    nodes that came later."""
 
     holder: str
     epoch: int
     until_ns: int
     sessions: tuple[ReserveFlows, ...] = ()
+    drained: tuple[str, ...] = ()
+    joined: tuple[str, ...] = ()
 
 
 @message("fabric.LinkCommissioned")

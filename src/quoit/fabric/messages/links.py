@@ -12,7 +12,8 @@ LINK_NEWS = "fabric.link"
 class LinkReading(Message):
     """News, once a telemetry interval of `took_ns`: test detections and errors among them, and rates of one link.
     `clicks`: sifted detections by intensity, strongest first, where there are intensities. `bright`: the detectors'
-    monitor of their supply current found bright light."""
+    monitor of their supply current found bright light. `games`: rounds of a Bell test and those of them that were won,
+    of protocols that have one."""
 
     link: str
     tested: int
@@ -24,6 +25,7 @@ class LinkReading(Message):
     took_ns: int = 10**9
     clicks: tuple[int, ...] = ()
     bright: bool = False
+    games: tuple[int, ...] = ()
 
 
 @message("fabric.BlockMade")
@@ -63,10 +65,13 @@ class BlockCredited(Message):
 
 @message("fabric.Falsify")
 class Falsify(Message):
-    """To a module: its reporting agent is in somebody's hands, and tells what it told before (`on` false: no more)."""
+    """To a module: its reporting agent is in somebody's hands (`on` false: no more), and reports in this manner; see
+    `fabric.reporting`. `delay_ns`: of one that tells late."""
 
     link: str
     on: bool = True
+    manner: str = "repeat"
+    delay_ns: int = 0
 
 
 @message("fabric.LinkAuth")

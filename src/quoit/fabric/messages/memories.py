@@ -12,10 +12,14 @@ def memory(node: str) -> str:
 
 @message("fabric.ReserveSlots")
 class ReserveSlots(Message):
-    """Keep `number` memories of a node for `holder`. Answered with `Slots`; Problem `no-memory`."""
+    """Keep `number` memories of a node for `holder`. Answered with `Slots`; Problem `no-memory`. `claim`: a name under
+    which it is asked again if there are too few now; until then what it needs is kept from those of lower `priority`
+    (0 to 7) and those who come later."""
 
     holder: str
     number: int
+    priority: int = 0
+    claim: str = ""
 
 
 @message("fabric.FreeSlots")

@@ -50,6 +50,34 @@ class EntanglementDefined:
         return Compiled(kept, promise_of(kept), documents={"anchors": home, "virtual_links": virtual})
 
 
+def anchors_within(nodes: Iterable[str], links: Iterable[tuple[str, str]], reach: int) -> dict[str, str]:
+    """Node -> its anchor, at most `reach` links away: of those that are not served yet the node that serves most is the
+    next anchor, the first by name of these. A node without a link of its own is its own anchor. Each node is served by
+    its nearest anchor."""
+    known = sorted(set(nodes))
+    beside: dict[str, set[str]] = {node: set() for node in known}
+    for a, b in links:
+        if a in beside and b in beside:
+            beside[a].add(b)
+            beside[b].add(a)
+    near = {node: _distances(node, beside, reach) for node in known}
+    served: set[str] = set()
+    anchors: list[str] = []
+    while len(served) < len(known):
+        anchors.append(max(known, key=lambda node: len(near[node].keys() - served)))
+        served |= near[anchors[-1]].keys()
+    return {node: min((near[a][node], a) for a in anchors if node in near[a])[1] for node in known}
+
+
+def _distances(node: str, beside: Mapping[str, set[str]], reach: int) -> dict[str, int]:
+    """Links to every node that is not farther than `reach`."""
+    found, edge = {node: 0}, [node]
+    for steps in range(1, reach + 1):
+        edge = [there for here in edge for there in sorted(beside[here]) if there not in found]
+        found.update(dict.fromkeys(edge, steps))
+    return found
+
+
 def anchors_of(hops: int, spacing: int) -> list[int]:
     """Numbers of the nodes that are anchors; both ends are."""
     inner = list(range(spacing, hops, spacing))
@@ -81,22 +109,45 @@ class AnchorDirectory:
         fits = [p for p in self._domains if node == p or node.startswith(p if p.endswith(":") else p + ":")]
         return self._domains[max(fits, key=len)] if fits else None
 
-    def resolve(self, nodes: Iterable[str]) -> Resolved:
-        """The set, split by anchor. Raises Refused that names every node which nobody knows."""
-        wanted = sorted(set(nodes))
-        by_anchor: dict[str, set[str]] = {}
-        domains, unknown = set(), []
-        for node in wanted:
+    def split(self, nodes: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """The first tier: the set by domain. Raises Refused that names every node whose domain nobody knows."""
+        found: dict[str, list[str]] = {}
+        unknown = []
+        for node in sorted(set(nodes)):
             domain = self.domain_of(node)
-            anchor = self._anchors.get(domain, {}).get(node) if domain is not None else None
             if domain is None:
                 unknown.append(f"{node} (no domain has its prefix)")
-            elif anchor is None:
-                unknown.append(f"{node} (domain {domain} does not know it)")
             else:
-                domains.add(domain)
-                by_anchor.setdefault(anchor, set()).add(node)
-        if unknown:
-            raise Refused(f"expected nodes that an anchor serves, found {', '.join(unknown)}")
+                found.setdefault(domain, []).append(node)
+        _known(unknown)
+        return {domain: tuple(own) for domain, own in found.items()}
+
+    def inside(self, domain: str, nodes: Iterable[str]) -> dict[str, str]:
+        """The second tier: node -> anchor, in one domain. Raises Refused that names every node it does not know."""
+        table = self._anchors.get(domain, {})
+        asked = sorted(set(nodes))
+        _known([f"{node} (domain {domain} does not know it)" for node in asked if node not in table])
+        return {node: table[node] for node in asked}
+
+    def resolve(self, nodes: Iterable[str]) -> Resolved:
+        """The set, split by anchor, by one who has the tables of both tiers. Raises Refused."""
+        parts = self.split(nodes)
+        by_anchor: dict[str, set[str]] = {}
+        unknown = []
+        for domain, own in parts.items():
+            try:
+                for node, anchor in self.inside(domain, own).items():
+                    by_anchor.setdefault(anchor, set()).add(node)
+            except Refused as refused:
+                unknown.append(str(refused).removeprefix(_EXPECTED))
+        _known(unknown)
         split = {anchor: frozenset(found) for anchor, found in by_anchor.items()}
-        return Resolved(split, frozenset(domains), 2 * len(wanted))
+        return Resolved(split, frozenset(parts), 2 * sum(len(own) for own in parts.values()))
+
+
+_EXPECTED = "expected nodes that an anchor serves, found "
+
+
+def _known(unknown: list[str]) -> None:
+    if unknown:
+        raise Refused(_EXPECTED + ", ".join(unknown))

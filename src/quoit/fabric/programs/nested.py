@@ -36,6 +36,9 @@ MOST_ROUNDS = 3
 class Nested:
     """Compiler `nested`."""
 
+    purifies = True
+    """More memories on a side may give it a higher floor."""
+
     def compile(self, demand: Demand) -> Compiled:
         """Raises Refused if no way to spend the memories on purification keeps the floor."""
         swaps = list(balanced(0, len(demand.links)))

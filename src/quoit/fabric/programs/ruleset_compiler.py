@@ -32,6 +32,9 @@ from quoit.fabric.programs.rulesets import (
 class RuleSets:
     """Compiler `rulesets`. `documents`: the RuleSets as they travel, and when each node has its own."""
 
+    purifies = True
+    """More memories on a side may give it a higher floor."""
+
     def compile(self, demand: Demand) -> Compiled:
         """Raises Refused if links, purified or not, do not keep the floor over the path."""
         *_, request = outbound(demand, f"{demand.stations[0].name}--{demand.stations[-1].name}")

@@ -122,7 +122,7 @@ def _entry(hardware: Hardware, node: Node, link: Link, modules: dict[str, Module
         raise refuse(f"link {link.qkdl_id}: a key is relayed to one next hop, found {len(link.virt_next_hop)}")
     src, dst = _ends(hardware, link)
     carrier = _carrier(hardware, node, link, modules)
-    flow = flow_of(node, link)
+    flow = flow_of(node, link, "" if hardware.unclaimed_routes else None)
     if not flow and not hardware.default_routes:
         raise refuse(
             f"link {link.qkdl_id}: keys without a reserved route go where the fabric's own controller sends them; "
@@ -165,9 +165,10 @@ def _internal(node: Node, link: Link) -> list[App]:
     return [apps[app_id] for app_id in link.qkdl_applications if app_id in apps]
 
 
-def flow_of(node: Node, link: Link) -> str:
-    """The name of the forwarding entries of a virtual link: what an application of it says, else its identifier."""
+def flow_of(node: Node, link: Link, unclaimed: str | None = None) -> str:
+    """The name of the forwarding entries of a virtual link: what an application of it says, else `unclaimed`, or its
+    identifier if that is None."""
     for app in _internal(node, link):
         if app.server_app_id is not None and app.server_app_id.startswith(FLOW_URN):
             return app.server_app_id.removeprefix(FLOW_URN)
-    return link.qkdl_id
+    return link.qkdl_id if unclaimed is None else unclaimed

@@ -34,7 +34,8 @@ class Module:
 @dataclass(frozen=True)
 class Hardware:
     """A node: its name, its network's, its modules; `nodes` are the names of all nodes that it can be told about.
-    `default_routes`: controllers may write those of keys without a reserved route, because nobody else does."""
+    `default_routes`: controllers may write those of keys without a reserved route, because nobody else does.
+    `unclaimed_routes`: no controller of ours is meant, so a virtual link that no application claims is such a route."""
 
     network: str
     node: str
@@ -42,10 +43,15 @@ class Hardware:
     nodes: tuple[str, ...]
     epoch_unix_s: float = 0.0
     default_routes: bool = False
+    unclaimed_routes: bool = False
 
     @cached_property
     def qkdn_id(self) -> str:
-        return tree.id_of(self.network, "node", self.node)
+        return self.id_of(self.node)
+
+    def id_of(self, node: str) -> str:
+        """Of any node of the network, by its name."""
+        return tree.id_of(self.network, "node", node)
 
     @cached_property
     def by_number(self) -> dict[int, Module]:

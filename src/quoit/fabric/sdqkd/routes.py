@@ -38,6 +38,10 @@ class Identifiers:
     def node(self, name: str) -> str:
         return self.nodes.get(name) or tree.id_of(self.network, "node", name)
 
+    def name_of(self, qkdn_id: str) -> str | None:
+        """A node's name by the identifier that its agent told."""
+        return next((name for name, known in self.nodes.items() if known == qkdn_id), None)
+
     def link(self, name: str) -> str:
         return self.links.get(name) or tree.id_of(self.network, "link", name)
 
@@ -113,16 +117,19 @@ def reconciled(ids: Identifiers, node: Node, name: str, flows: Iterable[Flow]) -
     return node
 
 
-def flows_found(ids: Identifiers, nodes: Mapping[str, Node]) -> list[Flow]:
+def flows_found(ids: Identifiers, nodes: Mapping[str, Node], *, unclaimed: bool = False) -> list[Flow]:
     """Flows that stand whole in these nodes' configurations, from the first node to the last, in the order of their
-    ends and names."""
+    ends and names. `unclaimed`: also virtual links that no application claims, as flows without a name; others than we
+    may leave their last node without an entry, since nothing is forwarded there."""
     name_of = {node.qkdn_id: name for name, node in nodes.items()}
     names = {ids.link(device): device for node in nodes.values() for device in _devices(node)}
     found = []
     for name, node in nodes.items():
         for link in node.links.values():
-            if is_flow(node, link) and link.virt_prev_hop is None and link.virt_next_hop:
-                flow = _followed(link.qkdl_id, name, nodes, name_of, names)
+            if link.qkdl_type != tree.VIRT or link.virt_prev_hop is not None or not link.virt_next_hop:
+                continue
+            if unclaimed or is_flow(node, link):
+                flow = _followed(link, name, nodes, name_of, names, unclaimed)
                 if flow is not None:
                     found.append(flow)
     return sorted(found, key=lambda flow: (flow.src, flow.dst, flow.name))
@@ -134,29 +141,58 @@ def _devices(node: Node) -> list[str]:
 
 
 def _followed(
-    qkdl_id: str, first: str, nodes: Mapping[str, Node], name_of: Mapping[str, str], names: Mapping[str, str]
+    begins: Link,
+    first: str,
+    nodes: Mapping[str, Node],
+    name_of: Mapping[str, str],
+    names: Mapping[str, str],
+    unclaimed: bool,
 ) -> Flow | None:
-    way, links, here, flow, rate = [first], list[str](), first, "", 0
+    remote = begins.qkdl_remote
+    last = name_of.get((remote.qkdn_id if remote is not None else None) or "")
+    way, links, here = [first], list[str](), first
     while True:
-        link = nodes[here].links.get(qkdl_id)
+        link = nodes[here].links.get(begins.qkdl_id)
+        if link is None and unclaimed and here == last:
+            break
         if link is None or not link.enabled:
             return None
-        if here == first:
-            flow, rate = flow_of(nodes[here], link), link.virt_bandwidth or 0
         if not link.virt_next_hop:
             break
+        there = name_of.get(link.virt_next_hop[0])
         apps = nodes[here].apps
         rides = [i for a in link.qkdl_applications if a in apps for i in apps[a].backing_qkdl_id]
-        there = name_of.get(link.virt_next_hop[0])
-        if not rides or rides[0] not in names or there is None or there in way:
+        device = names.get(rides[0]) if rides else _carrier(nodes[here], link.virt_next_hop[0]) if unclaimed else None
+        if device is None or there is None or there in way:
             return None
-        links.append(names[rides[0]])
+        links.append(device)
         way.append(there)
         here = there
-    remote = nodes[first].links[qkdl_id].qkdl_remote
-    if remote is None or name_of.get(remote.qkdn_id or "") != here or len(way) < 2:
+    if here != last or len(way) < 2:
         return None
-    return Flow(first, here, 0, tuple(way), tuple(links), float(rate), flow)
+    name = flow_of(nodes[first], begins, "" if unclaimed else None)
+    return Flow(first, here, 0, tuple(way), tuple(links), float(begins.virt_bandwidth or 0), name)
+
+
+def _carrier(node: Node, next_hop: str) -> str | None:
+    """The optical path to the next hop of a virtual link that names none, chosen as the agent does (`edits.wanted`)."""
+    to_it = (
+        link
+        for link in node.links.values()
+        if link.qkdl_type == tree.PHYS
+        and link.enabled
+        and link.qkdl_remote is not None
+        and link.qkdl_remote.qkdn_id == next_hop
+    )
+    devices = (_device(node, link) for link in to_it)
+    return min((device for device in devices if device is not None), default=None)
+
+
+def _device(node: Node, link: Link) -> str | None:
+    """The optical path that a physical link's module is attached to."""
+    number = link.qkdl_local.qkdi_id if link.qkdl_local is not None else None
+    interface = node.interfaces.get(number) if number is not None else None
+    return interface.qkdi_att_point.device if interface is not None and interface.qkdi_att_point is not None else None
 
 
 def with_turn(node: Node, turn: tree.Turn) -> Node:

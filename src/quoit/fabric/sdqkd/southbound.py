@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from msgspec.structs import replace
+
 from quoit.fabric import api
 from quoit.fabric.api import Flow
 from quoit.fabric.sdqkd import tree
@@ -88,6 +90,18 @@ class SdqkdSouthbound:
             def change(now: Node, link: Link = link) -> Node:
                 return now if link.qkdl_id in now.links else now.with_lists(links={**now.links, link.qkdl_id: link})
 
+            await self.edit(ctx, node, change)
+
+    async def deactivate(self, ctx: Context, entry: LinkEntry) -> None:
+        """Switch a physical link off at both ends, the sending one first."""
+        link_id = self.ids.link(entry.link)
+
+        def change(now: Node) -> Node:
+            link = now.links.get(link_id)
+            off = None if link is None else replace(link, qkdl_enable=False)
+            return now if off is None else now.with_lists(links={**now.links, link_id: off})
+
+        for node in (entry.sender, entry.receiver):
             await self.edit(ctx, node, change)
 
     def _physical(self, link: str, node: str, other: str) -> Link:

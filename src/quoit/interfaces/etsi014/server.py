@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from copy import deepcopy
+from functools import cache
 from importlib import resources
 from typing import Any, NoReturn
 
@@ -99,10 +101,17 @@ class KeyDelivery:
         return render(problem, unknown_key_404=self._codec.compat.unknown_key_404)
 
 
-def openapi(limits: Limits = DEFAULT_LIMITS) -> dict[str, Any]:
-    """The interface's OpenAPI document, as it is served by a KME of these limits."""
+@cache
+def _document() -> dict[str, Any]:
+    """As it is written. Read once: a node that joins a live twin opens its KME's door, and reading takes a while."""
     text = resources.files("quoit.interfaces.etsi014").joinpath("openapi.yaml").read_text("utf-8")
     document: dict[str, Any] = yaml.safe_load(text)
+    return document
+
+
+def openapi(limits: Limits = DEFAULT_LIMITS) -> dict[str, Any]:
+    """The interface's OpenAPI document, as it is served by a KME of these limits."""
+    document = deepcopy(_document())
     bounds = {
         "number": {"maximum": limits.max_key_per_request},
         "size": {"minimum": limits.min_key_size_bits, "maximum": limits.max_key_size_bits},

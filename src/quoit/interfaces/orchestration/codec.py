@@ -5,13 +5,14 @@ Names follow what is known of ETSI GS QKD 018's models; nothing here claims to c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from quoit.model.problem import Problem
-from quoit.orchestration.api import Candidate, LinkSeen, NodeJoined, ServiceLink, View, Works, WorksAnnounced
+from quoit.orchestration.api import Candidate, LinkSeen, NodeJoined, ServiceLink, SpanSeen, View, Works, WorksAnnounced
 
 MODULE = "quoit-orchestration"
 NETWORK, APPS, OPTICAL = f"{MODULE}:qkd_network", f"{MODULE}:qkd_apps", f"{MODULE}:optical-topology"
@@ -23,6 +24,10 @@ DEPLOY = f"{MODULE}:deploy-a-candidate-path-per-service-link-for-app"
 RELEASE = f"{MODULE}:release-service-link"
 OPERATIONS = (REGISTER, CREATE, FIND, DEPLOY, RELEASE)
 MOST_BPS = 1e12
+S = 1_000_000_000
+LEAD_S = 60
+_NAMEABLE = re.compile(r"[A-Za-z0-9_\-]{1,64}")
+"""Names of works that the module can hold; a twin's operator may give others, which are not shown here."""
 When = Callable[[int], datetime]
 Tree = dict[str, Any]
 
@@ -135,7 +140,7 @@ def candidate_tree(path: Candidate) -> Tree:
     }
 
 
-def optical_tree(view: View) -> Tree:
+def optical_tree(view: View, when: When) -> Tree:
     """`optical-topology`: what the quantum side gets of the optical side."""
     lights = {row.span: row for row in view.lights}
     spans = []
@@ -168,7 +173,24 @@ def optical_tree(view: View) -> Tree:
         }
         for c in view.channels
     ]  # fmt: skip
-    return {"site": sites, "span": spans, "channel": channels}
+    services = [
+        _given(
+            name=s.service,
+            kind=s.kind,
+            a=s.a,
+            b=s.b,
+            lifecycle=s.lifecycle,
+            enabled=s.enabled,
+            channel=s.channel,
+            span=list(s.spans),
+            centre=s.centre_mhz or None,
+            start=None if s.start_ns is None else text_of(when(s.start_ns)),
+            end=None if s.end_ns is None else text_of(when(s.end_ns)),
+            note=s.note or None,
+        )
+        for s in view.services
+    ]
+    return {"site": sites, "span": spans, "channel": channels} | _given(service=services)
 
 
 def works_of(tree: Mapping[str, Any], ns_of: Callable[[datetime], int]) -> dict[str, Works]:
@@ -183,14 +205,40 @@ def works_of(tree: Mapping[str, Any], ns_of: Callable[[datetime], int]) -> dict[
             ns_of(_instant("from", row["from"])),
             ns_of(_instant("until", row["until"])),
             row.get("text", ""),
+            force=row.get("force", False),
+            lead_ns=row.get("lead", LEAD_S) * S,
         )
         for row in rows
     }
 
 
-def works_state(works: Iterable[Works]) -> Tree:
-    """State of works: what they touch."""
-    rows = [{"works-id": one.works_id, "touched-link": list(one.links)} for one in works if one.links]
+def works_configuration(works: Iterable[Works], when: When) -> Tree:
+    """The calendar as configuration: what `works_of` reads."""
+    rows = [_works_row(one, when) for one in works if _NAMEABLE.fullmatch(one.works_id)]
+    return {PLANNED: _given(works=rows)}
+
+
+def _works_row(works: Works, when: When) -> Tree:
+    lead_s = -(-works.lead_ns // S)
+    return _given(
+        **{"works-id": works.works_id, "from": text_of(when(works.from_ns))},
+        until=text_of(when(works.until_ns)),
+        side=works.side,
+        kind=works.kind,
+        target=works.target,
+        lead=None if lead_s == LEAD_S else lead_s,
+        force=works.force or None,
+        text=works.text or None,
+    )
+
+
+def works_state(works: Iterable[Works], when: When) -> Tree:
+    """The calendar with the state of its works. Those that nobody configured here are there as a whole."""
+    rows = [
+        {**_works_row(one, when), **_given(**{"touched-link": list(one.links)}, state=one.state, moved=list(one.moved),
+                                           stuck=list(one.stuck))}
+        for one in works if _NAMEABLE.fullmatch(one.works_id)
+    ]  # fmt: skip
     return {"works": rows} if rows else {}
 
 
@@ -199,7 +247,9 @@ def works_notice(news: WorksAnnounced, when: When) -> Tree:
     return _given(
         **{"works-id": w.works_id, "touched-link": list(w.links)},
         side=w.side,
+        kind=w.kind,
         target=w.target,
+        state=w.state or None,
         **{"from": text_of(when(w.from_ns))},
         until=text_of(when(w.until_ns)),
         withdrawn=news.withdrawn,
@@ -212,6 +262,10 @@ def joined_notice(news: NodeJoined) -> Tree:
 
 def link_notice(news: LinkSeen) -> Tree:
     return {"phys_link_id": news.link, "state": news.state, "reason": news.why}
+
+
+def span_notice(news: SpanSeen) -> Tree:
+    return _given(span=news.span, state=news.state, phys_link=list(news.links))
 
 
 def text_of(at: datetime) -> str:

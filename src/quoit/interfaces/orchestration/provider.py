@@ -27,6 +27,8 @@ from quoit.interfaces.orchestration.codec import (
     link_notice,
     network_tree,
     optical_tree,
+    span_notice,
+    works_configuration,
     works_notice,
     works_of,
     works_state,
@@ -37,23 +39,25 @@ from quoit.interfaces.restconf.providers import ConfigChange, Provider
 from quoit.interfaces.restconf.schema import Tree
 from quoit.orchestration.api import (
     SERVICE_LINKS,
-    AnnounceWorks,
     CreateServiceLink,
     DeployCandidate,
     FindCandidates,
     GetServiceLinks,
     GetView,
-    GetWorks,
+    GetWorksCalendar,
     LinkSeen,
     NodeJoined,
-    PlannedWorks,
+    PlanWorks,
     RegisterApplication,
     ReleaseServiceLink,
     ServiceLink,
     ServiceLinks,
+    SpanSeen,
     View,
     WithdrawWorks,
+    Works,
     WorksAnnounced,
+    WorksCalendar,
 )
 from quoit.runtime.gate import Gate, Missed
 from quoit.runtime.wire import Message
@@ -87,10 +91,28 @@ class OrchestrationProvider(Provider):
     async def state(self) -> Tree:
         view = await self._ask(self._element, GetView(), View)
         links = await self._ask(SERVICE_LINKS, GetServiceLinks(), ServiceLinks)
-        works = await self._ask(self._element, GetWorks(), PlannedWorks)
-        tree = {NETWORK: network_tree(view, self.when), APPS: apps_tree(links.links), OPTICAL: optical_tree(view)}
-        planned = works_state(works.works)
+        works = await self._calendar()
+        tree = {
+            NETWORK: network_tree(view, self.when),
+            APPS: apps_tree(links.links),
+            OPTICAL: optical_tree(view, self.when),
+        }
+        planned = works_state(works, self.when)
         return tree | ({PLANNED: planned} if planned else {})
+
+    async def configuration(self) -> Tree:
+        """The calendar of works as it is, whoever announced them."""
+        return works_configuration(await self._calendar(), self.when)
+
+    async def take_over(self, core: Restconf) -> None:
+        """Have the server's configuration be the calendar: works are announced, and end, past it as well."""
+        try:
+            await core.store.adopt(self.roots, self.configuration)
+        except RestconfError as fault:
+            _log.error("configuration.unfit", element=self._element, fault=str(fault))
+
+    async def _calendar(self) -> tuple[Works, ...]:
+        return (await self._ask(self._element, GetWorksCalendar(), WorksCalendar)).works
 
     async def apply(self, change: ConfigChange) -> None:
         """Works are announced or withdrawn. What was done before one is refused, is undone."""
@@ -99,13 +121,13 @@ class OrchestrationProvider(Provider):
         try:
             for name, works in after.items():
                 if before.get(name) != works:
-                    await self._ask(self._element, AnnounceWorks(works), WorksAnnounced)
+                    await self._ask(self._element, PlanWorks(works), WorksAnnounced)
                     undo = before.get(name)
-                    done.append(WithdrawWorks(name) if undo is None else AnnounceWorks(undo))
+                    done.append(WithdrawWorks(name) if undo is None else PlanWorks(undo))
             for name, works in before.items():
                 if name not in after and await self._is_planned(name):
                     await self._ask(self._element, WithdrawWorks(name), WorksAnnounced)
-                    done.append(AnnounceWorks(works))
+                    done.append(PlanWorks(works))
         except BaseException:  # a request that is cancelled, too, leaves nothing half done
             for message in reversed(done):
                 await self._ask(self._element, message, WorksAnnounced)
@@ -113,8 +135,7 @@ class OrchestrationProvider(Provider):
 
     async def _is_planned(self, name: str) -> bool:
         """Works that are over have been forgotten already."""
-        planned = await self._ask(self._element, GetWorks(), PlannedWorks)
-        return any(one.works_id == name for one in planned.works)
+        return any(one.works_id == name for one in await self._calendar())
 
     async def invoke(self, operation: str, body: Tree, caller: str) -> Tree:
         row = await self._ask(SERVICE_LINKS, self._message(operation, body), ServiceLink)
@@ -152,8 +173,9 @@ class OrchestrationProvider(Provider):
 
     async def carry(self, core: Restconf) -> None:
         """Until cancelled: works, nodes that joined and links that changed, to the server's streams."""
+        await self.take_over(core)
         async with asyncio.TaskGroup() as tasks:
-            for kind in (WorksAnnounced, NodeJoined, LinkSeen):
+            for kind in (WorksAnnounced, NodeJoined, LinkSeen, SpanSeen):
                 tasks.create_task(self._carry(core, self._gate.watch(kind)))
 
     async def _carry(self, core: Restconf, news: AsyncIterator[Message]) -> None:
@@ -163,9 +185,14 @@ class OrchestrationProvider(Provider):
                 continue
             try:
                 if isinstance(one, WorksAnnounced):
+                    if one.by != self._element:
+                        continue  # another domain's orchestrator tells it, too
+                    await self.take_over(core)
                     core.publish(f"{MODULE}:works-planned", works_notice(one, self.when), at=self.when(one.at_ns))
                 elif isinstance(one, NodeJoined):
                     core.publish(f"{MODULE}:node-joined", joined_notice(one), at=self.when(one.at_ns))
+                elif isinstance(one, SpanSeen):
+                    core.publish(f"{MODULE}:span-state", span_notice(one), at=self.when(one.at_ns))
                 elif isinstance(one, LinkSeen):
                     core.publish(f"{MODULE}:phys-link-state", link_notice(one), at=self.when(one.at_ns))
             except RestconfError as fault:  # the others still go out

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
+import msgspec
 import structlog
 
 from quoit.interfaces.restconf import edits
@@ -20,6 +21,8 @@ from quoit.interfaces.restconf.datastore import DEFAULT_LIMITS, Datastore, Limit
 from quoit.interfaces.restconf.errors import RestconfError, bad_value, not_allowed, not_found, of_problem
 from quoit.interfaces.restconf.exchange import (
     DATA,
+    HOST_META,
+    JRD,
     MODULE,
     SSE,
     XRD,
@@ -97,8 +100,21 @@ class Restconf:
 
     # -- for what stands behind --------------------------------------------------------------------------
 
-    def publish(self, name: str, content: Tree, *, at: datetime | None = None, stream: str | None = None) -> None:
-        """Send a notification (module:name) to the default stream, and to `stream` too.
+    def open_stream(self, name: str, text: str) -> None:
+        """A further event stream, with its description; one of this name that is there stays."""
+        if name not in self.streams:
+            self.streams[name] = EventStream(name, text, now=self._now, limits=self.limits)
+
+    def close_stream(self, name: str) -> None:
+        """End a further stream and its readers."""
+        stream = self.streams.pop(name, None)
+        if stream is not None:
+            stream.close()
+
+    def publish(
+        self, name: str, content: Tree, *, at: datetime | None = None, stream: str | Iterable[str] | None = None
+    ) -> None:
+        """Send a notification (module:name) to the default stream, and to `stream` too, or to several.
 
         Raises RestconfError if it is not valid: then a client could not read it either.
         """
@@ -106,7 +122,8 @@ class Restconf:
         if node is None:
             raise RestconfError("unknown-element", f"no implemented module has the notification {name}")
         valid = self.schema.fragment(node, "", content)
-        for wanted in dict.fromkeys((DEFAULT_STREAM, *([stream] if stream else ()))):
+        others = [stream] if isinstance(stream, str) else stream or ()
+        for wanted in dict.fromkeys((DEFAULT_STREAM, *others)):
             self.streams[wanted].publish(at or self._now(), name, node, valid)
 
     def changed(self) -> None:
@@ -140,7 +157,7 @@ class Restconf:
         return response
 
     async def _routed(self, request: Request) -> Response:
-        if request.path == "/.well-known/host-meta":
+        if request.path == HOST_META:
             return self._host_meta(request)
         if request.path.endswith("/"):
             raise bad_value("the path ends with a slash, as no resource's does")
@@ -180,7 +197,9 @@ class Restconf:
     def _host_meta(self, request: Request) -> Response:
         if (early := self._only_get(request)) is not None:
             return early
-        accepts(request.headers, (XRD,))
+        if accepts(request.headers, (XRD, JRD)) == JRD:
+            links = [{"rel": "restconf", "href": self.root}]
+            return Response(200, msgspec.json.encode({"links": links}), (("content-type", JRD),))
         link = f"<Link rel='restconf' href={quoteattr(self.root)}/>"
         text = f"<XRD xmlns='http://docs.oasis-open.org/ns/xri/xrd-1.0'>\n  {link}\n</XRD>\n"
         return Response(200, text.encode(), (("content-type", XRD),))

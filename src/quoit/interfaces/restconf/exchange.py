@@ -18,7 +18,10 @@ from quoit.model.problem import Problem
 DATA = "application/yang-data+json"
 PATCH = "application/yang-patch+json"
 SSE = "text/event-stream"
+HOST_META = "/.well-known/host-meta"
 XRD = "application/xrd+xml"
+JRD = "application/json"
+"""Host metadata as JSON (RFC 6415 appendix A), for those who ask for it."""
 MODULE = "application/yang"
 
 

@@ -36,6 +36,9 @@ FEATURES: Mapping[str, frozenset[str]] = {
 }
 """Features of modules that are supported; of modules not named here, all."""
 
+_OBJECT_TYPE = re.compile(
+    r"(derived-from-or-self\([^,()]+,\s*[\"'])(OBJECT_TYPE_(?:PROFILE|SERVICE_INTERFACE_POINT)\b)"
+)
 _LEAFREF = re.compile(r"(type\s+leafref\s*\{\s*path\s+(?:'[^']*'|\"[^\"]*\")\s*;)(?!\s*require-instance)(\s*\})")
 _DATA = frozenset({"container", "list", "leaf", "leaf-list", "choice", "uses", "augment", "rpc", "notification"})
 MAX_MODULE_BYTES = 4 * 1024 * 1024
@@ -74,6 +77,16 @@ def mend_leafrefs(text: str) -> str:
     return _LEAFREF.sub(r"\1 require-instance false;\2", text)
 
 
+def mend_object_types(text: str) -> str:
+    """The module with the object types of tapi-common under their module's prefix.
+
+    The conditions of ONF TAPI's notification and streaming modules compare with names of tapi-common's identities and
+    leave its prefix out, so that by RFC 7950 cl. 6.4.1 they name identities of their own, which do not exist: never
+    true to one reader, an error for another.
+    """
+    return _OBJECT_TYPE.sub(r"\1tapi-common:\2", text)
+
+
 def read_module(text: str, where: str) -> Module:
     """What a module's text says of itself. Raises YangError for text that is no YANG module."""
     try:
@@ -84,7 +97,7 @@ def read_module(text: str, where: str) -> Module:
             raise YangError(f"{where}: expected a module, found a {statement.keyword}")
         name = statement.argument
         if name.startswith("tapi-"):
-            text = mend_leafrefs(text)
+            text = mend_object_types(mend_leafrefs(text))
         revision = statement.find1("revision")
         keywords = {s.keyword for s in statement.substatements}
         return Module(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from quoit.interfaces.http_edge import headers_of, raw_path_of, read_body
 from quoit.interfaces.identity import Peer, caller_of
 from quoit.interfaces.listener import Listener, ListenerLimits, listen
+from quoit.interfaces.passwords import CHALLENGE, Passwords
 from quoit.interfaces.restconf.datastore import Limits
 from quoit.interfaces.restconf.errors import RestconfError, of_problem
 from quoit.interfaces.restconf.exchange import DATA, Request, Response, refusal
@@ -34,10 +35,12 @@ class Handler(Protocol):
 
 
 class RestconfApp:
-    """The ASGI application of one server. A caller without a known certificate gets 401, whatever it asks."""
+    """The ASGI application of one server. A caller without a known certificate gets 401, whatever it asks; one without
+    any may come by a password, if there are `passwords`."""
 
-    def __init__(self, core: Handler) -> None:
+    def __init__(self, core: Handler, passwords: Passwords | None = None) -> None:
         self.core = core
+        self._passwords = passwords
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -55,8 +58,9 @@ class RestconfApp:
             await self._stream(response, response.feed, receive, send, cut)
 
     async def _read(self, scope: Scope, receive: Receive) -> Request:
+        headers = headers_of(scope)
         try:
-            caller = caller_of(scope)
+            caller = self._caller(scope, headers)
             body = await read_body(receive, self.core.limits.body_bytes)
         except Problem as problem:
             raise of_problem(problem) from None
@@ -64,10 +68,20 @@ class RestconfApp:
             scope["method"],
             raw_path_of(scope).decode("latin-1"),
             scope.get("query_string", b"").decode("latin-1"),
-            headers_of(scope),
+            headers,
             body,
             caller,
         )
+
+    def _caller(self, scope: Scope, headers: Mapping[str, str]) -> str:
+        """By certificate; who shows none, by password."""
+        if self._passwords is None or scope.get("state", {}).get("peer") is not None:
+            return caller_of(scope)
+        role = self._passwords.role_of(headers.get("authorization", ""))
+        if role is None:
+            error = of_problem(Problem("no-identity", "expected a client certificate, or the password of a role"))
+            raise RestconfError(error.tag, error.message, status=401, app_tag=error.app_tag, headers=(CHALLENGE,))
+        return role
 
     async def _stream(
         self, response: Response, feed: Feed, receive: Receive, send: Send, cut: Callable[[], None] | None
@@ -143,17 +157,27 @@ async def serve(
     core: Handler,
     address: str,
     port: int,
-    tls: ssl.SSLContext,
+    tls: ssl.SSLContext | None,
     identify: Callable[[bytes], Peer],
     limits: ListenerLimits | None = None,
+    passwords: Passwords | None = None,
 ) -> AsyncIterator[Listener]:
     """Serve `core` at `address`:`port` (0: any free one) while the context is open.
 
-    `tls` must require a client certificate; `identify` says whose it is (`identity.Identities.read`).
+    `tls` must require a client certificate, unless there are `passwords`; `identify` says whose it is
+    (`identity.Identities.read`). With passwords it may also be None, which is plain HTTP and for loopback alone.
     """
     bounds = limits or ListenerLimits(body_bytes=core.limits.body_bytes)
     listener = await listen(
-        RestconfApp(core), address, port, tls, {}, identify=identify, limits=bounds, render=render_refusal
+        RestconfApp(core, passwords),
+        address,
+        port,
+        tls,
+        {},
+        identify=identify,
+        limits=bounds,
+        render=render_refusal,
+        anonymous=passwords is not None,
     )
     try:
         yield listener

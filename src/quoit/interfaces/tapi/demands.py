@@ -4,7 +4,8 @@ What would change the service and is not understood is refused (`not-supported`)
 place for what quantum light needs, names and costs carry it, with no change of the modules:
 
 - `name` of value-name `QUANTUM_LINK`: the service carries this link's quantum channel;
-- `routing-constraint/cost-characteristic` of cost-name `LOSS_DB` and `NOISE_CPS`: at most so much from end to end;
+- `routing-constraint/cost-characteristic` of cost-name `LOSS_DB`, `NOISE_CPS` and `SWITCHES`: at most so much (so many)
+  from end to end;
 - `name` of value-name `COMPANION_DBM`: a classical channel of this power on the same fibres, planned jointly.
 """
 
@@ -18,7 +19,7 @@ from typing import Any
 from quoit.model.problem import Problem
 
 QUANTUM_LINK, COMPANION_DBM = "QUANTUM_LINK", "COMPANION_DBM"
-LOSS_DB, NOISE_CPS = "LOSS_DB", "NOISE_CPS"
+LOSS_DB, NOISE_CPS, SWITCHES = "LOSS_DB", "NOISE_CPS", "SWITCHES"
 MHZ = 1_000_000
 _OBJECTIVES = {"MIN_WORK_ROUTE_COST": "loss", "MIN_WORK_ROUTE_LATENCY": "latency"}
 _PAIRS = {
@@ -71,6 +72,7 @@ class Asked:
     revertive: bool = False
     hold_off_ns: int = 0
     wait_ns: int | None = None
+    max_switches: int | None = None
 
 
 def asked_of(tree: Mapping[str, Any]) -> Asked:
@@ -100,6 +102,7 @@ def asked_of(tree: Mapping[str, Any]) -> Asked:
         nodes,
         wanted.get("coroute-inclusion", {}).get("connectivity-service-uuid"),
         _apart(wanted),
+        max_switches=_whole(SWITCHES, costs.get(SWITCHES)),
         **_recovery(tree.get("resilience-constraint", {})),
     )
 
@@ -125,12 +128,18 @@ def _number(what: str, text: Any) -> float:
     return value
 
 
+def _whole(what: str, value: float | None) -> int | None:
+    if value is not None and (value != int(value) or value < 0):
+        raise Problem("malformed", f"{what}: expected a whole number of at least 0, found {value:g}")
+    return None if value is None else int(value)
+
+
 def _costs(routing: Mapping[str, Any]) -> dict[str, float]:
     found = {}
     for row in routing.get("cost-characteristic", ()):
         name = row["cost-name"]
-        if name not in (LOSS_DB, NOISE_CPS) or "cost-algorithm" in row:
-            raise _unsupported(f"a limit of cost {name!r}; known: {LOSS_DB}, {NOISE_CPS}")
+        if name not in (LOSS_DB, NOISE_CPS, SWITCHES) or "cost-algorithm" in row:
+            raise _unsupported(f"a limit of cost {name!r}; known: {LOSS_DB}, {NOISE_CPS}, {SWITCHES}")
         found[name] = _number(name, row.get("cost-value"))
     return found
 

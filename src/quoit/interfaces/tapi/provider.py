@@ -17,6 +17,7 @@ from quoit.interfaces.restconf.schema import Tree, member_of
 from quoit.interfaces.restconf.streams import instant_text
 from quoit.interfaces.restconf.tree import edited, lookup, removing
 from quoit.interfaces.tapi import codec
+from quoit.interfaces.tapi.filters import EventFilter, subscriptions_of
 from quoit.interfaces.tapi.optics import Optics, PathWish, Service
 from quoit.model.problem import Problem
 
@@ -34,8 +35,8 @@ class TapiProvider(Provider):
     """One optical network. `attach` it to its server before requests come.
 
     Whoever keeps the network calls `stands` when a service stands otherwise than before, and `retire` when its time is
-    over. Subscriptions of TAPI's own are accepted and name the one stream, which has all events: their filters are not
-    applied.
+    over. Subscriptions of TAPI's own name a stream: the one that has all events, or, where they have filters, one of
+    their own with the events that pass.
     """
 
     roots = frozenset({codec.CONTEXT})
@@ -47,7 +48,7 @@ class TapiProvider(Provider):
         self._paths: codec.Routes = {}
         self._asked: dict[str, Tree] = {}
         self._answers: dict[str, tuple[tuple[str, ...], ...]] = {}
-        self._subscribed: tuple[str, ...] = ()
+        self._subscribed: dict[str, tuple[EventFilter, ...]] = {}
         self._core: Restconf | None = None
         self._sequence = 0
         self._shown: tuple[Any, Tree] | None = None
@@ -58,17 +59,42 @@ class TapiProvider(Provider):
 
     async def state(self) -> Tree:
         network, services = self._optics.network(), dict(self._optics.services())
-        seen = (network, services, dict(self._paths), dict(self._answers), self._subscribed)
+        seen = (network, services, dict(self._paths), dict(self._answers), dict(self._subscribed))
         if self._shown is None or self._shown[0] != seen:
             tree = codec.context_tree(network, services, self._paths, self._answers)
             if self._subscribed:
-                address = f"{self._core.root if self._core else ''}/streams/{STREAM}/json"
+                root = self._core.root if self._core else ""
                 rows = [
-                    {"uuid": uuid, "notification-channel": {"stream-address": address}} for uuid in self._subscribed
+                    {
+                        "uuid": uuid,
+                        "notification-channel": {"stream-address": f"{root}/streams/{self._stream(uuid)}/json"},
+                    }
+                    for uuid in self._subscribed
                 ]
                 tree[codec.CONTEXT][codec.NOTIFICATIONS] = {"notif-subscription": rows}
             self._shown = (seen, tree)
         return self._shown[1]
+
+    async def adopt(self, tree: Tree) -> None:
+        """A service stands that nobody configured here: make it configuration like any other, so that clients see it
+        whole and may delete it. Say `created` when its state is shown, too. Raises RestconfError if it is not valid by
+        the modules."""
+        assert self._core is not None, "a provider is attached before it is told of services"
+        store, uuid = self._core.store, tree["uuid"]
+
+        async def with_it() -> Tree:
+            context = dict(store.running.get(codec.CONTEXT, {}))
+            services = dict(context.get(codec.CONNECTIVITY, {}))
+            others = [row for row in services.get("connectivity-service", ()) if row["uuid"] != uuid]
+            services["connectivity-service"] = [*others, tree]
+            return {codec.CONTEXT: context | {codec.CONNECTIVITY: services}}
+
+        await store.adopt(self.roots, with_it)
+        self._asked[uuid] = tree
+
+    def created(self, uuid: str) -> None:
+        """A service that was adopted is shown from now on: tell it."""
+        self._tell("OBJECT_CREATION", uuid, {})
 
     async def apply(self, change: ConfigChange) -> None:
         for edit in change.edits:
@@ -79,12 +105,26 @@ class TapiProvider(Provider):
                     status=501,
                     path=format_instance(edit.path),
                 )
+        context = change.after.get(codec.CONTEXT, {})
+        wanted = subscriptions_of(context.get(codec.NOTIFICATIONS, {}))
         paths = await self._computed(codec.path_wishes_of(change.before), codec.path_wishes_of(change.after))
         await self._services(change)
         self._paths = paths
-        context = change.after.get(codec.CONTEXT, {})
-        rows = context.get(codec.NOTIFICATIONS, {}).get("notif-subscription", ())
-        self._subscribed = tuple(row["uuid"] for row in rows)
+        self._subscribe(wanted)
+
+    def _subscribe(self, wanted: dict[str, tuple[EventFilter, ...]]) -> None:
+        """Streams of their own for subscriptions with filters, and for nobody else."""
+        before, self._subscribed = {self._stream(uuid) for uuid in self._subscribed}, wanted
+        now = {self._stream(uuid) for uuid in wanted}
+        if self._core is not None:
+            for name in sorted(before - now - {STREAM}):
+                self._core.close_stream(name)
+            for name in sorted(now - {STREAM}):
+                self._core.open_stream(name, "Events that pass the filters of a TAPI subscription.")
+
+    def _stream(self, uuid: str) -> str:
+        """The stream that a subscription is told."""
+        return f"{STREAM}-{uuid}" if self._subscribed.get(uuid) else STREAM
 
     async def _computed(self, before: Mapping[str, PathWish], after: Mapping[str, PathWish]) -> codec.Routes:
         found = {}
@@ -171,9 +211,17 @@ class TapiProvider(Provider):
         if changed:
             content["attribute-value-change"] = {"changed-attributes": ",".join(changed)}
         try:
-            self._core.publish(EVENT, content, at=self._now(), stream=STREAM)
+            self._core.publish(EVENT, content, at=self._now(), stream=[STREAM, *self._streams_for(content)])
         except RestconfError as fault:  # the service stands whether or not it can be told
             _log.error("event.unfit", service=uuid, fault=str(fault), path=fault.path)
+
+    def _streams_for(self, event: Mapping[str, Any]) -> list[str]:
+        """Streams of subscriptions one of whose filters lets the event pass."""
+        return [
+            self._stream(uuid)
+            for uuid, filters in self._subscribed.items()
+            if any(one.passes(event) for one in filters)
+        ]
 
 
 def _binding(wish: Any) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from copy import deepcopy
+from functools import cache
 from importlib import resources
 from typing import Any, TypeVar
 
@@ -300,11 +302,16 @@ class UnitsInterface:
         return Answer(status, msgspec.json.encode(value), (("content-type", "application/json"), *headers))
 
 
-def openapi() -> dict[str, Any]:
-    """The interface's OpenAPI document, as it is served."""
+@cache
+def _document() -> dict[str, Any]:
     text = resources.files("quoit.interfaces.units").joinpath("openapi.yaml").read_text("utf-8")
     document: dict[str, Any] = yaml.safe_load(text)
     return document
+
+
+def openapi() -> dict[str, Any]:
+    """The interface's OpenAPI document, as it is served. It is read once, since that takes a while."""
+    return deepcopy(_document())
 
 
 def new_unit_id() -> str:

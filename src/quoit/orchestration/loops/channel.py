@@ -11,14 +11,12 @@ from quoit.connectivity.api import (
     GetInventory,
     GetNoise,
     GetSpans,
-    GetWorks,
     InventoryRows,
     PlannedNoise,
     RetuneChannel,
     Spans,
-    WorksRow,
-    WorksRows,
 )
+from quoit.orchestration.loops.calendar import works_ahead
 from quoit.orchestration.loops.causes import Optics, share_of, worth
 from quoit.orchestration.loops.places import Guards, Place, Places
 from quoit.planes.loop import Action, ClosedLoop, LoopPlan
@@ -39,7 +37,7 @@ TYPICAL = 0.02
 class LinkFacts:
     """A link as loops know it. `isolation_db`: of its filter. `optics` None: its noise cannot be reckoned as an error
     rate beforehand. `wavelengths_mhz`: where else its devices can be tuned to. `reading_ns`: interval of the fabric's
-    readings. `works`: whether the plant has a calendar of works."""
+    readings."""
 
     link: str
     isolation_db: float
@@ -47,7 +45,6 @@ class LinkFacts:
     optics: Optics | None = None
     wavelengths_mhz: tuple[int, ...] = ()
     reading_ns: int = 1_000_000_000
-    works: bool = True
 
 
 @dataclass(frozen=True)
@@ -86,18 +83,10 @@ class ChannelLoop(ClosedLoop):
         inventory: InventoryRows = await ctx.ask(connectivity.CONTROLLER, GetInventory(), within=WITHIN)
         return Places(inventory, self.facts.link, self.facts.guards)
 
-    async def works(self, ctx: Context) -> list[WorksRow]:
-        """Works that are not over, the first to begin first."""
-        if not self.facts.works:
-            return []
-        told: WorksRows = await ctx.ask(connectivity.WORKS, GetWorks(), within=WITHIN)
-        left = [row for row in told.rows if row.state != connectivity.GIVEN_BACK and row.end_ns > ctx.now]
-        return sorted(left, key=lambda row: (row.start_ns, row.works))
-
     async def unusable(self, ctx: Context, soon_ns: int = SOON_NS) -> frozenset[str]:
         """Spans that are dark, or on which somebody works or soon will."""
         spans: Spans = await ctx.ask(connectivity.METERS, GetSpans(), within=WITHIN)
-        works = await self.works(ctx)
+        works = await works_ahead(ctx)
         at_work = {span for work in works if work.start_ns <= ctx.now + soon_ns for span in work.spans}
         return frozenset(at_work | {row.span for row in spans.spans if row.state == "dark"})
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from quoit.connectivity.api import QUANTUM, ChannelRow, InventoryRows, SpanPlan
+from quoit.connectivity.api import OFF, QUANTUM, ChannelRow, InventoryRows, SpanPlan
 from quoit.model.problem import Problem
 from quoit.model.spectrum import Slot
 from quoit.planes.graph import Graph
@@ -40,6 +40,7 @@ class Places:
         if found is None:
             raise Problem("no-such-element", f"expected a channel of this plant, found {channel!r}", channel=channel)
         self.channel: ChannelRow = found
+        self._quantum = found.kind == QUANTUM
         self._inventory = inventory
         self._guards = guards
         self._spans = {span.span: span for span in inventory.spans}
@@ -94,7 +95,8 @@ class Places:
 
     def _cost(self, name: str, without: frozenset[str]) -> float | None:
         span: SpanPlan = self._spans[name]
-        return None if name in without or span.medium != "fibre" else span.loss_db
+        usable = name not in without and span.medium == "fibre" and not (span.amplified and self._quantum)
+        return span.loss_db if usable else None
 
     def free(self, wavelengths_mhz: Iterable[int], avoid: frozenset[str] = frozenset()) -> Iterator[Place]:
         """Places at the channel's own frequency or one of these that no other channel is too near to, its own place
@@ -110,7 +112,8 @@ class Places:
             guard = self._guards.same_mhz
             if other.kind != QUANTUM:
                 guard = max(guard, self._guards.quantum_mhz)
-            beside = other.channel != self.channel.channel and not set(other.spans).isdisjoint(path)
+            unlit = other.kind == QUANTUM and other.state == OFF
+            beside = not unlit and other.channel != self.channel.channel and not set(other.spans).isdisjoint(path)
             if beside and slot.overlaps(Slot(other.centre_mhz, other.width_mhz), guard):
                 return False
         return True

@@ -5,21 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from quoit.connectivity.upkeep import TOO_STRONG, UNEXPECTED
 from quoit.fabric.detection import Cause
-from quoit.fabric.upkeep import AUTH_CAUSE
+from quoit.fabric.upkeep import AUTH_CAUSE, FORGED_ORDER, STRAYED
 from quoit.scenario import yamlfile
 from quoit.scenario.attacks.schema import AttackFile
+from quoit.scenario.attacks.truth import HELD
 from quoit.scenario.check import Fault, cross_check, did_you_mean, examine, in_order, nearest, translate
 from quoit.scenario.schema import NetworkFile
 from quoit.scenario.yamlfile import Document, Loc, Place
 
-CAUSES = (*map(str, Cause), "dark", AUTH_CAUSE, "loss of signal", "degraded", UNEXPECTED, TOO_STRONG)
-"""What can be found: the fabric's causes, and alarms of the strata that bear on light."""
+ALARMS = ("dark", AUTH_CAUSE, FORGED_ORDER, STRAYED, HELD)
+CAUSES = (*map(str, Cause), *ALARMS, "loss of signal", "degraded", UNEXPECTED, TOO_STRONG)
+"""What can be found: the fabric's causes and alarms, and alarms of the strata that bear on light."""
+MANY_NODES = 50
 
 
 class AttackFileFaults(ValueError):
@@ -120,6 +124,10 @@ def _cross(play: Play) -> Iterator[tuple[Loc, str]]:
         if loc[0] == "events" and isinstance(loc[1], int) and loc[1] >= own:
             yield (loc[0], loc[1] - own, *loc[2:]), what
     known = [*(link.id for link in n.links), *(s.id for s in n.spans), *(c.name for c in n.plant.channels)]
+    known += [f"{one}>{other}" for one, other in permutations(n.nodes, 2)] if len(n.nodes) <= MANY_NODES else []
+    for i, node in enumerate(play.file.untrusted):
+        if node not in n.nodes:
+            yield ("untrusted", i), f"no node is called {node!r}; {did_you_mean(node, n.nodes)}"
     for i, one in enumerate(play.file.expect):
         if one.cause not in CAUSES:
             yield ("expect", i, "cause"), f"no cause is called {one.cause!r}; {did_you_mean(one.cause, CAUSES)}"

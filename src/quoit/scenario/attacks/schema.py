@@ -12,7 +12,8 @@ Seeds = Annotated[int, Field(ge=1, le=10_000)]
 
 
 class Detection(Section):
-    """What must be found: `cause` on `object` (a link, span or channel), within a time after the instant `after`.
+    """What must be found: `cause` on `object` (a link, a span, a channel, or the keys from one node to another one, as
+    `a>b`), within a time after the instant `after`.
 
     `explained`: whether another stratum's news must explain it; None: it does not matter.
     """
@@ -30,7 +31,8 @@ class AttackFile(Section):
     `network`: a path from this file's directory, or a whole network. `events` come to those of the network. A twin
     without them runs for `clean`, and finds nothing. Whatever is found under attack and is not expected is a false
     alarm, too; `never` names what would be the worst of these. `bound`: what the receivers' bound on an eavesdropper's
-    knowledge does: it holds, or (a device without countermeasure) it is broken in every run.
+    knowledge does: it holds, or (a device without countermeasure) it is broken in every run. `untrusted`: nodes whose
+    relays are read by somebody; key that KMEs take in must not have gone through one.
     """
 
     attack: Literal[1]
@@ -45,6 +47,7 @@ class AttackFile(Section):
     expect: list[Detection] = Field(default_factory=list)
     never: list[str] = Field(default_factory=list)
     bound: Literal["holds", "broken"] = "holds"
+    untrusted: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _in_time(self) -> AttackFile:

@@ -13,7 +13,7 @@ from quoit.runtime.trace import Event
 from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, assemble
 from quoit.scenario.attacks.check import Play
-from quoit.scenario.attacks.truth import Truth
+from quoit.scenario.attacks.truth import HELD, Truth
 from quoit.scenario.schema import NetworkFile
 
 S = 1e9
@@ -44,6 +44,8 @@ class Finds:
             self.all.append(Found(event.t, f["cause"], f["link"], f["explained"], False))
         elif event.event == "alarm.raised" and f["cause"] not in INFORMATIVE:
             self.all.append(Found(event.t, f["cause"], f["about"], "", True))
+        elif event.event == "link.held":
+            self.all.append(Found(event.t, HELD, f["link"], "", True))
 
 
 class Bits(NamedTuple):
@@ -184,6 +186,9 @@ def _judged(play: Play, finds: Finds, truth: Truth) -> tuple[Bits, list[str]]:
     used = truth.used_in_quarantine(deadline)
     if used:
         faults.append(f"{used} bits of quarantined blocks were handed out after the deadline")
+    exposed = truth.exposed(file.untrusted, min(event.at_ns for event in file.events))
+    if exposed:
+        faults.append(f"{exposed} bits of key were taken in that went through {', '.join(file.untrusted)}")
     secret = sum(b.secret for b in blocks)
     return Bits(truth.learned_bits, secret, insecure, delivered, late, touched), faults
 

@@ -6,10 +6,13 @@ Per block of link key: what an eavesdropper knows of its sifted bits, what the r
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from quoit.runtime.trace import Event
 
+HELD = "held by its receiver"
+"""What a receiver does of its own; no alarm, but seen from outside."""
 USED = frozenset({"delivered", "pad"})
 """Uses of link key by which a secret hangs on it."""
 
@@ -41,7 +44,8 @@ class Truth:
         self._blocks: dict[tuple[str, int], Block] = {}
         self._used: dict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
         self.quarantined: list[tuple[int, str, int]] = []
-        """(instant, link, first block) of each quarantine."""
+        """(instant, link, first block) of each quarantine, by management or by a link's receiver."""
+        self._moved: list[tuple[int, frozenset[str], int]] = []
 
     def __call__(self, event: Event) -> None:
         take = _TAKES.get(event.event)
@@ -67,6 +71,18 @@ class Truth:
 
     def _take_quarantine(self, event: Event) -> None:
         self.quarantined.append((event.t, event.fields["link"], event.fields["first_block"]))
+
+    def _take_moved(self, event: Event) -> None:
+        self._moved.append((event.t, frozenset(event.fields["nodes"][1:-1]), event.fields["bits"]))
+
+    def _take_strayed(self, event: Event) -> None:
+        self._moved.append((event.t, frozenset(event.fields["nodes"][1:-1]), -event.fields["bits"]))
+
+    def exposed(self, nodes: Iterable[str], after_ns: int) -> int:
+        """Bits of end-to-end key that went through one of these nodes later than that, and were taken in all the
+        same."""
+        read = frozenset(nodes)
+        return sum(bits for at, via, bits in self._moved if at > after_ns and via & read)
 
     @property
     def learned_bits(self) -> int:
@@ -100,4 +116,7 @@ _TAKES = {
     "block.made": Truth._take_block,
     "pool.spent": Truth._take_spent,
     "link.quarantined": Truth._take_quarantine,
+    "link.held": Truth._take_quarantine,
+    "key.moved": Truth._take_moved,
+    "key.strayed": Truth._take_strayed,
 }

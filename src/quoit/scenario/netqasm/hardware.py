@@ -148,7 +148,7 @@ def _hop(profile: HardwareProfile) -> Hop:
     if profile.scheme == "single_click" and profile.pair_fidelity is None and profile.attempt_s is not None:
         found = clicks(profile, profile.scheme, 0.0, BRIGHT_STATE)
         return timed_hop(profile.scheme, profile.fibre_km, profile.attempt_s, found, profile.duty_factor)
-    return measured_hop(profile, profile.fibre_km)
+    return measured_hop(profile, profile.fibre_km, stored=False)  # moving halves to memory is the node's work here
 
 
 def by_network_config(config: Any) -> Hardware:

@@ -11,13 +11,17 @@ from quoit.scenario.schema.applications import Application, Kme
 from quoit.scenario.schema.coordination import CoordinationSection
 from quoit.scenario.schema.events import (
     KINDS_OF_EVENTS,
+    MANNERS,
     Attack,
     Bend,
     Event,
+    Hijacking,
+    Intrusion,
     Load,
     Misalignment,
     Mistuning,
     OrderSection,
+    Overstating,
     RateChange,
     Shining,
     Tapping,
@@ -44,6 +48,7 @@ from quoit.scenario.schema.forms import (
 from quoit.scenario.schema.links import Link, PairLink
 from quoit.scenario.schema.loops import (
     BufferSection,
+    DomainsSection,
     FidelitySection,
     Loops,
     LoopSection,
@@ -64,6 +69,7 @@ from quoit.scenario.schema.wandering import Clouds, Drift, Haze, Pointing, Wande
 
 __all__ = [
     "KINDS_OF_EVENTS",
+    "MANNERS",
     "QUANTUM_MHZ",
     "QUANTUM_WIDTH_MHZ",
     "SHONE_MHZ",
@@ -82,6 +88,7 @@ __all__ = [
     "ConnectivityService",
     "CoordinationSection",
     "Domain",
+    "DomainsSection",
     "Drift",
     "Duration",
     "Elevation",
@@ -89,6 +96,8 @@ __all__ = [
     "FidelitySection",
     "Frequency",
     "Haze",
+    "Hijacking",
+    "Intrusion",
     "Kme",
     "Length",
     "Link",
@@ -105,6 +114,7 @@ __all__ = [
     "Node",
     "NoiseSection",
     "OrderSection",
+    "Overstating",
     "PacketSection",
     "Pair",
     "PairLink",

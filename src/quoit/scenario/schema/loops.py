@@ -102,6 +102,26 @@ class FidelitySection(LoopSection):
     slots: Annotated[int, Field(ge=1, le=64)] = 2
 
 
+class DomainsSection(LoopSection):
+    """L4: optical domains that give less than they announce. `clicks`: that a test would give if a way were as
+    announced; `windows`: tests in a row that a figure must have been missed in, and `back` those in which all must have
+    been kept before the preference is raised by `step`; `lowest`: what it is lowered to. `margin`, `noise_margin`,
+    `latency_margin`: what a way may be worse than announced."""
+
+    period_ns: Duration = Field(default=10 * 10**9, alias="period")
+    cooldown_ns: Duration = Field(default=0, alias="cooldown")
+    budget: Annotated[int, Field(ge=1, le=1_000)] = 20
+    priority: Annotated[int, Field(ge=0, le=100)] = 15
+    clicks: Annotated[int, Field(ge=30, le=1_000_000)] = 3_000
+    windows: Annotated[int, Field(ge=2, le=100)] = 3
+    back: Annotated[int, Field(ge=1, le=1_000)] = 6
+    margin_db: Loss = Field(default=0.5, alias="margin")
+    noise_margin_db: Loss = Field(default=3.0, alias="noise_margin")
+    latency_margin_ns: Duration = Field(default=1_000, alias="latency_margin")
+    lowest: Annotated[int, Field(ge=0, le=99)] = 10
+    step: Annotated[int, Field(ge=1, le=100)] = 30
+
+
 class Loops(Section):
     """Closed loops; those that are not named do not run."""
 
@@ -110,3 +130,4 @@ class Loops(Section):
     works: WorksLoopSection | None = None
     buffer: BufferSection | None = None
     fidelity: FidelitySection | None = None
+    domains: DomainsSection | None = None

@@ -27,8 +27,9 @@ from quoit.scenario.schema.spectrum import centre_of_section_mhz, expect_one_pla
 class Span(Section):
     """A fibre between two nodes, or with `air` a path through air or space.
 
-    Loss wins over length when both are given. `duct`: spans of the same one share its risk. A path to a satellite has
-    the length that it has when the satellite is lowest.
+    Loss wins over length when both are given. `duct`: spans of the same one share its risk. `amplified`: an amplifier
+    gives classical channels back what they lose here, and no quantum light comes through. A path to a satellite has the
+    length that it has when the satellite is lowest.
     """
 
     model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["length"]}, {"required": ["air"]}]})
@@ -38,6 +39,7 @@ class Span(Section):
     length_given: Length | None = Field(default=None, alias="length")
     duct: Name | None = None
     air: Air | None = None
+    amplified: bool = False
     loss_db_given: Loss | None = Field(default=None, alias="loss")
     attenuation_db_per_km: Attenuation = Field(default=0.25, alias="attenuation")
     source: str | None = None

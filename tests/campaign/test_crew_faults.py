@@ -242,9 +242,10 @@ def bus_restarted(made: Crew) -> None:
     config = made.directory / "nats.conf"
     (told,) = made.directory.glob("*.ports")
     port = json.loads(told.read_bytes())["nats"][0].rpartition(":")[2]
-    config.write_text(config.read_text().replace('"127.0.0.1:-1"', f'"127.0.0.1:{port}"'))
+    again = made.directory / "again.conf"  # the crew may have taken its own away before the new server has read it
+    again.write_text(config.read_text().replace('"127.0.0.1:-1"', f'"127.0.0.1:{port}"'))
     os.kill(made.bus, signal.SIGKILL)
-    made.helpers.append(subprocess.Popen([find_server(), "-c", str(config)], stderr=subprocess.DEVNULL))
+    made.helpers.append(subprocess.Popen([find_server(), "-c", str(again)], stderr=subprocess.DEVNULL))
 
 
 ENDS = {

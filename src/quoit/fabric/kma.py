@@ -137,6 +137,7 @@ class Kma(Element):
         self._open = {plan.link: False for plan in plans}
         self._drained: set[str] = set()
         self._bans = {False: Bans(), True: Bans()}  # of management, and of the links' receivers
+        self._fresh: dict[str, int] = {}
         self._guarded: dict[str, int] = {}
         self._to_read: set[str] = set()
 
@@ -283,5 +284,6 @@ class Kma(Element):
     @handles(Readmit)
     async def on_readmit(self, ctx: Context, msg: Readmit) -> None:
         self._bans[msg.held].readmit(msg.link, msg.from_block)
-        if self._allocates(msg.link) and not any(b.covers(msg.link, msg.from_block) for b in self._bans.values()):
+        fresh = self._fresh[msg.link] = max(self._fresh.get(msg.link, 0), msg.from_block)
+        if self._allocates(msg.link) and not any(bans.covers(msg.link, fresh) for bans in self._bans.values()):
             ctx.emit("pool.released", link=msg.link)

@@ -96,7 +96,7 @@ def strike(kind: str, target: str, amount: float = 0.0, /, *, dir: Path = Path("
 
     `tap SPAN DB`: a coupler leads light away; `split LINK FRACTION`: photon-number splitting; `blind LINK 1`: bright
     light on the detectors; `falsify-sender LINK 1`, `falsify-receiver LINK 1`: the agent of that end tells what is not
-    so. Amount 0 ends each.
+    so; `withhold-sender LINK 1`, `withhold-receiver LINK 1`: it tells nothing. Amount 0 ends each.
 
     `intercept` takes pair links too, `depolarise LINK FRACTION` makes a fault of one, and `commission LINK` brings
     both ends of a link fresh key to authenticate their messages with.

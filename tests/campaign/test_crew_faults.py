@@ -240,8 +240,12 @@ def part_killed(made: Crew) -> None:
 def bus_restarted(made: Crew) -> None:
     """It is back at once, at the same address: but what was said meanwhile is lost, so nobody may join it again."""
     config = made.directory / "nats.conf"
+    (told,) = made.directory.glob("*.ports")
+    port = json.loads(told.read_bytes())["nats"][0].rpartition(":")[2]
+    again = made.directory / "again.conf"  # the crew may have taken its own away before the new server has read it
+    again.write_text(config.read_text().replace('"127.0.0.1:-1"', f'"127.0.0.1:{port}"'))
     os.kill(made.bus, signal.SIGKILL)
-    made.helpers.append(subprocess.Popen([find_server(), "-c", str(config)], stderr=subprocess.DEVNULL))
+    made.helpers.append(subprocess.Popen([find_server(), "-c", str(again)], stderr=subprocess.DEVNULL))
 
 
 ENDS = {

@@ -124,6 +124,7 @@ def test_an_intent_gets_light_from_the_optical_network_and_gives_it_back() -> No
     assert story.link("branch").blocks - blocks <= 1, "it makes no more key"
     assert story.world.ask(CONTROLLER, GetFlows()).waiting == ("branch",)
     assert not [j for j in story.inventory().cross_connects if j.channel == "branch"]
+    assert not [e for e in story.events if e.event == "alarm.raised" and e.fields.get("about") == "branch"]
     # Another one gets it again, over the same devices.
     again = story.state()
     story.until(90)

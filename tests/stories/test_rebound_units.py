@@ -121,7 +121,7 @@ def test_a_unit_that_cannot_wait_for_calibration_is_bound_to_pairs_of_another_pa
     assert story.transcript[:4] == [
         "20.8 analyse: ab: pairs are worse than promised",
         "20.8 decide: bind 1 unit(s) to other pairs: calibration and a round take 210.0 s, a unit ends in 135.6 s",
-        "20.8 execute: 1 unit(s) bound to pairs over ac and cb within 0.02 s",
+        "20.8 execute: 1 unit(s) bound to pairs over ac and cb within 0.03 s",
         "30.8 verify: it helped",
     ]
     after = story.look(before[0].unit_id)

@@ -20,7 +20,7 @@ from quoit.runtime.trace import Event
 from quoit.scenario.agent_doors import ROOT
 from quoit.scenario.outside_controller import OutsideController
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.trial]
 LINE = """
 quoit: 1
 name: line

@@ -22,7 +22,7 @@ import pytest
 from quoit.scenario.parts import CELLS, Part
 from quoit.testing.checkers import verify_events
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.trial]
 FILE = Path(__file__).parent / "apart.yaml"
 UNTIL = "6s"
 SPEEDS = ("1", "0.5", "0.25")

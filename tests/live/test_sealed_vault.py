@@ -47,6 +47,7 @@ def takes_a_key(directory: Path) -> None:
 
 
 @pytest.mark.live
+@pytest.mark.trial
 def test_a_twin_under_a_vault_that_is_sealed_meanwhile(transit: TransitServer, tmp_path: Path) -> None:
     directory, kek = tmp_path / "run", transit.uri("kek")
     with twin_under(kek, directory, "--from", "10s") as twin:

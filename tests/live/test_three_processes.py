@@ -64,6 +64,7 @@ def test_nothing_secret_is_left_in_the_directory_of_a_crew(tmp_path: Path) -> No
 
 
 @pytest.mark.live
+@pytest.mark.trial
 def test_f8_a_bus_that_dies_ends_the_crew_and_says_so(tmp_path: Path) -> None:
     directory = tmp_path / "run"
     command = [sys.executable, "-m", "quoit.cli.main", "up", str(FILE), "--dir", str(directory), "--port", "0"]
@@ -89,6 +90,7 @@ def test_f8_a_bus_that_dies_ends_the_crew_and_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.live
+@pytest.mark.trial
 def test_ctrl_c_at_a_terminal_ends_a_crew_as_it_should(tmp_path: Path) -> None:
     """The signal reaches every process of the terminal at once, but not the bus, which the parts still need."""
     command = [sys.executable, "-m", "quoit.cli.main", "up", str(FILE), "--dir", str(tmp_path), "--port", "0"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from quoit.engine.api import PAIRS, InstallCircuit, MorePairs, Operate, PairHeld
+from quoit.engine.api import PAIRS, CircuitCounted, InstallCircuit, MorePairs, Operate, PairHeld
 from quoit.engine.channels import PairLink
 from quoit.engine.entangler import Entangler
 from quoit.engine.ledger import Node
@@ -46,6 +46,10 @@ class Sink(Element):
         for end in ("head", "tail"):
             await ctx.ask(PAIRS, Operate(f"{end}{self._number}", "discard", (msg.slot,)), within=10**9)
         ctx.tell(PAIRS, MorePairs(msg.circuit, msg.slot, msg.slot))
+
+    @handles(CircuitCounted)
+    async def on_counted(self, ctx: Context, msg: CircuitCounted) -> None:
+        """Not looked at here."""
 
 
 class Silent(Element):

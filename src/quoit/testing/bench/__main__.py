@@ -12,6 +12,7 @@ from typing import Any
 from quoit.adapters.stores.memory import MemoryStore
 from quoit.runtime.virtual import VirtualWorld
 from quoit.scenario.assemble import Parts, assemble
+from quoit.scenario.chain import is_chain
 from quoit.scenario.check import load
 from quoit.scenario.sweep.check import is_sweep
 from quoit.testing.bench.chains import figures as chain_figures
@@ -62,8 +63,8 @@ def pacing_rows(seconds: float) -> Iterator[Row]:
 
 
 def live_pair_rows(seconds: float) -> Iterator[Row]:
-    """Entangled pairs in real time: a chain of 33 nodes, and ten requests in a network of 100. Of three rounds the least
-    late one: what else the machine does only makes pairs later. No pair of any round may be early."""
+    """Entangled pairs in real time: a chain of 33 nodes, and ten requests in a network of 100. Of three rounds the
+    least late one: what else the machine does only makes pairs later. No pair of any round may be early."""
     for name, work in (("33-node chain", chain(33)), ("100-node network", network(100, 10))):
         rounds = [pairs_lateness_ms(work, seconds) for _ in range(3)]
         earliest = min(late[0] for late, _ in rounds)
@@ -77,7 +78,7 @@ def live_pair_rows(seconds: float) -> Iterator[Row]:
 def speed_rows(seconds: int) -> Iterator[Row]:
     """Virtual speed of the example networks, assembly left out."""
     for file in sorted(Path("examples").glob("*.yaml")):
-        if is_sweep(file):
+        if is_sweep(file) or is_chain(file):
             continue
         twin = assemble(load(file), Parts(lambda kme: MemoryStore()))
         world = VirtualWorld(twin.kernel)

@@ -32,6 +32,7 @@ CENTRE_MHZ, WIDTH_MHZ, DBM = 194_000_000, 50_000, "0"
 S = 10**9
 EVERY_S, BATCH = 0.1, 10
 PATIENCE_S = 60.0
+TRIES = 3
 
 
 def session(doors: dict[str, Any], leaf: dict[str, str]) -> requests.Session:
@@ -185,41 +186,67 @@ needs_modules = pytest.mark.skipif(
 )
 
 
+class TooBusy(Exception):
+    """The machine was: the run says that it was not faithful, and promises nothing."""
+
+
 @pytest.mark.realises("E3", "E4", "G1", "G2")
 @pytest.mark.parametrize("customers", [pytest.param(OverTapi, marks=needs_modules), ByTheFile])
 def test_applications_feel_nothing_of_a_customers_light_a_cut_and_works(
     customers: type[OverTapi | ByTheFile], tmp_path: Path, live_twin: Any
 ) -> None:
-    file, run = tmp_path / "coupling.yaml", tmp_path / "run"
+    file = tmp_path / "coupling.yaml"
     file.write_text(customers.file)
+    for attempt in range(1, TRIES + 1):
+        try:
+            play(customers, file, tmp_path / str(attempt), live_twin)
+            return
+        except TooBusy:
+            if attempt == TRIES:
+                raise
+
+
+def play(customers: type[OverTapi | ByTheFile], file: Path, run: Path, live_twin: Any) -> None:
     with live_twin(file, run, *customers.options) as doors:
         operator, customer, applications = Operator(run), customers(doors), Applications(doors)
         applications.start()
-        time.sleep(3)
-        customer.begin()
-        causes: set[str] = set()
-
-        def quiet_again() -> bool:
-            causes.update(alarm["cause"] for alarm in operator.get("/alarms")["alarms"])
-            return "verify: it helped" in operator.records("noise:direct")
-
-        operator.until(quiet_again)
-        assert f"noise of classical light: {customer.light}" in causes
-        found = next(r for r in operator.loop("noise:direct")["records"] if r["stage"] == "analyse")
-        assert 0.7 < found["fields"]["explained"] < 1.4, "the formulas foretell the rise from what was ordered"
-        customer.end()
-        operator.until(lambda: not operator.get("/channels")["rows"])
-
-        operator.post("/strike", {"kind": "cut", "target": "south"})
-        operator.until(lambda: "verify: it helped" in operator.records("restore:direct"))
-        operator.post("/strike", {"kind": "splice", "target": "south"})
-
-        now = operator.get("/status")["now_ns"]
-        dates = {"start_ns": now + 25 * S, "end_ns": now + 30 * S}
-        operator.post("/works", {"works": "dig", "spans": ["main"], "force": True, **dates})
-        operator.until(lambda: "verify: it helped" in operator.records("works:direct"))
-        applications.end()
-        assert applications.failed == []
-        assert applications.taken > 1000
-        assert operator.get("/status")["faithful"]
+        try:
+            story(operator, customer, applications)
+        except AssertionError:
+            if not operator.get("/status")["faithful"]:
+                raise TooBusy from None
+            raise
+        finally:
+            applications.end()
+        if not operator.get("/status")["faithful"]:
+            raise TooBusy
     assert verify_events(run / "events.jsonl").violations == []
+
+
+def story(operator: Operator, customer: OverTapi | ByTheFile, applications: Applications) -> None:
+    time.sleep(3)
+    customer.begin()
+    causes: set[str] = set()
+
+    def quiet_again() -> bool:
+        causes.update(alarm["cause"] for alarm in operator.get("/alarms")["alarms"])
+        return "verify: it helped" in operator.records("noise:direct")
+
+    operator.until(quiet_again)
+    assert f"noise of classical light: {customer.light}" in causes
+    found = next(r for r in operator.loop("noise:direct")["records"] if r["stage"] == "analyse")
+    assert 0.7 < found["fields"]["explained"] < 1.4, "the formulas foretell the rise from what was ordered"
+    customer.end()
+    operator.until(lambda: not operator.get("/channels")["rows"])
+
+    operator.post("/strike", {"kind": "cut", "target": "south"})
+    operator.until(lambda: "verify: it helped" in operator.records("restore:direct"))
+    operator.post("/strike", {"kind": "splice", "target": "south"})
+
+    now = operator.get("/status")["now_ns"]
+    dates = {"start_ns": now + 25 * S, "end_ns": now + 30 * S}
+    operator.post("/works", {"works": "dig", "spans": ["main"], "force": True, **dates})
+    operator.until(lambda: "verify: it helped" in operator.records("works:direct"))
+    applications.end()
+    assert applications.failed == []
+    assert applications.taken > 1000

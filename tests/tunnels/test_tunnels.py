@@ -136,7 +136,7 @@ def test_strongswan_rotates_its_ppk_under_traffic(twin: Path, cable: Cable) -> N
     assert len(set(names(told))) == 4
     assert names(told) == names(other)
     sent, received = pinged(ping)
-    assert received >= 0.5 * sent  # on a busy machine it takes its time
+    assert received >= 0.25 * sent  # on a busy machine the first key comes when many pings have gone
     log = (cable.files(0) / "charon.log").read_text()
     assert all(f"loaded PPK shared key with id '{name}@quoit'" in log for name in names(told))
 

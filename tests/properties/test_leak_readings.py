@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from quoit.testing.leaks.prints import PrintIndex, PrintKey, pieces_of, telling, windows_of
@@ -64,6 +64,7 @@ def test_a_secret_is_found_however_it_is_written(
 @given(secret=st.sampled_from(SECRETS), start=st.integers(0, 120), before=st.binary(max_size=5))
 def test_s1_any_eight_bytes_of_a_key_are_found(secret: bytes, start: int, before: bytes) -> None:
     part = secret[start % (len(secret) - 7) :][:8]
+    assume(telling(windows_of(part)).all())  # one window in 2,000 reads as a piece of text, and is nobody's print
     for write in (bytes, bytes.hex, base64.b64encode):
         written = write(before + part + b"\xff")
         assert SEARCH.hits(written.encode() if isinstance(written, str) else written)

@@ -264,7 +264,7 @@ def test_where_no_link_leads_light_is_asked_for() -> None:
     optics = Optics()
     kernel = story.twin.kernel
     manager = next(e for e in kernel.elements if e.name == INTENTS)
-    manager._light = IntentLight("optics")  # type: ignore[attr-defined]
+    manager._light = IntentLight("optics")
     story.world = VirtualWorld(Kernel([*kernel.elements, optics], seed=kernel.seed))
     story.world.begin()
     story.world.run_until(20 * S)

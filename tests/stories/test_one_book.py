@@ -175,7 +175,7 @@ class Day:
             for name, used in self.control._book.used.items():
                 assert 0 <= used <= 4
                 self.worst[name] = max(self.worst[name], used)
-            rows = (await gate.ask(memory("b"), GetMemories())).rows  # type: ignore[attr-defined]
+            rows = (await gate.ask(memory("b"), GetMemories())).rows
             passing = sum(row.holder.startswith(PAIR_CONTROLLER) for row in rows)
             self.worst["b"] = max(self.worst["b"], passing)
             assert passing >= TRANSIT * 2  # the key's, all the time
@@ -223,7 +223,7 @@ class Day:
     async def program(self, node: str, number: int, seconds: float) -> None:
         claimed = await self.net.gate.ask(qnpu(node), ClaimQubits(number))
         await self.net.gate.sleep(seconds)
-        await self.net.gate.ask(memory(node), FreeSlots(qnpu(node), claimed.slots))  # type: ignore[attr-defined]
+        await self.net.gate.ask(memory(node), FreeSlots(qnpu(node), claimed.slots))
 
 
 @pytest.mark.realises("B6", "D1", "D2")

@@ -193,7 +193,7 @@ def test_controllers_by_etsi_015_drain_links_too_and_one_that_takes_over_goes_on
     story.until(80)
     (other,) = {e.fields["holder"] for e in story.events if e.event == "control.leads"} - {leader}
     controller = next(e for e in story.world.kernel.elements if e.name == other)
-    assert controller._states["bd"].drained  # type: ignore[attr-defined]
+    assert controller._states["bd"].drained
     story.until(100)
     assert story.count("load.differs") == 0
     assert [(event, link) for _, event, link in story.told("link.given_back")] == [("link.given_back", "bd")]

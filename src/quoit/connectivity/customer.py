@@ -11,6 +11,7 @@ missed, or come in another order, do no harm.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable
 from typing import ClassVar
@@ -55,7 +56,7 @@ SETTLED_NS = 1_000_000
 """By then the news of light have come that an order's answer may have overtaken."""
 
 
-class LightCustomer(Element):
+class LightCustomer(Element, ABC):
     """Base of strata's coordinators. A stratum says which cases are to be seen to, in which order (`choose`), what a
     link's error rate is now (`qber`), and whether a link goes back to where it was when works are over (`goes_home`).
     """
@@ -89,13 +90,13 @@ class LightCustomer(Element):
 
     # -- a stratum's own ---------------------------------------------------------------------------------
 
+    @abstractmethod
     async def choose(self, ctx: Context, cases: list[Case]) -> list[Case]:
         """Which of these are to be seen to now, in this order; the others are looked at again after a period."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def qber(self, ctx: Context, link: str) -> float | None:
         """A link's error rate by its last reading; None: nothing was read."""
-        raise NotImplementedError
 
     # -- what is known -----------------------------------------------------------------------------------
 

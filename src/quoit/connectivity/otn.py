@@ -181,7 +181,7 @@ class OtnController(Element):
         try:
             if plan:
                 service.plan(await self._route(ctx, service))
-        except BaseException:  # however the planning ends, the name is free again
+        except Problem:  # the name is free again
             del self._services[wish.service]
             raise
         ctx.emit("service.planned", service=wish.service, a=wish.a, b=wish.b, spans=list(service.spans))

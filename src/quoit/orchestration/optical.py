@@ -166,7 +166,7 @@ class OpticalServiceManager(Element):
         try:
             if await self._own(ctx, lit) is None:  # new, or somebody has closed it
                 await self._open(ctx, lit)
-        except BaseException:
+        except Problem:
             lit.users.discard(intent)
             if not lit.users:
                 del self._lit[plan.link]
@@ -191,7 +191,7 @@ class OpticalServiceManager(Element):
             row = await self._stands(ctx, lit, row)
             if plan.on_demand:
                 await ctx.ask(fabric.CONTROLLER, EnableLink(plan.link, row.spans), within=ORDER_NS)
-        except BaseException:
+        except Problem:
             await self._give_back(ctx, lit)
             raise
 

@@ -52,13 +52,13 @@ class Guarded:
         self.ctx = Ctx()
         agent = Agent()
         if manner:
-            agent.obey(self.ctx, Falsify("link", True, manner))  # type: ignore[arg-type]
+            agent.obey(self.ctx, Falsify("link", True, manner))
         plan = GuardPlan(BatteryPlan(0.08), 3 * S)
         self.guard = EndGuard("link", ("alice", "bob"), plan, agent)
 
     def see(self, qber: float = 0.02, trusted: bool = True, bright: bool = False) -> bool:
         self.ctx.now += S
-        return self.guard.look(self.ctx, reading(self.ctx.now // S, qber, bright), trusted)  # type: ignore[arg-type]
+        return self.guard.look(self.ctx, reading(self.ctx.now // S, qber, bright), trusted)
 
 
 @pytest.mark.realises("I3", "I2")
@@ -77,7 +77,7 @@ def test_it_holds_when_errors_rise_and_lets_go_when_they_have_been_normal_for_th
     assert not any(link.see() for _ in range(3))
     assert link.see()
     assert not link.guard.held
-    link.guard.let_go(link.ctx, 25)  # type: ignore[arg-type]
+    link.guard.let_go(link.ctx, 25)
     assert [(msg.from_block, msg.held) for msg in link.ctx.messages(Readmit)] == [(25, True)] * 2
     assert link.ctx.messages(HoldEnded)
 
@@ -87,10 +87,10 @@ def test_an_order_does_not_end_a_hold_and_management_hears_of_it() -> None:
     link = Guarded()
     for _ in range(10):
         link.see()
-    assert link.guard.trusted_again(link.ctx)  # type: ignore[arg-type]
+    assert link.guard.trusted_again(link.ctx)
     link.see(bright=True)
     assert link.guard.held
-    assert not link.guard.trusted_again(link.ctx)  # type: ignore[arg-type]
+    assert not link.guard.trusted_again(link.ctx)
     assert link.ctx.messages(OrderWaits)
     assert "link.order_waits" in link.ctx.log
 
@@ -124,12 +124,12 @@ def test_both_ends_in_one_hand_repeat_the_same_intervals(offset: int, seconds: i
         ctx.now = second * S
         if second == taken:
             for agent in (near, far):
-                agent.obey(ctx, Falsify("link"))  # type: ignore[arg-type]
+                agent.obey(ctx, Falsify("link"))
         true = LinkReading("link", 1000 + second, second % 37, 5e4, 1e5, second * S, 1, S)
-        near.reading(ctx, true)  # type: ignore[arg-type]
+        near.reading(ctx, true)
         rows.append((second * S, true.tested, true.errors))
         if len(rows) == 4:
-            far.end_reading(ctx, EndReading("link", tuple(rows)))  # type: ignore[arg-type]
+            far.end_reading(ctx, EndReading("link", tuple(rows)))
             rows = []
     for _, msg, _ in ctx.told:
         assert (ends.near(msg) if isinstance(msg, LinkReading) else ends.far(msg)) is None
@@ -165,26 +165,26 @@ def test_readings_without_a_block_are_overdue_once_and_not_while_none_is_to_be_m
 def test_what_a_taken_over_agent_tells(manner: str, errors: int) -> None:
     ctx, agent = Ctx(), Agent()
     for second in range(1, 21):
-        agent.reading(ctx, reading(second))  # type: ignore[arg-type]
+        agent.reading(ctx, reading(second))
     ctx.now = 20 * S
     if manner:
-        agent.obey(ctx, Falsify("link", True, manner))  # type: ignore[arg-type]
-    agent.reading(ctx, reading(21, 0.06))  # type: ignore[arg-type]
+        agent.obey(ctx, Falsify("link", True, manner))
+    agent.reading(ctx, reading(21, 0.06))
     last = ctx.messages(LinkReading)[-1]
     assert (last.errors, last.at_ns, last.block) == (errors, 21 * S, 21)
-    agent.obey(ctx, Falsify("link", False))  # type: ignore[arg-type]
-    agent.reading(ctx, reading(22, 0.06))  # type: ignore[arg-type]
+    agent.obey(ctx, Falsify("link", False))
+    agent.reading(ctx, reading(22, 0.06))
     assert ctx.messages(LinkReading)[-1].errors == 600
 
 
 def test_an_agent_may_tell_late_or_nothing() -> None:
     ctx, agent = Ctx(), Agent()
-    agent.obey(ctx, Falsify("link", True, DELAY, 12 * S))  # type: ignore[arg-type]
-    agent.reading(ctx, reading(1))  # type: ignore[arg-type]
+    agent.obey(ctx, Falsify("link", True, DELAY, 12 * S))
+    agent.reading(ctx, reading(1))
     assert [(to, after) for to, _, after in ctx.told] == [(api.METERS, 12 * S)]
-    agent.obey(ctx, Falsify("link", True, WITHHOLD))  # type: ignore[arg-type]
-    agent.reading(ctx, reading(2))  # type: ignore[arg-type]
-    agent.end_reading(ctx, EndReading("link", ((1, 2, 3),)))  # type: ignore[arg-type]
+    agent.obey(ctx, Falsify("link", True, WITHHOLD))
+    agent.reading(ctx, reading(2))
+    agent.end_reading(ctx, EndReading("link", ((1, 2, 3),)))
     assert len(ctx.told) == 1
 
 

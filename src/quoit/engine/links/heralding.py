@@ -8,6 +8,7 @@ closed forms; the engine then samples attempts by that and by nothing else. Othe
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -113,7 +114,7 @@ class Clicks:
         return None
 
 
-class _Loading:
+class _Loading(ABC):
     """Memories load photons of a source. `shown`: scheme of the published hardware that does so."""
 
     photons = 2
@@ -134,9 +135,9 @@ class _Loading:
             f"and fidelity, or {self.shown_as}"
         )
 
+    @abstractmethod
     def published(self, given: LinkGiven, profile: HardwareProfile, length_km: float) -> Hop:
         """As it was measured."""
-        raise NotImplementedError
 
     def false_share(self, given: LinkGiven, length_km: float) -> float | None:
         """Noise that a set-up showed over much fibre and not over little is taken to be of that kind."""

@@ -18,6 +18,7 @@ from quoit.model.problem import Problem
 from quoit.orchestration.api import (
     INTENTS,
     KEY,
+    OPTICAL,
     CreateIntent,
     EndIntent,
     Expression,
@@ -330,3 +331,15 @@ def test_light_that_was_asked_for_live_is_repeated_in_virtual_time_event_for_eve
     command = [sys.executable, "-m", "quoit.cli.main", "replay", str(tmp_path / "journal.jsonl"), "--digest"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.splitlines()[-1] == live
+
+
+@pytest.mark.realises("C2")
+def test_who_asks_for_light_may_die_while_it_is_being_lit() -> None:
+    story = Story()
+    story.state()
+    while not story.services():
+        story.until(story.world.kernel.now / S + 0.001)
+    assert not story.services()["link-branch"].enabled
+    story.world.kernel.crash(OPTICAL)
+    story.until(40)
+    assert story.services()["link-branch"].enabled  # the optical network's own affair, and it goes on

@@ -22,7 +22,9 @@ from quoit.fabric.control_front import ControlFront
 from quoit.fabric.controller import FabricController
 from quoit.fabric.detection import BatteryPlan, promised_bell
 from quoit.fabric.distill.estimation import Proof, Security
-from quoit.fabric.exact import ExactPlan, ExactReceiver, ExactSender
+from quoit.fabric.exact_receiver import ExactReceiver
+from quoit.fabric.exact_sender import ExactSender
+from quoit.fabric.exact_talk import ExactPlan
 from quoit.fabric.guard import GuardPlan
 from quoit.fabric.kma import Kma, PoolPlan
 from quoit.fabric.links.bb84 import DecoyBB84

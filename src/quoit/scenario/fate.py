@@ -60,16 +60,18 @@ class Strike(Message):
         return f"{self.kind} {self.target} {self.amount:g}".removesuffix(" 0")
 
 
+Messages = tuple[tuple[str, Message], ...]
+"""Each with the element that it goes to."""
+
+
 @dataclass(frozen=True)
 class Stroke:
-    """What is done at a time: an edit of the world, or what somebody says who has no business to (`also`). None: it is
-    only written down, for others see to it."""
+    """What is done at a time, by messages: edits of the world to the engine, or what somebody says to others who has no
+    business to. Without any it is only written down, and others see to it."""
 
     at_ns: int
-    edit: Message | None
     label: str
-    to: str = ENGINE
-    also: tuple[tuple[str, Message], ...] = ()
+    messages: Messages = ()
 
 
 class Fate(Element):
@@ -88,9 +90,7 @@ class Fate(Element):
         for stroke in self._strokes:
             await ctx.sleep_until(stroke.at_ns)
             ctx.emit("world.edited", what=stroke.label)
-            if stroke.edit is not None:
-                ctx.tell(stroke.to, stroke.edit)
-            for to, order in stroke.also:
+            for to, order in stroke.messages:
                 ctx.tell(to, order)
 
     @handles(Strike)

@@ -58,7 +58,7 @@ def lifting(link: str, ends: tuple[str, str], at_ns: int, until_ns: int | None) 
     orders += [(api.module(link, ends[1]), order) for order in (ActivateLink(link), Trust(link))]
     label = f"a stranger gives {link} back"
     for at in range(at_ns, until_ns or at_ns + 1, AGAIN_NS):
-        yield Stroke(at, None, label if at == at_ns else f"{label} again", also=tuple(orders))
+        yield Stroke(at, label if at == at_ns else f"{label} again", tuple(orders))
 
 
 def rerouting(way: tuple[str, ...], links: tuple[str, ...], at_ns: int) -> Stroke:
@@ -68,4 +68,4 @@ def rerouting(way: tuple[str, ...], links: tuple[str, ...], at_ns: int) -> Strok
         (api.relay(node), SetForwarding(src, dst, link, at_ns)) for node, link in zip(way[:-1], links, strict=True)
     ]
     label = f"a stranger has keys from {src} to {dst} go over {', '.join(way[1:-1]) or links[0]}"
-    return Stroke(at_ns, None, label, also=tuple(orders))
+    return Stroke(at_ns, label, tuple(orders))

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from quoit.connectivity.api import Overstate, pnc
+from quoit.engine.api import ENGINE
 from quoit.engine.world import (
     BendSpan,
     Blind,
@@ -24,7 +25,7 @@ from quoit.engine.world import (
 )
 from quoit.fabric.api import Falsify, module
 from quoit.runtime.wire import Message
-from quoit.scenario.fate import Stroke
+from quoit.scenario.fate import Messages, Stroke
 from quoit.scenario.intrusion import FOREVER, lifting, rerouting
 from quoit.scenario.schema import MANNERS, Attack, Event, Intrusion, Overstating
 
@@ -44,9 +45,14 @@ def strokes_of(event: Event, ends: Ends) -> list[Stroke]:
     if found is None:
         return []
     begin, end, label = found
-    strokes = [Stroke(event.at_ns, begin, label)]
+    return _lasting(event, label, ((ENGINE, begin),), ((ENGINE, end),))
+
+
+def _lasting(event: Event, label: str, begin: Messages = (), end: Messages = ()) -> list[Stroke]:
+    """From the event's begin, and to its end if it has one."""
+    strokes = [Stroke(event.at_ns, label, begin)]
     if event.until_ns is not None:
-        strokes.append(Stroke(event.until_ns, end, f"end of {label}"))
+        strokes.append(Stroke(event.until_ns, f"end of {label}", end))
     return strokes
 
 
@@ -118,21 +124,15 @@ def _taken_over(event: Event, attack: Attack, ends: Ends) -> list[Stroke]:
     modules = [module(attack.link, ends[attack.link][number]) for number in numbers]
     begin = Falsify(attack.link, True, MANNERS[attack.kind], attack.delay_ns or 0)
     label = f"{attack.kind} {attack.link} {attack.end}"
-    strokes = [Stroke(event.at_ns, None, label, also=tuple((to, begin) for to in modules))]
-    if event.until_ns is not None:
-        over = Falsify(attack.link, False)
-        strokes.append(Stroke(event.until_ns, None, f"end of {label}", also=tuple((to, over) for to in modules)))
-    return strokes
+    over = Falsify(attack.link, False)
+    return _lasting(event, label, tuple((to, begin) for to in modules), tuple((to, over) for to in modules))
 
 
 def _overstated(event: Event, over: Overstating) -> list[Stroke]:
     """An optical domain's controller that announces better ways than it has."""
     label = f"overstate {over.domain} {over.loss_db:g} dB {over.latency_ns} ns"
-    begin, end = Overstate(over.loss_db, over.latency_ns), Overstate()
-    strokes = [Stroke(event.at_ns, None, label, also=((pnc(over.domain), begin),))]
-    if event.until_ns is not None:
-        strokes.append(Stroke(event.until_ns, None, f"end of {label}", also=((pnc(over.domain), end),)))
-    return strokes
+    to, told = pnc(over.domain), Overstate(over.loss_db, over.latency_ns)
+    return _lasting(event, label, ((to, told),), ((to, Overstate()),))
 
 
 def _intrusion(event: Event, control: Intrusion, ends: Ends) -> list[Stroke]:
@@ -142,8 +142,7 @@ def _intrusion(event: Event, control: Intrusion, ends: Ends) -> list[Stroke]:
     if control.via is not None:
         return [rerouting(tuple(control.via), links_along(control.via, ends), at)]
     label = f"{control.node} is cut off from control"
-    over = [] if until is None else [Stroke(until, None, f"end of {label}")]
-    return [Stroke(at, None, label), *over]  # see `cut_off`
+    return _lasting(event, label)  # see `cut_off`
 
 
 def links_along(way: list[str], ends: Ends) -> tuple[str, ...]:
